@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Waits until `probe` gives what is expected; fails with the difference after `timeoutMs`. */
+export async function eventuallyEqual<T>(
+  probe: () => T | Promise<T>,
+  expected: T,
+  timeoutMs = 5000,
+): Promise<void> {
+  await eventually(async () => assert.deepEqual(await probe(), expected), timeoutMs);
+}
+
+/** Waits until `check` no longer throws and returns what it gives; rethrows after `timeoutMs`. */
+export async function eventually<T>(
+  check: () => T | Promise<T>,
+  timeoutMs = 5000,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  while (true) {
+    try {
+      return await check();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+    await delay(10);
+  }
+}

@@ -1,0 +1,46 @@
+import type { Attributes } from "@opentelemetry/api";
+import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
+import type { Histogram, MetricData } from "@opentelemetry/sdk-metrics";
+
+/** A reader that only collects when it is asked to. */
+class ManualReader extends MetricReader {
+  protected override async onForceFlush(): Promise<void> {}
+  protected override async onShutdown(): Promise<void> {}
+}
+
+/** A real `MeterProvider`, and what was recorded through it. */
+export class Recording {
+  readonly #reader = new ManualReader();
+  readonly meterProvider = new MeterProvider({ readers: [this.#reader] });
+
+  async metrics(): Promise<MetricData[]> {
+    const { resourceMetrics } = await this.#reader.collect();
+    return resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+  }
+
+  /**
+   * Each series by name and labels, `grpc.client.attempt.started{grpc.method=…}`: the value of a
+   * counter; of a histogram of sizes its count and sum, `2 (32)`; of one of durations its count.
+   */
+  async series(): Promise<Record<string, string>> {
+    const series: Record<string, string> = {};
+    for (const { descriptor, dataPoints } of await this.metrics()) {
+      for (const { attributes, value } of dataPoints) {
+        series[`${descriptor.name}{${labels(attributes)}}`] = typeof value === "number"
+          ? `${value}`
+          : describe(descriptor.unit, value as Histogram);
+      }
+    }
+    return series;
+  }
+}
+
+function describe(unit: string, { count, sum }: Histogram): string {
+  return unit === "By" ? `${count} (${sum})` : `${count}`;
+}
+
+function labels(attributes: Attributes): string {
+  return Object.entries(attributes)
+    .filter(([key]) => key !== "grpc.target")
+    .map(([key, value]) => `${key.replace("grpc.", "")}=${value}`).sort().join(",");
+}
