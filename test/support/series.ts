@@ -18,6 +18,15 @@ export class Recording {
     return resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
   }
 
+  /** The values that an attribute has over all series, `undefined` for those without it. */
+  async valuesOf(attribute: string): Promise<unknown[]> {
+    const values = new Set<unknown>();
+    for (const { dataPoints } of await this.metrics()) {
+      for (const { attributes } of dataPoints) values.add(attributes[attribute]);
+    }
+    return [...values];
+  }
+
   /**
    * Each series by name and labels, `grpc.client.attempt.started{grpc.method=…}`: the value of a
    * counter; of a histogram of sizes its count and sum, `2 (32)`; of one of durations its count.
