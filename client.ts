@@ -1,0 +1,136 @@
+/**
+ * The gRPC Echo client, instrumented. `deno run -A client.ts`, `bun run client.ts` or
+ * `node client.ts`; `--help` lists the environment variables.
+ */
+import * as grpc from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+import { fileURLToPath } from "node:url";
+import { exitOnStartupError, handleArguments, readSettings } from "./environment/mod.ts";
+import type { Settings } from "./environment/mod.ts";
+import { createReporter, formatSummary, runLoad } from "./load/mod.ts";
+import type { Call } from "./load/mod.ts";
+import { startTelemetry } from "./telemetry.ts";
+
+interface EchoMessage {
+  message: string;
+}
+
+type Reply = grpc.requestCallback<EchoMessage>;
+
+interface EchoClient extends grpc.Client {
+  UnaryEcho(request: EchoMessage, options: grpc.CallOptions, reply: Reply): grpc.ClientUnaryCall;
+  ServerStreamingEcho(
+    request: EchoMessage,
+    options: grpc.CallOptions,
+  ): grpc.ClientReadableStream<EchoMessage>;
+  ClientStreamingEcho(
+    options: grpc.CallOptions,
+    reply: Reply,
+  ): grpc.ClientWritableStream<EchoMessage>;
+  BidirectionalStreamingEcho(
+    options: grpc.CallOptions,
+  ): grpc.ClientDuplexStream<EchoMessage, EchoMessage>;
+}
+
+const STREAMED_REQUESTS = 3;
+
+async function main(): Promise<void> {
+  handleArguments("deno run -A client.ts");
+  const settings = readSettings();
+  const telemetry = await startTelemetry({
+    defaultServiceName: "echo-client",
+    defaultPrometheusPort: 9465,
+  });
+  console.log(`Metrics at ${telemetry.endpoint}`);
+
+  const definition = loadSync(fileURLToPath(new URL("./echo.proto", import.meta.url)), {
+    defaults: true,
+  });
+  const Client = grpc.makeClientConstructor(
+    definition["grpc.examples.echo.Echo"] as grpc.ServiceDefinition,
+    "Echo",
+  );
+  const client = new Client(
+    settings.ECHO_ADDR.dial,
+    grpc.credentials.createInsecure(),
+    telemetry.plugin.clientOptions(),
+  ) as unknown as EchoClient;
+
+  const stop = new AbortController();
+  process.on("SIGINT", () => stop.abort()).on("SIGTERM", () => stop.abort());
+
+  const { ECHO_CONCURRENCY, ECHO_QPS, ECHO_INTERVAL_MS } = settings;
+  const concurrency = ECHO_CONCURRENCY ?? 1;
+  const codelabPace = ECHO_CONCURRENCY === undefined && ECHO_QPS === undefined;
+  const summary = await runLoad(
+    echo(client, settings),
+    {
+      concurrency,
+      qps: ECHO_QPS ?? 0,
+      count: settings.ECHO_COUNT,
+      durationSeconds: settings.ECHO_DURATION_S,
+      intervalMs: ECHO_INTERVAL_MS ?? (codelabPace ? 1000 : 0),
+      signal: stop.signal,
+    },
+    createReporter({ concurrency, stdout: process.stdout, stderr: process.stderr }),
+  );
+  console.log(formatSummary(summary));
+
+  client.close();
+  await telemetry.shutdown();
+  process.exit(summary.succeeded > 0 || summary.calls === 0 ? 0 : 1);
+}
+
+/** Makes one call of the method that is set; its replies are printed as Go prints a message. */
+function echo(client: EchoClient, settings: Settings): Call {
+  const request = {
+    message: settings.ECHO_MESSAGE_BYTES > 0
+      ? "x".repeat(settings.ECHO_MESSAGE_BYTES)
+      : "this is examples/opentelemetry",
+  };
+  const requests = Array.from({ length: STREAMED_REQUESTS }, () => request);
+  const deadlineMs = settings.ECHO_DEADLINE_MS;
+
+  return (signal) =>
+    new Promise((resolve, reject) => {
+      const options = deadlineMs > 0 ? { deadline: Date.now() + deadlineMs } : {};
+      const call = start(options);
+      const cancel = () => call.cancel();
+      signal.addEventListener("abort", cancel);
+
+      function end(error: Error | null, ...replies: EchoMessage[]): void {
+        signal.removeEventListener("abort", cancel);
+        if (error) reject(error);
+        else resolve(replies.map(({ message }) => `message:${JSON.stringify(message)}`).join("\n"));
+      }
+
+      function start(options: grpc.CallOptions) {
+        switch (settings.ECHO_METHOD) {
+          case "UnaryEcho":
+            return client.UnaryEcho(request, options, (error, reply) => end(error, reply!));
+          case "ClientStreamingEcho":
+            return send(client.ClientStreamingEcho(options, (error, reply) => end(error, reply!)));
+          case "ServerStreamingEcho":
+            return receive(client.ServerStreamingEcho(request, options));
+          case "BidirectionalStreamingEcho":
+            return receive(send(client.BidirectionalStreamingEcho(options)));
+        }
+      }
+
+      function send<S extends grpc.ClientWritableStream<EchoMessage>>(stream: S): S {
+        for (const message of requests) stream.write(message);
+        stream.end();
+        return stream;
+      }
+
+      function receive<S extends grpc.ClientReadableStream<EchoMessage>>(stream: S): S {
+        const replies: EchoMessage[] = [];
+        stream.on("data", (reply: EchoMessage) => replies.push(reply));
+        stream.on("error", end);
+        stream.on("end", () => end(null, ...replies));
+        return stream;
+      }
+    });
+}
+
+await main().catch(exitOnStartupError);

@@ -1,0 +1,5 @@
+export { exitOnStartupError, handleArguments } from "./command-line.ts";
+export { readSettings, StartupError } from "./read.ts";
+export { helpText, markdownTable } from "./help.ts";
+export type { EchoAddress } from "./address.ts";
+export type { MetricsExporter, Settings } from "./variables.ts";

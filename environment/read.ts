@@ -1,0 +1,34 @@
+import { documentation } from "./schemas.ts";
+import { variables } from "./variables.ts";
+import type { Settings } from "./variables.ts";
+
+/** Why a script cannot start, in lines for the person who started it. */
+export class StartupError extends Error {
+  override readonly name = "StartupError";
+}
+
+/**
+ * Reads the variables that the scripts know from `environment`, and no others: under Deno reading
+ * the whole environment needs a permission that the scripts do without.
+ *
+ * An empty value counts as not set (OpenTelemetry environment variable specification).
+ *
+ * @throws {StartupError} with one line for every bad variable: its name, its value, what is allowed.
+ */
+export function readSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Settings {
+  const names = Object.keys(variables.shape) as (keyof typeof variables.shape)[];
+  const values = Object.fromEntries(names.map((name) => [name, environment[name] || undefined]));
+  const result = variables.safeParse(values);
+  if (result.success) return result.data;
+
+  const bad = new Set(result.error.issues.map((issue) => issue.path[0]));
+  throw new StartupError(
+    names.filter((name) => bad.has(name)).map((name) =>
+      `${name}=${JSON.stringify(values[name])}: must be ${
+        documentation.get(variables.shape[name])?.allowed
+      }`
+    ).join("\n"),
+  );
+}

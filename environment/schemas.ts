@@ -1,0 +1,72 @@
+import { DiagLogLevel } from "@opentelemetry/api";
+import { z } from "zod";
+
+/** What `--help`, the README and error messages say of a variable. */
+export interface Documentation {
+  readonly description: string;
+  /** What a value may be; completes the sentence "must be …". */
+  readonly allowed: string;
+  /** What holds when the variable is not set, in words. */
+  readonly initially: string;
+}
+
+export const documentation = z.registry<Documentation>();
+
+/** Adds the documentation to a variable's schema. */
+export function documented<T extends z.ZodType>(schema: T, text: Documentation): T {
+  documentation.add(schema, text);
+  return schema;
+}
+
+/** A decimal number in a closed range; unlike `Number()` it takes no hex, blanks or exponents. */
+export function numberSchema(least: number, most: number) {
+  return z.string().regex(/^\d+(\.\d+)?$/).transform(Number).pipe(z.number().min(least).max(most));
+}
+
+/** A whole decimal number in a closed range. */
+export function integerSchema(least: number, most: number) {
+  return z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(least).max(most));
+}
+
+/** `true` or `false` in any case (OpenTelemetry environment variable specification). */
+export const booleanSchema = z.string().toLowerCase().pipe(z.enum(["true", "false"]))
+  .transform((value) => value === "true");
+
+const LOG_LEVELS = {
+  none: DiagLogLevel.NONE,
+  error: DiagLogLevel.ERROR,
+  warn: DiagLogLevel.WARN,
+  info: DiagLogLevel.INFO,
+  debug: DiagLogLevel.DEBUG,
+  verbose: DiagLogLevel.VERBOSE,
+  all: DiagLogLevel.ALL,
+} as const;
+
+/** The name of an OpenTelemetry log level in any case. */
+export const logLevelSchema = z.string().toLowerCase()
+  .pipe(z.enum(Object.keys(LOG_LEVELS) as (keyof typeof LOG_LEVELS)[]))
+  .transform((name) => LOG_LEVELS[name]);
+
+/** `key=value` pairs, percent-encoded (OpenTelemetry resource specification). */
+export const resourceAttributesSchema = z.string().transform((list, context) => {
+  const attributes: Record<string, string> = {};
+  for (const pair of list.split(",")) {
+    const separator = pair.indexOf("=");
+    const key = decode(pair.slice(0, separator).trim());
+    const value = decode(pair.slice(separator + 1).trim());
+    if (separator < 0 || !key || value === undefined) {
+      context.issues.push({ code: "custom", input: list });
+      return z.NEVER;
+    }
+    attributes[key] = value;
+  }
+  return attributes;
+});
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,140 @@
+import { z } from "zod";
+import { addressSchema } from "./address.ts";
+import {
+  booleanSchema,
+  documented,
+  integerSchema,
+  logLevelSchema,
+  numberSchema,
+  resourceAttributesSchema,
+} from "./schemas.ts";
+
+/** Where metrics can go. */
+export const METRICS_EXPORTERS = ["prometheus", "console", "none"] as const;
+export type MetricsExporter = typeof METRICS_EXPORTERS[number];
+
+/** The methods of `echo.proto`, one of each kind. */
+export const ECHO_METHODS = [
+  "UnaryEcho",
+  "ServerStreamingEcho",
+  "ClientStreamingEcho",
+  "BidirectionalStreamingEcho",
+] as const;
+
+const exportersSchema = z.string().transform((list) => [
+  ...new Set(list.split(",").map((name) => name.trim())),
+]).pipe(z.array(z.enum(METRICS_EXPORTERS))).refine(
+  (exporters) => !exporters.includes("none") || exporters.length === 1,
+);
+
+/**
+ * Every environment variable that the scripts read. This is the single source of parsing, defaults,
+ * error texts, `--help` and the README's table. Names are OpenTelemetry's wherever it has one
+ * (OpenTelemetry environment variable specification); the others begin with `ECHO_`.
+ */
+export const variables = z.object({
+  OTEL_METRICS_EXPORTER: documented(exportersSchema.prefault("prometheus"), {
+    description: "Where metrics go; several are separated by commas",
+    allowed: "prometheus, console or none; several, but not none, separated by commas",
+    initially: "prometheus",
+  }),
+  OTEL_EXPORTER_PROMETHEUS_HOST: documented(z.string().regex(/^[^\s/]+$/).prefault("127.0.0.1"), {
+    description: "Address that /metrics listens on",
+    allowed: "a host name or an IP address, such as 127.0.0.1, :: or 0.0.0.0",
+    initially: "127.0.0.1",
+  }),
+  OTEL_EXPORTER_PROMETHEUS_PORT: documented(integerSchema(0, 65535).optional(), {
+    description: "Port that /metrics listens on; 0 is any free one, printed at start",
+    allowed: "a port from 0 to 65535",
+    initially: "9464 (server), 9465 (client)",
+  }),
+  OTEL_METRIC_EXPORT_INTERVAL: documented(integerSchema(1, 2 ** 31 - 1).prefault("60000"), {
+    description: "Milliseconds between two exports (console)",
+    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    initially: "60000",
+  }),
+  OTEL_METRIC_EXPORT_TIMEOUT: documented(integerSchema(1, 2 ** 31 - 1).optional(), {
+    description: "Milliseconds that one export may take (console)",
+    allowed:
+      "a whole number of milliseconds from 1 to 2147483647, at most OTEL_METRIC_EXPORT_INTERVAL",
+    initially: "30000, or the interval if that is less",
+  }),
+  OTEL_SERVICE_NAME: documented(z.string().optional(), {
+    description: "Resource attribute service.name",
+    allowed: "any text",
+    initially: "echo-server, echo-client",
+  }),
+  OTEL_RESOURCE_ATTRIBUTES: documented(resourceAttributesSchema.optional(), {
+    description: "Further resource attributes, shown in target_info",
+    allowed: "key=value pairs separated by commas, values percent-encoded",
+    initially: "",
+  }),
+  OTEL_SDK_DISABLED: documented(booleanSchema.prefault("false"), {
+    description: "true switches telemetry off altogether",
+    allowed: "true or false",
+    initially: "false",
+  }),
+  OTEL_LOG_LEVEL: documented(logLevelSchema.prefault("info"), {
+    description: "What OpenTelemetry's own log shows, on standard error",
+    allowed: "none, error, warn, info, debug, verbose or all",
+    initially: "info",
+  }),
+  ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
+    description:
+      "Where the server listens and the client connects; :port is every address, or this host",
+    allowed: "host:port or :port, with a port from 0 to 65535",
+    initially: ":50051",
+  }),
+  ECHO_DELAY_MS: documented(integerSchema(0, 3_600_000).prefault("2000"), {
+    description: "Server: milliseconds before a call is answered",
+    allowed: "a whole number of milliseconds from 0 to 3600000",
+    initially: "2000",
+  }),
+  ECHO_METHOD: documented(z.enum(ECHO_METHODS).prefault("UnaryEcho"), {
+    description: "Client: the method to call",
+    allowed: ECHO_METHODS.join(", "),
+    initially: "UnaryEcho",
+  }),
+  ECHO_CONCURRENCY: documented(integerSchema(1, 100_000).optional(), {
+    description: "Client: calls pending at a time",
+    allowed: "a whole number from 1 to 100000",
+    initially: "1",
+  }),
+  ECHO_QPS: documented(numberSchema(0, 1_000_000).optional(), {
+    description: "Client: calls started per second; 0 is no limit",
+    allowed: "a number from 0 to 1000000",
+    initially: "0",
+  }),
+  ECHO_COUNT: documented(integerSchema(0, Number.MAX_SAFE_INTEGER).prefault("0"), {
+    description: "Client: calls to make; 0 is no limit",
+    allowed: "a whole number from 0",
+    initially: "0",
+  }),
+  ECHO_DURATION_S: documented(numberSchema(0, 31_536_000).prefault("0"), {
+    description: "Client: seconds to go on for; 0 is until stopped",
+    allowed: "a number of seconds from 0 to 31536000",
+    initially: "0",
+  }),
+  ECHO_INTERVAL_MS: documented(integerSchema(0, 3_600_000).optional(), {
+    description: "Client: pause in milliseconds after each reply",
+    allowed: "a whole number of milliseconds from 0 to 3600000",
+    initially: "1000; 0 if ECHO_CONCURRENCY or ECHO_QPS is set",
+  }),
+  ECHO_DEADLINE_MS: documented(integerSchema(0, 3_600_000).prefault("0"), {
+    description: "Client: deadline of each call in milliseconds; 0 is none",
+    allowed: "a whole number of milliseconds from 0 to 3600000",
+    initially: "0",
+  }),
+  ECHO_MESSAGE_BYTES: documented(integerSchema(0, 64 * 1024 * 1024).prefault("0"), {
+    description: "Client: length of the message in bytes; 0 is the codelab's text",
+    allowed: "a whole number of bytes from 0 to 67108864",
+    initially: "0",
+  }),
+}).refine(
+  (values) => !((values.OTEL_METRIC_EXPORT_TIMEOUT ?? 0) > values.OTEL_METRIC_EXPORT_INTERVAL),
+  // Checked even when another variable is bad: all that is wrong is said at once.
+  { path: ["OTEL_METRIC_EXPORT_TIMEOUT"], when: () => true },
+);
+
+/** The parsed environment; each name is documented in {@link variables}. */
+export type Settings = z.output<typeof variables>;

@@ -1,0 +1,173 @@
+/**
+ * Telemetry for the Echo scripts: environment variables in, a `MeterProvider` and the gRPC plugin
+ * out. Run by itself, `bun run telemetry.ts`, it prints the variables.
+ *
+ * @module
+ */
+import { diag } from "@opentelemetry/api";
+import type { DiagLogger, MeterProvider as MeterProviderApi } from "@opentelemetry/api";
+import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
+import type { Resource } from "@opentelemetry/resources";
+import {
+  ConsoleMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from "@opentelemetry/sdk-metrics";
+import type { MetricReader } from "@opentelemetry/sdk-metrics";
+import { randomUUID } from "node:crypto";
+import { helpText, readSettings, StartupError } from "./environment/mod.ts";
+import type { Settings } from "./environment/mod.ts";
+import { PrometheusReader, startScrapeEndpoint } from "./exposition/mod.ts";
+import {
+  observeProcess,
+  observeRuntime,
+  runtimeResourceAttributes,
+  runtimeWarning,
+} from "./instrumentation/mod.ts";
+import { GrpcOpenTelemetry } from "./plugin/mod.ts";
+
+/** What a script says of itself where the environment is silent. */
+export interface TelemetryDefaults {
+  /** `service.name` unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` gives one. */
+  readonly defaultServiceName: string;
+  /** Port of `/metrics` unless `OTEL_EXPORTER_PROMETHEUS_PORT` gives one. */
+  readonly defaultPrometheusPort: number;
+}
+
+/** Running telemetry. */
+export interface Telemetry {
+  /** Records the application's own metrics too: `meterProvider.getMeter("my-app")`. */
+  readonly meterProvider: MeterProviderApi;
+  /** To be installed on channels and servers. */
+  readonly plugin: GrpcOpenTelemetry;
+  /** Where the metrics can be seen, in words for a log line. */
+  readonly endpoint: string;
+  /** Exports what is left and stops. Takes {@link SHUTDOWN_MS} at most; calls after the first wait for it. */
+  shutdown(): Promise<void>;
+}
+
+const SHUTDOWN_MS = 5000;
+
+/**
+ * Starts telemetry as the environment says.
+ *
+ * @throws {StartupError} with a line for every variable that is bad, or for the port that is in
+ * use; nothing is left running then.
+ */
+export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telemetry> {
+  const settings = readSettings();
+  diag.setLogger(standardErrorLog, {
+    logLevel: settings.OTEL_LOG_LEVEL,
+    suppressOverrideMessage: true,
+  });
+  const warning = runtimeWarning();
+  if (warning !== undefined) console.error(warning);
+
+  const exporters = settings.OTEL_SDK_DISABLED ? [] : settings.OTEL_METRICS_EXPORTER;
+  const outputs: Output[] = [];
+  for (const exporter of exporters) {
+    if (exporter === "prometheus") outputs.push(await startPrometheus(settings, defaults));
+    if (exporter === "console") outputs.push(startConsole(settings));
+  }
+
+  const meterProvider = new MeterProvider({
+    resource: describeService(settings, defaults.defaultServiceName),
+    readers: outputs.map((output) => output.reader),
+  });
+  if (outputs.length > 0) {
+    observeProcess(meterProvider);
+    await observeRuntime(meterProvider);
+  }
+
+  let stopped: Promise<void> | undefined;
+  async function stop(): Promise<void> {
+    await Promise.all(outputs.map((output) => output.stop()));
+    await meterProvider.shutdown();
+  }
+  return {
+    meterProvider,
+    plugin: new GrpcOpenTelemetry(outputs.length > 0 ? { meterProvider } : {}),
+    endpoint: outputs.map((output) => output.endpoint).join(", ") || "nowhere (switched off)",
+    shutdown: () => stopped ??= withinLimit(stop()),
+  };
+}
+
+/** One of the places that metrics go to. */
+interface Output {
+  readonly reader: MetricReader;
+  readonly endpoint: string;
+  stop(): Promise<void>;
+}
+
+async function startPrometheus(settings: Settings, defaults: TelemetryDefaults): Promise<Output> {
+  const reader = new PrometheusReader();
+  const host = settings.OTEL_EXPORTER_PROMETHEUS_HOST;
+  const port = settings.OTEL_EXPORTER_PROMETHEUS_PORT ?? defaults.defaultPrometheusPort;
+  try {
+    const endpoint = await startScrapeEndpoint({ reader, host, port });
+    return { reader, endpoint: endpoint.url, stop: () => endpoint.close() };
+  } catch (error) {
+    throw new StartupError(listenFailure(host, port, error as NodeJS.ErrnoException));
+  }
+}
+
+function listenFailure(host: string, port: number, error: NodeJS.ErrnoException): string {
+  if (error.code === "EADDRINUSE") {
+    return `OTEL_EXPORTER_PROMETHEUS_PORT=${port}: port ${port} of ${host} is in use; ` +
+      "set another port, or 0 for any free one";
+  }
+  return `OTEL_EXPORTER_PROMETHEUS_HOST=${host}, OTEL_EXPORTER_PROMETHEUS_PORT=${port}: ` +
+    `cannot listen there: ${error.message}`;
+}
+
+function startConsole(settings: Settings): Output {
+  const exportIntervalMillis = settings.OTEL_METRIC_EXPORT_INTERVAL;
+  const reader = new PeriodicExportingMetricReader({
+    exporter: new ConsoleMetricExporter(),
+    exportIntervalMillis,
+    exportTimeoutMillis: settings.OTEL_METRIC_EXPORT_TIMEOUT ??
+      Math.min(30_000, exportIntervalMillis),
+  });
+  return {
+    reader,
+    endpoint: `standard output, every ${exportIntervalMillis / 1000} s`,
+    stop: async () => {},
+  };
+}
+
+/**
+ * Every process has an instance id of its own: without one, two processes behind one Collector
+ * overwrite each other's series.
+ */
+function describeService(settings: Settings, defaultServiceName: string): Resource {
+  const { OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES } = settings;
+  return defaultResource().merge(resourceFromAttributes({
+    "service.name": defaultServiceName,
+    "service.instance.id": randomUUID(),
+    ...runtimeResourceAttributes(),
+    ...OTEL_RESOURCE_ATTRIBUTES,
+    ...(OTEL_SERVICE_NAME !== undefined && { "service.name": OTEL_SERVICE_NAME }),
+  }));
+}
+
+async function withinLimit(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      console.error(`telemetry: shutdown given up after ${SHUTDOWN_MS / 1000} s`);
+      resolve();
+    }, SHUTDOWN_MS);
+  });
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}
+
+const standardErrorLog: DiagLogger = {
+  error: (...message) => console.error("OpenTelemetry error:", ...message),
+  warn: (...message) => console.error("OpenTelemetry warning:", ...message),
+  info: (...message) => console.error("OpenTelemetry:", ...message),
+  debug: (...message) => console.error("OpenTelemetry debug:", ...message),
+  verbose: (...message) => console.error("OpenTelemetry verbose:", ...message),
+};
+
+if (import.meta.main) console.log(helpText());

@@ -1,0 +1,90 @@
+/**
+ * Runs every check and test: formatting, lint and types, then the tests of the modules on each of
+ * the three runtimes, then those of the scripts, which start all three themselves. Closes with a
+ * line that counts.
+ */
+import { spawn } from "node:child_process";
+import { globSync } from "node:fs";
+
+/** Tests of modules: they run on each runtime. */
+const moduleTests = globSync("test/{plugin,exposition,environment,instrumentation,load}/*.test.ts");
+/** Tests of the scripts and of what surrounds them. */
+const scriptTests = globSync("test/scripts/*.test.ts");
+
+interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Finds in the output how many tests passed, failed and were skipped; a check counts as one. */
+  readonly counts?: { passed: RegExp; failed: RegExp; skipped: RegExp };
+}
+
+const nodeCounts = {
+  passed: /^ℹ pass (\d+)$/m,
+  failed: /^ℹ fail (\d+)$/m,
+  skipped: /^ℹ skipped (\d+)$/m,
+};
+const bunCounts = { passed: /^ (\d+) pass$/m, failed: /^ (\d+) fail$/m, skipped: /^ (\d+) skip$/m };
+const denoCounts = { passed: /(\d+) passed/, failed: /(\d+) failed/, skipped: /(\d+) ignored/ };
+
+const nodeTest = ["node", "--test", "--test-reporter=spec", "--test-concurrency=1"];
+const steps: Step[] = [
+  { name: "format", command: ["deno", "fmt", "--check", "--quiet"] },
+  { name: "lint", command: ["deno", "lint", "--quiet"] },
+  { name: "types (tsc)", command: ["tsc", "-p", "."] },
+  { name: "types (deno)", command: ["deno", "check", "--quiet", "."] },
+  { name: "modules on node", command: [...nodeTest, ...moduleTests], counts: nodeCounts },
+  {
+    name: "modules on bun",
+    command: ["bun", "test", "--timeout=60000", ...moduleTests.map((path) => `./${path}`)],
+    counts: bunCounts,
+  },
+  {
+    name: "modules on deno",
+    command: ["deno", "test", "-A", "--no-check", "--quiet", ...moduleTests],
+    counts: denoCounts,
+  },
+  { name: "scripts", command: [...nodeTest, ...scriptTests], counts: nodeCounts },
+];
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failed: string[] = [];
+for (const step of steps) {
+  console.log(`\n== ${step.name}`);
+  const started = performance.now();
+  const { code, output } = await run(step.command);
+  const count = (pattern: RegExp | undefined) => Number(pattern?.exec(output)?.[1] ?? 0);
+  const passed = step.counts ? count(step.counts.passed) : Number(code === 0);
+  const broken = step.counts ? count(step.counts.failed) : Number(code !== 0);
+  total.passed += passed;
+  total.skipped += count(step.counts?.skipped);
+  // A runner that fails without counting a failure, or that ran nothing, has failed too.
+  const missing = broken === 0 && (code !== 0 || passed === 0) ? 1 : 0;
+  total.failed += broken + missing;
+  if (broken + missing > 0) failed.push(step.name);
+  console.log(`== ${step.name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+if (failed.length > 0) console.log(`\nFailed: ${failed.join(", ")}`);
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed > 0 ? 1 : 0;
+
+/** Runs a command; its output is shown as it comes, and returned without colours. */
+function run(
+  [command = "", ...args]: readonly string[],
+): Promise<{ code: number; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" },
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+        process.stdout.write(text);
+      });
+    }
+    child.on("error", (error) => resolve({ code: 1, output: String(error) }));
+    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+  });
+}
