@@ -91,46 +91,41 @@ function echo(client: EchoClient, settings: Settings): Call {
   const requests = Array.from({ length: STREAMED_REQUESTS }, () => request);
   const deadlineMs = settings.ECHO_DEADLINE_MS;
 
-  return (signal) =>
-    new Promise((resolve, reject) => {
-      const options = deadlineMs > 0 ? { deadline: Date.now() + deadlineMs } : {};
-      const call = start(options);
-      const cancel = () => call.cancel();
-      signal.addEventListener("abort", cancel);
+  return (done) => {
+    const options = deadlineMs > 0 ? { deadline: Date.now() + deadlineMs } : {};
+    const reply: Reply = (error, message) => done(error, message && textOf(message));
+    switch (settings.ECHO_METHOD) {
+      case "UnaryEcho":
+        return client.UnaryEcho(request, options, reply);
+      case "ClientStreamingEcho":
+        return send(client.ClientStreamingEcho(options, reply));
+      case "ServerStreamingEcho":
+        return receive(client.ServerStreamingEcho(request, options), done);
+      case "BidirectionalStreamingEcho":
+        return receive(send(client.BidirectionalStreamingEcho(options)), done);
+    }
+  };
 
-      function end(error: Error | null, ...replies: EchoMessage[]): void {
-        signal.removeEventListener("abort", cancel);
-        if (error) reject(error);
-        else resolve(replies.map(({ message }) => `message:${JSON.stringify(message)}`).join("\n"));
-      }
+  function send<S extends grpc.ClientWritableStream<EchoMessage>>(stream: S): S {
+    for (const message of requests) stream.write(message);
+    stream.end();
+    return stream;
+  }
+}
 
-      function start(options: grpc.CallOptions) {
-        switch (settings.ECHO_METHOD) {
-          case "UnaryEcho":
-            return client.UnaryEcho(request, options, (error, reply) => end(error, reply!));
-          case "ClientStreamingEcho":
-            return send(client.ClientStreamingEcho(options, (error, reply) => end(error, reply!)));
-          case "ServerStreamingEcho":
-            return receive(client.ServerStreamingEcho(request, options));
-          case "BidirectionalStreamingEcho":
-            return receive(send(client.BidirectionalStreamingEcho(options)));
-        }
-      }
+function receive(
+  stream: grpc.ClientReadableStream<EchoMessage>,
+  done: Parameters<Call>[0],
+): grpc.ClientReadableStream<EchoMessage> {
+  const replies: string[] = [];
+  stream.on("data", (message: EchoMessage) => replies.push(textOf(message)));
+  stream.on("error", done);
+  stream.on("end", () => done(null, replies.join("\n")));
+  return stream;
+}
 
-      function send<S extends grpc.ClientWritableStream<EchoMessage>>(stream: S): S {
-        for (const message of requests) stream.write(message);
-        stream.end();
-        return stream;
-      }
-
-      function receive<S extends grpc.ClientReadableStream<EchoMessage>>(stream: S): S {
-        const replies: EchoMessage[] = [];
-        stream.on("data", (reply: EchoMessage) => replies.push(reply));
-        stream.on("error", end);
-        stream.on("end", () => end(null, ...replies));
-        return stream;
-      }
-    });
+function textOf({ message }: EchoMessage): string {
+  return `message:${JSON.stringify(message)}`;
 }
 
 await main().catch(exitOnStartupError);
