@@ -58,6 +58,8 @@ async function main(): Promise<void> {
 
   const stop = new AbortController();
   process.on("SIGINT", () => stop.abort()).on("SIGTERM", () => stop.abort());
+  // Whoever read the replies has gone: `client.ts | head`.
+  process.stdout.on("error", () => stop.abort());
 
   const { ECHO_CONCURRENCY, ECHO_QPS, ECHO_INTERVAL_MS } = settings;
   const concurrency = ECHO_CONCURRENCY ?? 1;

@@ -1,0 +1,113 @@
+import { ErrorLines } from "./error-lines.ts";
+import type { LatencyHistogram } from "./latency-histogram.ts";
+import { countCalls, formatLatency } from "./summary.ts";
+import type { Tally } from "./summary.ts";
+
+/** What a load run tells while it runs. */
+export interface Reporter {
+  /** A call succeeded with this text to print. */
+  reply(text: string): void;
+  /** A call failed; `elapsedSeconds` counts from the start of the run. */
+  error(code: string, details: string, elapsedSeconds: number): void;
+  /** Comes about once a second. */
+  progress(tally: Tally): void;
+  /** The run is over. */
+  finish(): void;
+}
+
+/** The part of `process.stdout` and `process.stderr` that a reporter uses. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+/** Carriage return, then erase to the end of the line (ECMA-48 EL). */
+const CLEAR_LINE = "\r\x1b[K";
+const DEFAULT_COLUMNS = 80;
+/** Progress comes once a second. */
+const PLAIN_PROGRESS_TICKS = 5;
+
+/**
+ * The reporter that suits the output. With one concurrent call: a line per reply. With more: on a
+ * terminal one live status line, redrawn every second; elsewhere a progress line every 5 s. Errors go
+ * to `stderr`, at most one line per second and status code.
+ *
+ * @param options.concurrency calls at a time
+ * @param options.stdout `process.stdout`
+ * @param options.stderr `process.stderr`
+ */
+export function createReporter(
+  { concurrency, stdout, stderr }: { concurrency: number; stdout: Output; stderr: Output },
+): Reporter {
+  const style = concurrency === 1 ? "replies" : stdout.isTTY ? "live" : "plain";
+  return new ConsoleReporter(style, stdout, stderr);
+}
+
+class ConsoleReporter implements Reporter {
+  readonly #style: "replies" | "live" | "plain";
+  readonly #stdout: Output;
+  readonly #errors: ErrorLines;
+  /** The status line now on the terminal. */
+  #live = "";
+  #ticks = 0;
+  #last: { latency: LatencyHistogram; calls: number; elapsedSeconds: number } | undefined;
+
+  constructor(style: "replies" | "live" | "plain", stdout: Output, stderr: Output) {
+    this.#style = style;
+    this.#stdout = stdout;
+    this.#errors = new ErrorLines((line) => {
+      const live = this.#live;
+      this.#draw("");
+      stderr.write(`${line}\n`);
+      this.#draw(live);
+    });
+  }
+
+  reply(text: string): void {
+    if (this.#style === "replies") this.#stdout.write(`${text}\n`);
+  }
+
+  error(code: string, details: string, elapsedSeconds: number): void {
+    this.#errors.add(code, details, elapsedSeconds);
+  }
+
+  progress(tally: Tally): void {
+    this.#errors.flush(tally.elapsedSeconds);
+    this.#ticks += 1;
+    if (this.#style === "live") {
+      this.#draw(this.#describe(tally));
+    } else if (this.#style === "plain" && this.#ticks % PLAIN_PROGRESS_TICKS === 0) {
+      this.#stdout.write(`${this.#describe(tally)}\n`);
+    }
+  }
+
+  finish(): void {
+    this.#draw("");
+    this.#errors.flush(Infinity);
+  }
+
+  /** One line: rate and latencies since the line before, errors since the start. */
+  #describe(tally: Tally): string {
+    const { latency, errorsByCode, elapsedSeconds } = tally;
+    const last = this.#last;
+    const calls = countCalls(tally);
+    const recent = last === undefined ? latency : latency.since(last.latency);
+    const qps = (calls - (last?.calls ?? 0)) / (elapsedSeconds - (last?.elapsedSeconds ?? 0));
+    this.#last = { latency: latency.copy(), calls, elapsedSeconds };
+    const parts = [`${elapsedSeconds.toFixed(0)} s`, `${qps.toFixed(qps < 10 ? 1 : 0)} QPS`];
+    for (const percent of recent.count > 0 ? [50, 95, 99] : []) {
+      parts.push(`p${percent} ${formatLatency(recent.percentile(percent))}`);
+    }
+    for (const [code, count] of errorsByCode) parts.push(`${code} ${count}`);
+    return parts.join("  ");
+  }
+
+  /** Replaces the live line; the terminal's last column stays free, or some terminals wrap. */
+  #draw(line: string): void {
+    if (line === "" && this.#live === "") return;
+    this.#live = line;
+    const columns = this.#stdout.columns || DEFAULT_COLUMNS;
+    this.#stdout.write(CLEAR_LINE + line.slice(0, columns - 1));
+  }
+}
