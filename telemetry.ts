@@ -24,6 +24,7 @@ import {
   runtimeResourceAttributes,
   runtimeWarning,
 } from "./instrumentation/mod.ts";
+import { createOtlpExporter, ReportingExporter } from "./otlp/mod.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
 
 /** What a script says of itself where the environment is silent. */
@@ -42,7 +43,11 @@ export interface Telemetry {
   readonly plugin: GrpcOpenTelemetry;
   /** Where the metrics can be seen, in words for a log line. */
   readonly endpoint: string;
-  /** Exports what is left and stops. Takes {@link SHUTDOWN_MS} at most; calls after the first wait for it. */
+  /**
+   * Exports what is left and stops, in `OTEL_METRIC_EXPORT_TIMEOUT` or, if that is not set,
+   * {@link SHUTDOWN_MS} milliseconds at most. Says what could not be delivered. Never rejects; may be
+   * called again.
+   */
   shutdown(): Promise<void>;
 }
 
@@ -67,6 +72,7 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
   const outputs: Output[] = [];
   for (const exporter of exporters) {
     if (exporter === "prometheus") outputs.push(await startPrometheus(settings, defaults));
+    if (exporter === "otlp") outputs.push(await startOtlp(settings));
     if (exporter === "console") outputs.push(startConsole(settings));
   }
 
@@ -81,14 +87,21 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
 
   let stopped: Promise<void> | undefined;
   async function stop(): Promise<void> {
-    await Promise.all(outputs.map((output) => output.stop()));
-    await meterProvider.shutdown();
+    const limitMs = settings.OTEL_METRIC_EXPORT_TIMEOUT ?? SHUTDOWN_MS;
+    await within(
+      limitMs,
+      Promise.all([meterProvider.shutdown(), ...outputs.map((o) => o.close?.())]),
+    );
+    for (const output of outputs) {
+      const undelivered = output.undelivered?.();
+      if (undelivered !== undefined) console.error(undelivered);
+    }
   }
   return {
     meterProvider,
     plugin: new GrpcOpenTelemetry(outputs.length > 0 ? { meterProvider } : {}),
     endpoint: outputs.map((output) => output.endpoint).join(", ") || "nowhere (switched off)",
-    shutdown: () => stopped ??= withinLimit(stop()),
+    shutdown: () => stopped ??= stop(),
   };
 }
 
@@ -96,7 +109,10 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
 interface Output {
   readonly reader: MetricReader;
   readonly endpoint: string;
-  stop(): Promise<void>;
+  /** Stops what the reader's own shutdown does not. */
+  close?(): Promise<void>;
+  /** What is lost if the process ends now, as a line for the log. */
+  undelivered?(): string | undefined;
 }
 
 async function startPrometheus(settings: Settings, defaults: TelemetryDefaults): Promise<Output> {
@@ -105,7 +121,7 @@ async function startPrometheus(settings: Settings, defaults: TelemetryDefaults):
   const port = settings.OTEL_EXPORTER_PROMETHEUS_PORT ?? defaults.defaultPrometheusPort;
   try {
     const endpoint = await startScrapeEndpoint({ reader, host, port });
-    return { reader, endpoint: endpoint.url, stop: () => endpoint.close() };
+    return { reader, endpoint: endpoint.url, close: () => endpoint.close() };
   } catch (error) {
     throw new StartupError(listenFailure(host, port, error as NodeJS.ErrnoException));
   }
@@ -120,19 +136,41 @@ function listenFailure(host: string, port: number, error: NodeJS.ErrnoException)
     `cannot listen there: ${error.message}`;
 }
 
-function startConsole(settings: Settings): Output {
-  const exportIntervalMillis = settings.OTEL_METRIC_EXPORT_INTERVAL;
-  const reader = new PeriodicExportingMetricReader({
-    exporter: new ConsoleMetricExporter(),
-    exportIntervalMillis,
-    exportTimeoutMillis: settings.OTEL_METRIC_EXPORT_TIMEOUT ??
-      Math.min(30_000, exportIntervalMillis),
-  });
+async function startOtlp(settings: Settings): Promise<Output> {
+  const protocol = settings.OTEL_EXPORTER_OTLP_PROTOCOL;
+  const base = settings.OTEL_EXPORTER_OTLP_ENDPOINT ??
+    (protocol === "grpc" ? "http://localhost:4317" : "http://localhost:4318");
+  const destination = settings.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT ??
+    (protocol === "grpc" ? base : `${base.replace(/\/$/, "")}/v1/metrics`);
+  const times = exportTimes(settings);
+  // The exporter gives up before the reader does: it knows the reason.
+  const timeoutMs = Math.min(settings.OTEL_EXPORTER_OTLP_TIMEOUT, times.exportTimeoutMillis);
+  const exporter = new ReportingExporter(
+    await createOtlpExporter(protocol, timeoutMs),
+    destination,
+    (line) => console.error(line),
+  );
   return {
-    reader,
-    endpoint: `standard output, every ${exportIntervalMillis / 1000} s`,
-    stop: async () => {},
+    reader: new PeriodicExportingMetricReader({ exporter, ...times }),
+    endpoint: `${destination} (${protocol}), every ${times.exportIntervalMillis / 1000} s`,
+    undelivered: () => exporter.undelivered(),
   };
+}
+
+function startConsole(settings: Settings): Output {
+  const times = exportTimes(settings);
+  return {
+    reader: new PeriodicExportingMetricReader({ exporter: new ConsoleMetricExporter(), ...times }),
+    endpoint: `standard output, every ${times.exportIntervalMillis / 1000} s`,
+  };
+}
+
+/** In milliseconds; the SDK refuses a timeout that is longer than the interval. */
+function exportTimes(settings: Settings) {
+  const exportIntervalMillis = settings.OTEL_METRIC_EXPORT_INTERVAL;
+  const exportTimeoutMillis = settings.OTEL_METRIC_EXPORT_TIMEOUT ??
+    Math.min(30_000, exportIntervalMillis);
+  return { exportIntervalMillis, exportTimeoutMillis };
 }
 
 /**
@@ -150,15 +188,11 @@ function describeService(settings: Settings, defaultServiceName: string): Resour
   }));
 }
 
-async function withinLimit(work: Promise<void>): Promise<void> {
+/** Waits for the work, but no longer than the limit, and whether or not it succeeds. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(() => {
-      console.error(`telemetry: shutdown given up after ${SHUTDOWN_MS / 1000} s`);
-      resolve();
-    }, SHUTDOWN_MS);
-  });
-  await Promise.race([work, limit]);
+  const limit = new Promise((resolve) => timer = setTimeout(resolve, limitMs));
+  await Promise.race([work, limit]).catch((error) => diag.error("Shutdown failed:", error));
   clearTimeout(timer);
 }
 

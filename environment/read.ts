@@ -24,11 +24,10 @@ export function readSettings(
   if (result.success) return result.data;
 
   const bad = new Set(result.error.issues.map((issue) => issue.path[0]));
-  throw new StartupError(
-    names.filter((name) => bad.has(name)).map((name) =>
-      `${name}=${JSON.stringify(values[name])}: must be ${
-        documentation.get(variables.shape[name])?.allowed
-      }`
-    ).join("\n"),
-  );
+  const lines = names.filter((name) => bad.has(name)).map((name) => {
+    const { allowed, secret } = documentation.get(variables.shape[name])!;
+    const value = secret ? "(not shown)" : JSON.stringify(values[name] ?? "");
+    return `${name}=${value}: must be ${allowed}`;
+  });
+  throw new StartupError(lines.join("\n"));
 }

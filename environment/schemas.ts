@@ -1,4 +1,5 @@
 import { DiagLogLevel } from "@opentelemetry/api";
+import { accessSync, constants, statSync } from "node:fs";
 import { z } from "zod";
 
 /** What `--help`, the README and error messages say of a variable. */
@@ -8,6 +9,8 @@ export interface Documentation {
   readonly allowed: string;
   /** What holds when the variable is not set, in words. */
   readonly initially: string;
+  /** Whether error messages leave out the value. */
+  readonly secret?: boolean;
 }
 
 export const documentation = z.registry<Documentation>();
@@ -47,9 +50,22 @@ export const logLevelSchema = z.string().toLowerCase()
   .pipe(z.enum(Object.keys(LOG_LEVELS) as (keyof typeof LOG_LEVELS)[]))
   .transform((name) => LOG_LEVELS[name]);
 
-/** `key=value` pairs, percent-encoded (OpenTelemetry resource specification). */
-export const resourceAttributesSchema = z.string().transform((list, context) => {
-  const attributes: Record<string, string> = {};
+/** An http or https URL. */
+export const urlSchema = z.url({ protocol: /^https?$/ });
+
+/** The path of a file that can be read now. */
+export const fileSchema = z.string().refine((path) => {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+});
+
+/** `key=value` pairs, percent-encoded as in W3C baggage (OpenTelemetry specification). */
+export const pairsSchema = z.string().transform((list, context) => {
+  const pairs: Record<string, string> = {};
   for (const pair of list.split(",")) {
     const separator = pair.indexOf("=");
     const key = decode(pair.slice(0, separator).trim());
@@ -58,9 +74,9 @@ export const resourceAttributesSchema = z.string().transform((list, context) => 
       context.issues.push({ code: "custom", input: list });
       return z.NEVER;
     }
-    attributes[key] = value;
+    pairs[key] = value;
   }
-  return attributes;
+  return pairs;
 });
 
 function decode(text: string): string | undefined {

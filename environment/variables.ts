@@ -1,16 +1,19 @@
 import { z } from "zod";
+import { OTLP_PROTOCOLS } from "../otlp/mod.ts";
 import { addressSchema } from "./address.ts";
 import {
   booleanSchema,
   documented,
+  fileSchema,
   integerSchema,
   logLevelSchema,
   numberSchema,
-  resourceAttributesSchema,
+  pairsSchema,
+  urlSchema,
 } from "./schemas.ts";
 
 /** Where metrics can go. */
-export const METRICS_EXPORTERS = ["prometheus", "console", "none"] as const;
+export const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
 export type MetricsExporter = typeof METRICS_EXPORTERS[number];
 
 /** The methods of `echo.proto`, one of each kind. */
@@ -35,7 +38,7 @@ const exportersSchema = z.string().transform((list) => [
 export const variables = z.object({
   OTEL_METRICS_EXPORTER: documented(exportersSchema.prefault("prometheus"), {
     description: "Where metrics go; several are separated by commas",
-    allowed: "prometheus, console or none; several, but not none, separated by commas",
+    allowed: "prometheus, otlp, console or none; several, but not none, separated by commas",
     initially: "prometheus",
   }),
   OTEL_EXPORTER_PROMETHEUS_HOST: documented(z.string().regex(/^[^\s/]+$/).prefault("127.0.0.1"), {
@@ -48,23 +51,69 @@ export const variables = z.object({
     allowed: "a port from 0 to 65535",
     initially: "9464 (server), 9465 (client)",
   }),
+  OTEL_EXPORTER_OTLP_PROTOCOL: documented(z.enum(OTLP_PROTOCOLS).prefault("http/json"), {
+    description: "How metrics are pushed to a Collector",
+    allowed: OTLP_PROTOCOLS.join(", "),
+    initially: "http/json",
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: documented(urlSchema.optional(), {
+    description: "The Collector; /v1/metrics is added for http",
+    allowed: "a URL that begins with http:// or https://",
+    initially: "http://localhost:4318, or 4317 for grpc",
+  }),
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: documented(urlSchema.optional(), {
+    description: "Where metrics are pushed to, as it is, instead of the above",
+    allowed: "a URL that begins with http:// or https://",
+    initially: "",
+  }),
+  OTEL_EXPORTER_OTLP_HEADERS: documented(pairsSchema.optional(), {
+    description: "Headers of each export, such as an API key; never shown",
+    allowed: "key=value pairs separated by commas, values percent-encoded",
+    initially: "",
+    secret: true,
+  }),
+  OTEL_EXPORTER_OTLP_TIMEOUT: documented(integerSchema(1, 2 ** 31 - 1).prefault("10000"), {
+    description: "Milliseconds that one export to a Collector may take, retries included",
+    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    initially: "10000",
+  }),
+  OTEL_EXPORTER_OTLP_COMPRESSION: documented(z.enum(["none", "gzip"]).prefault("none"), {
+    description: "Compression of exports to a Collector",
+    allowed: "none or gzip",
+    initially: "none",
+  }),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: documented(fileSchema.optional(), {
+    description: "Certificates that a Collector's is checked against, in PEM",
+    allowed: "a file that can be read",
+    initially: "the runtime's",
+  }),
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: documented(fileSchema.optional(), {
+    description: "Key of the client certificate for a Collector, in PEM",
+    allowed: "a file that can be read, together with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    initially: "",
+  }),
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: documented(fileSchema.optional(), {
+    description: "Client certificate for a Collector, in PEM",
+    allowed: "a file that can be read, together with OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    initially: "",
+  }),
   OTEL_METRIC_EXPORT_INTERVAL: documented(integerSchema(1, 2 ** 31 - 1).prefault("60000"), {
-    description: "Milliseconds between two exports (console)",
+    description: "Milliseconds between two exports, to a Collector or the console",
     allowed: "a whole number of milliseconds from 1 to 2147483647",
     initially: "60000",
   }),
   OTEL_METRIC_EXPORT_TIMEOUT: documented(integerSchema(1, 2 ** 31 - 1).optional(), {
-    description: "Milliseconds that one export may take (console)",
+    description: "Milliseconds that one export may take, and the last one at shutdown",
     allowed:
       "a whole number of milliseconds from 1 to 2147483647, at most OTEL_METRIC_EXPORT_INTERVAL",
-    initially: "30000, or the interval if that is less",
+    initially: "30000, or the interval if that is less; 5000 at shutdown",
   }),
   OTEL_SERVICE_NAME: documented(z.string().optional(), {
     description: "Resource attribute service.name",
     allowed: "any text",
     initially: "echo-server, echo-client",
   }),
-  OTEL_RESOURCE_ATTRIBUTES: documented(resourceAttributesSchema.optional(), {
+  OTEL_RESOURCE_ATTRIBUTES: documented(pairsSchema.optional(), {
     description: "Further resource attributes, shown in target_info",
     allowed: "key=value pairs separated by commas, values percent-encoded",
     initially: "",
@@ -74,10 +123,10 @@ export const variables = z.object({
     allowed: "true or false",
     initially: "false",
   }),
-  OTEL_LOG_LEVEL: documented(logLevelSchema.prefault("info"), {
+  OTEL_LOG_LEVEL: documented(logLevelSchema.prefault("warn"), {
     description: "What OpenTelemetry's own log shows, on standard error",
     allowed: "none, error, warn, info, debug, verbose or all",
-    initially: "info",
+    initially: "warn",
   }),
   ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
     description:
@@ -134,6 +183,10 @@ export const variables = z.object({
   (values) => !((values.OTEL_METRIC_EXPORT_TIMEOUT ?? 0) > values.OTEL_METRIC_EXPORT_INTERVAL),
   // Checked even when another variable is bad: all that is wrong is said at once.
   { path: ["OTEL_METRIC_EXPORT_TIMEOUT"], when: () => true },
+).refine(
+  (values) =>
+    !values.OTEL_EXPORTER_OTLP_CLIENT_KEY === !values.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE,
+  { path: ["OTEL_EXPORTER_OTLP_CLIENT_KEY"], when: () => true },
 );
 
 /** The parsed environment; each name is documented in {@link variables}. */

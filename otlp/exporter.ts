@@ -1,0 +1,40 @@
+import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
+
+/** The values of `OTEL_EXPORTER_OTLP_PROTOCOL` (OTLP exporter specification). */
+export const OTLP_PROTOCOLS = ["http/json", "http/protobuf", "grpc"] as const;
+export type OtlpProtocol = typeof OTLP_PROTOCOLS[number];
+
+/**
+ * Creates the exporter for a protocol. Endpoint, headers, compression and TLS files it reads from
+ * the `OTEL_EXPORTER_OTLP_*` variables itself.
+ *
+ * Temporality is always cumulative: what an outage delays is made up for by the next export, and
+ * Prometheus takes nothing else.
+ *
+ * @param timeoutMillis How long one export may take, its retries included.
+ */
+export async function createOtlpExporter(
+  protocol: OtlpProtocol,
+  timeoutMillis: number,
+): Promise<OTLPMetricExporterBase> {
+  // Each is loaded only when it is asked for: the gRPC one alone costs a noticeable part of start-up.
+  const { AggregationTemporalityPreference, OTLPMetricExporter: JsonExporter } = await import(
+    "@opentelemetry/exporter-metrics-otlp-http"
+  );
+  const options = {
+    timeoutMillis,
+    temporalityPreference: AggregationTemporalityPreference.CUMULATIVE,
+  };
+  switch (protocol) {
+    case "http/json":
+      return new JsonExporter(options);
+    case "http/protobuf": {
+      const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-proto");
+      return new OTLPMetricExporter(options);
+    }
+    case "grpc": {
+      const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-grpc");
+      return new OTLPMetricExporter(options);
+    }
+  }
+}

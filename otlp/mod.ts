@@ -1,0 +1,8 @@
+/**
+ * The push path: OTLP to an OpenTelemetry Collector, cumulative, with failures told in plain lines.
+ *
+ * @module
+ */
+export { createOtlpExporter, OTLP_PROTOCOLS } from "./exporter.ts";
+export type { OtlpProtocol } from "./exporter.ts";
+export { ReportingExporter } from "./reporting-exporter.ts";

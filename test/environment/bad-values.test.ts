@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readSettings } from "../../environment/mod.ts";
+
+/** A variable, a bad value of it, and the line about it. */
+type Case = readonly [name: string, value: string, line: string];
+
+const exporters =
+  "must be prometheus, otlp, console or none; several, but not none, separated by commas";
+const host = "must be a host name or an IP address, such as 127.0.0.1, :: or 0.0.0.0";
+const port = "must be a port from 0 to 65535";
+const timer = "must be a whole number of milliseconds from 1 to 2147483647";
+const attributes = "must be key=value pairs separated by commas, values percent-encoded";
+const hour = "must be a whole number of milliseconds from 0 to 3600000";
+const address = "must be host:port or :port, with a port from 0 to 65535";
+const qps = "must be a number from 0 to 1000000";
+const duration = "must be a number of seconds from 0 to 31536000";
+
+const CASES: readonly Case[] = [
+  ["OTEL_METRICS_EXPORTER", "graphite", `OTEL_METRICS_EXPORTER="graphite": ${exporters}`],
+  ["OTEL_METRICS_EXPORTER", " ", `OTEL_METRICS_EXPORTER=" ": ${exporters}`],
+  ["OTEL_METRICS_EXPORTER", "prometheus,", `OTEL_METRICS_EXPORTER="prometheus,": ${exporters}`],
+  ["OTEL_METRICS_EXPORTER", "none,console", `OTEL_METRICS_EXPORTER="none,console": ${exporters}`],
+  [
+    "OTEL_METRICS_EXPORTER",
+    "prometheus console",
+    `OTEL_METRICS_EXPORTER="prometheus console": ${exporters}`,
+  ],
+  [
+    "OTEL_EXPORTER_PROMETHEUS_HOST",
+    "all interfaces",
+    `OTEL_EXPORTER_PROMETHEUS_HOST="all interfaces": ${host}`,
+  ],
+  [
+    "OTEL_EXPORTER_PROMETHEUS_HOST",
+    "http://localhost",
+    `OTEL_EXPORTER_PROMETHEUS_HOST="http://localhost": ${host}`,
+  ],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", "http", `OTEL_EXPORTER_PROMETHEUS_PORT="http": ${port}`],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", "65536", `OTEL_EXPORTER_PROMETHEUS_PORT="65536": ${port}`],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", "-1", `OTEL_EXPORTER_PROMETHEUS_PORT="-1": ${port}`],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", "9464.5", `OTEL_EXPORTER_PROMETHEUS_PORT="9464.5": ${port}`],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", " 9464", `OTEL_EXPORTER_PROMETHEUS_PORT=" 9464": ${port}`],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", "0x24f8", `OTEL_EXPORTER_PROMETHEUS_PORT="0x24f8": ${port}`],
+  ["OTEL_EXPORTER_PROMETHEUS_PORT", ":9464", `OTEL_EXPORTER_PROMETHEUS_PORT=":9464": ${port}`],
+  ["OTEL_METRIC_EXPORT_INTERVAL", "0", `OTEL_METRIC_EXPORT_INTERVAL="0": ${timer}`],
+  ["OTEL_METRIC_EXPORT_INTERVAL", "60s", `OTEL_METRIC_EXPORT_INTERVAL="60s": ${timer}`],
+  [
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    "2147483648",
+    `OTEL_METRIC_EXPORT_INTERVAL="2147483648": ${timer}`,
+  ],
+  [
+    "OTEL_METRIC_EXPORT_TIMEOUT",
+    "soon",
+    `OTEL_METRIC_EXPORT_TIMEOUT="soon": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
+  ],
+  [
+    "OTEL_METRIC_EXPORT_TIMEOUT",
+    "60001",
+    `OTEL_METRIC_EXPORT_TIMEOUT="60001": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
+  ],
+  ["OTEL_RESOURCE_ATTRIBUTES", "team", `OTEL_RESOURCE_ATTRIBUTES="team": ${attributes}`],
+  ["OTEL_RESOURCE_ATTRIBUTES", "=echo", `OTEL_RESOURCE_ATTRIBUTES="=echo": ${attributes}`],
+  ["OTEL_RESOURCE_ATTRIBUTES", "a=1,,b=2", `OTEL_RESOURCE_ATTRIBUTES="a=1,,b=2": ${attributes}`],
+  ["OTEL_RESOURCE_ATTRIBUTES", "a=100%", `OTEL_RESOURCE_ATTRIBUTES="a=100%": ${attributes}`],
+  ["OTEL_SDK_DISABLED", "1", 'OTEL_SDK_DISABLED="1": must be true or false'],
+  ["OTEL_SDK_DISABLED", "yes", 'OTEL_SDK_DISABLED="yes": must be true or false'],
+  [
+    "OTEL_LOG_LEVEL",
+    "loud",
+    'OTEL_LOG_LEVEL="loud": must be none, error, warn, info, debug, verbose or all',
+  ],
+  [
+    "OTEL_LOG_LEVEL",
+    "3",
+    'OTEL_LOG_LEVEL="3": must be none, error, warn, info, debug, verbose or all',
+  ],
+  ["ECHO_ADDR", "localhost", `ECHO_ADDR="localhost": ${address}`],
+  ["ECHO_ADDR", "50051", `ECHO_ADDR="50051": ${address}`],
+  ["ECHO_ADDR", ":", `ECHO_ADDR=":": ${address}`],
+  ["ECHO_ADDR", ":grpc", `ECHO_ADDR=":grpc": ${address}`],
+  ["ECHO_ADDR", ":65536", `ECHO_ADDR=":65536": ${address}`],
+  ["ECHO_ADDR", "::1:50051", `ECHO_ADDR="::1:50051": ${address}`],
+  ["ECHO_ADDR", "[::1]", `ECHO_ADDR="[::1]": ${address}`],
+  ["ECHO_ADDR", "[localhost]:50051", `ECHO_ADDR="[localhost]:50051": ${address}`],
+  ["ECHO_ADDR", "http://localhost:50051", `ECHO_ADDR="http://localhost:50051": ${address}`],
+  ["ECHO_ADDR", "local host:50051", `ECHO_ADDR="local host:50051": ${address}`],
+  ["ECHO_DELAY_MS", "-1", `ECHO_DELAY_MS="-1": ${hour}`],
+  ["ECHO_DELAY_MS", "2s", `ECHO_DELAY_MS="2s": ${hour}`],
+  ["ECHO_DELAY_MS", "3600001", `ECHO_DELAY_MS="3600001": ${hour}`],
+  [
+    "ECHO_METHOD",
+    "Unary",
+    'ECHO_METHOD="Unary": must be UnaryEcho, ServerStreamingEcho, ClientStreamingEcho, ' +
+    "BidirectionalStreamingEcho",
+  ],
+  ["ECHO_CONCURRENCY", "0", 'ECHO_CONCURRENCY="0": must be a whole number from 1 to 100000'],
+  ["ECHO_CONCURRENCY", "1.5", 'ECHO_CONCURRENCY="1.5": must be a whole number from 1 to 100000'],
+  ["ECHO_CONCURRENCY", "1e3", 'ECHO_CONCURRENCY="1e3": must be a whole number from 1 to 100000'],
+  ["ECHO_QPS", "-5", `ECHO_QPS="-5": ${qps}`],
+  ["ECHO_QPS", ".5", `ECHO_QPS=".5": ${qps}`],
+  ["ECHO_QPS", "1000001", `ECHO_QPS="1000001": ${qps}`],
+  ["ECHO_QPS", "Infinity", `ECHO_QPS="Infinity": ${qps}`],
+  ["ECHO_COUNT", "-1", 'ECHO_COUNT="-1": must be a whole number from 0'],
+  ["ECHO_COUNT", "ten", 'ECHO_COUNT="ten": must be a whole number from 0'],
+  ["ECHO_DURATION_S", "1m", `ECHO_DURATION_S="1m": ${duration}`],
+  ["ECHO_DURATION_S", "31536001", `ECHO_DURATION_S="31536001": ${duration}`],
+  ["ECHO_INTERVAL_MS", "0.5", `ECHO_INTERVAL_MS="0.5": ${hour}`],
+  ["ECHO_INTERVAL_MS", "3600001", `ECHO_INTERVAL_MS="3600001": ${hour}`],
+  ["ECHO_DEADLINE_MS", "never", `ECHO_DEADLINE_MS="never": ${hour}`],
+  [
+    "ECHO_MESSAGE_BYTES",
+    "67108865",
+    'ECHO_MESSAGE_BYTES="67108865": must be a whole number of bytes from 0 to 67108864',
+  ],
+  [
+    "ECHO_MESSAGE_BYTES",
+    "1MB",
+    'ECHO_MESSAGE_BYTES="1MB": must be a whole number of bytes from 0 to 67108864',
+  ],
+];
+
+for (const [name, value, line] of CASES) {
+  test(`${name}=${JSON.stringify(value)}`, () => assert.equal(complaint({ [name]: value }), line));
+}
+
+test("a timeout that is longer than the interval set with it", () => {
+  assert.equal(
+    complaint({ OTEL_METRIC_EXPORT_INTERVAL: "1000", OTEL_METRIC_EXPORT_TIMEOUT: "1001" }),
+    `OTEL_METRIC_EXPORT_TIMEOUT="1001": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
+  );
+});
+
+test("all that is bad is said at once, a line each, in the order of the documentation", () => {
+  const environment = Object.fromEntries(CASES.toReversed());
+  const lines = complaint(environment).split("\n");
+  const firstOfEach = CASES.filter(([name], index) =>
+    CASES.findIndex((other) => other[0] === name) === index
+  );
+  assert.deepEqual(lines, firstOfEach.map(([, , line]) => line));
+});
+
+test("a value with line breaks or terminal controls stays on its line", () => {
+  assert.equal(
+    complaint({ ECHO_COUNT: "1\n\u001b[31m2" }),
+    'ECHO_COUNT="1\\n\\u001b[31m2": must be a whole number from 0',
+  );
+});
+
+/** What is said of a bad environment. */
+function complaint(environment: Record<string, string>): string {
+  let text = "";
+  assert.throws(() => readSettings(environment), (error: Error) => {
+    assert.equal(error.name, "StartupError");
+    text = error.message;
+    return true;
+  });
+  return text;
+}
