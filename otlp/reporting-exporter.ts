@@ -1,4 +1,3 @@
-import type { ExportResult } from "@opentelemetry/core";
 import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
 import type {
   AggregationOption,
@@ -46,7 +45,7 @@ export class ReportingExporter implements PushMetricExporter {
   }
 
   /** Always calls back with success: a failure is told here, and not once more by the reader. */
-  export(metrics: ResourceMetrics, done: (result: ExportResult) => void): void {
+  export(metrics: ResourceMetrics, done: Parameters<PushMetricExporter["export"]>[1]): void {
     const points = countPoints(metrics);
     this.#pendingPoints = points;
     this.#exporter.export(metrics, ({ code, error }) => {
