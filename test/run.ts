@@ -7,9 +7,11 @@ import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 
 /** Tests of modules: they run on each runtime. */
-const moduleTests = globSync("test/{plugin,exposition,environment,instrumentation,load}/*.test.ts");
+const moduleTests = globSync(
+  "test/{plugin,exposition,environment,instrumentation,load,otlp}/*.test.ts",
+);
 /** Tests of the scripts and of what surrounds them. */
-const scriptTests = globSync("test/scripts/*.test.ts");
+const scriptTests = globSync("test/{scripts,stack,rules}/*.test.ts");
 
 interface Step {
   readonly name: string;
