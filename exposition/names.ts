@@ -1,0 +1,110 @@
+/**
+ * Metric and label names: the "underscore escaping with suffixes" strategy of the OpenTelemetry
+ * compatibility specification, as Go's Prometheus exporter applies it.
+ *
+ * @see https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
+ * @module
+ */
+
+/** What the suffixes of a metric's name depend on, besides its unit. */
+export type InstrumentKind = "counter" | "upDownCounter" | "gauge" | "histogram";
+
+const UNIT_WORDS: ReadonlyMap<string, string> = new Map([
+  ["d", "days"],
+  ["h", "hours"],
+  ["min", "minutes"],
+  ["s", "seconds"],
+  ["ms", "milliseconds"],
+  ["us", "microseconds"],
+  ["ns", "nanoseconds"],
+  ["By", "bytes"],
+  ["KiBy", "kibibytes"],
+  ["MiBy", "mebibytes"],
+  ["GiBy", "gibibytes"],
+  ["TiBy", "tibibytes"],
+  ["KBy", "kilobytes"],
+  ["MBy", "megabytes"],
+  ["GBy", "gigabytes"],
+  ["TBy", "terabytes"],
+  ["m", "meters"],
+  ["V", "volts"],
+  ["A", "amperes"],
+  ["J", "joules"],
+  ["W", "watts"],
+  ["g", "grams"],
+  ["Cel", "celsius"],
+  ["Hz", "hertz"],
+  ["1", ""],
+  ["%", "percent"],
+]);
+
+const PER_UNIT_WORDS: ReadonlyMap<string, string> = new Map([
+  ["s", "second"],
+  ["m", "minute"],
+  ["h", "hour"],
+  ["d", "day"],
+  ["w", "week"],
+  ["mo", "month"],
+  ["y", "year"],
+]);
+
+/**
+ * The Prometheus name of a metric: valid characters only, runs of others collapsed to one
+ * underscore, then the unit, then `_total` for counters or `_ratio` for gauges of unit 1.
+ *
+ * @param name the instrument's name, for example `grpc.server.call.duration`
+ * @param unit its UCUM unit, for example `s`, `By/s` or `{call}`
+ * @param kind what the metric's data is, after any view
+ * @returns for example `grpc_server_call_duration_seconds`; undefined when nothing valid is left
+ */
+export function metricName(name: string, unit: string, kind: InstrumentKind): string | undefined {
+  let tokens = name.split(/[^a-zA-Z0-9:]+/).filter((token) => token !== "");
+  tokens.push(...unitTokens(unit, tokens));
+  if (kind === "counter") tokens = [...tokens.filter((token) => token !== "total"), "total"];
+  if (kind === "gauge" && unit === "1") {
+    tokens = [...tokens.filter((token) => token !== "ratio"), "ratio"];
+  }
+  const joined = tokens.join("_");
+  const valid = /^[0-9]/.test(joined) ? `_${joined}` : joined;
+  return /[^_]/.test(valid) ? valid : undefined;
+}
+
+/** The words that a unit adds to a name, without those that the name already has. */
+function unitTokens(unit: string, nameTokens: string[]): string[] {
+  const slash = unit.indexOf("/");
+  const main = slash < 0 ? unit : unit.slice(0, slash);
+  const per = slash < 0 ? "" : unit.slice(slash + 1);
+  let mainSuffix = cleanUnit(unitWord(main, UNIT_WORDS));
+  const perWord = unitWord(per, PER_UNIT_WORDS);
+  let perSuffix = cleanUnit(perWord === "" ? "" : `per_${perWord}`).replace(/_$/, "");
+  if (perSuffix === "per" || nameTokens.includes(perSuffix)) perSuffix = "";
+  if (nameTokens.includes(mainSuffix)) mainSuffix = "";
+  // A trailing underscore of a main unit that stands alone stays: so Go has it.
+  if (perSuffix !== "") mainSuffix = mainSuffix.replace(/_$/, "");
+  return [mainSuffix, perSuffix].filter((suffix) => suffix !== "");
+}
+
+/** The word for one half of a unit; annotations such as `{call}` have none. */
+function unitWord(unit: string, words: ReadonlyMap<string, string>): string {
+  const trimmed = unit.trim();
+  return /[{}]/.test(trimmed) ? "" : words.get(trimmed) ?? trimmed;
+}
+
+function cleanUnit(suffix: string): string {
+  return suffix.replace(/[^a-zA-Z0-9:]+/g, "_").replace(/^_/, "");
+}
+
+/**
+ * The Prometheus name of an attribute key: runs of invalid characters and of underscores become
+ * one underscore, a leading digit gets `key_` in front.
+ *
+ * @param key the attribute's key, for example `grpc.method`
+ * @returns for example `grpc_method`; undefined when nothing valid is left, or for names that
+ *   begin and end with two underscores, which belong to Prometheus
+ */
+export function labelName(key: string): string | undefined {
+  if (key.length >= 4 && key.startsWith("__") && key.endsWith("__")) return undefined;
+  const name = key.replace(/[^a-zA-Z0-9]+/g, "_");
+  if (/^_?$/.test(name)) return undefined;
+  return /^[0-9]/.test(name) ? `key_${name}` : name;
+}

@@ -1,0 +1,12 @@
+import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
+
+/**
+ * The metric reader of the pull path: `new MeterProvider({ readers: [reader] })`. It collects
+ * cumulative data when asked to and does nothing in between. The stock exporter's own server,
+ * with its own text, is never started; `startScrapeEndpoint` serves instead.
+ */
+export class PrometheusReader extends PrometheusExporter {
+  constructor() {
+    super({ preventServerStart: true });
+  }
+}

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { RequestListener } from "node:http";
+import { connect } from "node:net";
+import process from "node:process";
+import { test } from "node:test";
+import { LISTENER_LIMITS, type ListenerLimits, startListener } from "../../exposition/listener.ts";
+import { eventually } from "../support/eventually.ts";
+import { request, sendRaw } from "./client.ts";
+
+const hello: RequestListener = (_request, response) => response.end("hello");
+
+/** Listens under other limits. */
+async function listening(
+  action: (url: string, close: () => Promise<void>) => Promise<void>,
+  { handle = hello, ...limits }: Partial<ListenerLimits> & { handle?: RequestListener } = {},
+): Promise<void> {
+  const all = { ...LISTENER_LIMITS, ...limits };
+  const listener = await startListener(handle, { host: "127.0.0.1", port: 0 }, all);
+  try {
+    await action(`http://127.0.0.1:${listener.port}/`, () => listener.close());
+  } finally {
+    await listener.close();
+  }
+}
+
+test("what isn't HTTP is answered 400, the connection closed, and the listener lives on", () =>
+  listening(async (url) => {
+    const messages = [
+      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+      "GET\r\n\r\n",
+      "GET / HTTP/9.9\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n",
+      "GET / HTTP/1.1\r\n\r\n",
+    ];
+    for (const message of messages) {
+      const { status, rest } = await sendRaw(url, message);
+      // A body that turns out wrong after the headers may have been answered already.
+      assert.ok(status === 400 || (message.includes("not a length") && status === 200), message);
+      assert.doesNotMatch(rest, /Error|node:|\.ts/);
+    }
+    assert.equal((await request(url, "GET /")).status, 200);
+  }));
+
+test("nothing is written into the middle of an answer", async () => {
+  const handle: RequestListener = (_request, response) => {
+    response.write("first");
+  };
+  await listening(async (url) => {
+    const { status, rest } = await sendRaw(
+      url,
+      "GET / HTTP/1.1\r\nHost: a\r\n\r\n\0garbage\r\n\r\n",
+    );
+    assert.ok(status === 200 || status === 0, String(status));
+    assert.doesNotMatch(rest, /HTTP/);
+  }, { handle });
+});
+
+test("headers that are too large are refused", () =>
+  listening(async (url) => {
+    const { status } = await request(url, "GET /", `X: ${"x".repeat(3000)}`);
+    assert.equal(status, 431);
+    assert.equal((await request(url, "GET /", `X: ${"x".repeat(500)}`)).status, 200);
+  }, { headerBytes: 2048 }));
+
+test("headers that don't come to an end time out", () =>
+  listening(async (url) => {
+    const { status } = await sendRaw(url, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+    assert.equal(status, 408);
+  }, { headers: 100 }));
+
+test("a connection on which nothing comes times out", () =>
+  listening(async (url) => {
+    assert.equal((await sendRaw(url, "")).status, 408);
+  }, { headers: 100, request: 200 }));
+
+test("a body that doesn't come to an end times out", async () => {
+  const handle: RequestListener = (request, response) => {
+    request.resume().once("end", () => response.end());
+  };
+  await listening(async (url) => {
+    const { status } = await sendRaw(
+      url,
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
+    );
+    assert.notEqual(status, 200);
+  }, { handle, headers: 100, request: 200 });
+});
+
+test("an idle connection is closed, and until then it can be used again", () =>
+  listening(async (url) => {
+    const { rest } = await sendRaw(url, "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2));
+    assert.equal(rest.match(/hello/g)?.length, 2);
+  }, { idle: 50 }));
+
+test("a connection may be idle for longer than a scrape interval", () =>
+  listening(async (url) => {
+    const response = await fetch(url);
+    assert.equal(await response.text(), "hello");
+    assert.equal(response.headers.get("keep-alive"), "timeout=75");
+  }));
+
+test("more connections than the limit are closed at once", () =>
+  listening(async (url) => {
+    const port = Number(new URL(url).port);
+    const sockets = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+    // Bun counts a connection from its first byte on.
+    for (const socket of sockets) socket.write("GET ");
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    await eventually(async () => assert.equal((await request(url, "GET /")).status, 0));
+    for (const socket of sockets) socket.destroy();
+    await eventually(async () => assert.equal((await request(url, "GET /")).status, 200));
+  }, { connections: 2 }));
+
+/** Answers when it is told to. */
+function pendingRequests() {
+  const pending: (() => void)[] = [];
+  const handle: RequestListener = (_request, response) => {
+    pending.push(() => response.end("finished"));
+  };
+  return { pending, handle };
+}
+
+const KEEP_ALIVE = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+test("closing waits for requests under way, not for what isn't one", async () => {
+  const { pending, handle } = pendingRequests();
+  await listening(async (url, close) => {
+    const underWay = sendRaw(url, KEEP_ALIVE);
+    const unfinished = sendRaw(url, "GET ");
+    await eventually(() => assert.equal(pending.length, 1));
+    const closing = close();
+    assert.equal(close(), closing);
+    assert.equal((await unfinished).status, 0);
+    pending[0]?.();
+    assert.equal((await underWay).rest, "finished");
+    await closing;
+  }, { handle, closing: 60_000 });
+});
+
+test("closing doesn't wait forever", async () => {
+  const { pending, handle } = pendingRequests();
+  await listening(async (url, close) => {
+    const hanging = sendRaw(url, KEEP_ALIVE);
+    await eventually(() => assert.equal(pending.length, 1));
+    await close();
+    assert.equal((await hanging).status, 0);
+  }, { handle, closing: 50 });
+});
+
+test("opening and closing leaves no listeners behind", async () => {
+  const count = () =>
+    process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
+  await listening(() => Promise.resolve());
+  const before = count();
+  for (let i = 0; i < 20; i++) {
+    await listening(async (url) => void await request(url, "GET /"));
+  }
+  assert.equal(count(), before);
+});
