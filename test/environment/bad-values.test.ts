@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { readSettings } from "../../environment/mod.ts";
 
 /** A variable, a bad value of it, and the line about it. */
@@ -9,6 +10,7 @@ const exporters =
   "must be prometheus, otlp, console or none; several, but not none, separated by commas";
 const host = "must be a host name or an IP address, such as 127.0.0.1, :: or 0.0.0.0";
 const port = "must be a port from 0 to 65535";
+const url = "must be a URL that begins with http:// or https://";
 const timer = "must be a whole number of milliseconds from 1 to 2147483647";
 const attributes = "must be key=value pairs separated by commas, values percent-encoded";
 const hour = "must be a whole number of milliseconds from 0 to 3600000";
@@ -43,6 +45,40 @@ const CASES: readonly Case[] = [
   ["OTEL_EXPORTER_PROMETHEUS_PORT", " 9464", `OTEL_EXPORTER_PROMETHEUS_PORT=" 9464": ${port}`],
   ["OTEL_EXPORTER_PROMETHEUS_PORT", "0x24f8", `OTEL_EXPORTER_PROMETHEUS_PORT="0x24f8": ${port}`],
   ["OTEL_EXPORTER_PROMETHEUS_PORT", ":9464", `OTEL_EXPORTER_PROMETHEUS_PORT=":9464": ${port}`],
+  [
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "http",
+    'OTEL_EXPORTER_OTLP_PROTOCOL="http": must be http/json, http/protobuf, grpc',
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "collector:4318",
+    `OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318": ${url}`,
+  ],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://", `OTEL_EXPORTER_OTLP_ENDPOINT="http://": ${url}`],
+  [
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "ftp://collector/metrics",
+    `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="ftp://collector/metrics": ${url}`,
+  ],
+  ["OTEL_EXPORTER_OTLP_HEADERS", "secret", `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${attributes}`],
+  ["OTEL_EXPORTER_OTLP_TIMEOUT", "0", `OTEL_EXPORTER_OTLP_TIMEOUT="0": ${timer}`],
+  [
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    "zstd",
+    'OTEL_EXPORTER_OTLP_COMPRESSION="zstd": must be none or gzip',
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "no/such.pem",
+    'OTEL_EXPORTER_OTLP_CERTIFICATE="no/such.pem": must be a file that can be read',
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    "no/such.pem",
+    'OTEL_EXPORTER_OTLP_CLIENT_KEY="no/such.pem": must be a file that can be read, ' +
+    "together with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+  ],
   ["OTEL_METRIC_EXPORT_INTERVAL", "0", `OTEL_METRIC_EXPORT_INTERVAL="0": ${timer}`],
   ["OTEL_METRIC_EXPORT_INTERVAL", "60s", `OTEL_METRIC_EXPORT_INTERVAL="60s": ${timer}`],
   [
@@ -129,6 +165,14 @@ test("a timeout that is longer than the interval set with it", () => {
   assert.equal(
     complaint({ OTEL_METRIC_EXPORT_INTERVAL: "1000", OTEL_METRIC_EXPORT_TIMEOUT: "1001" }),
     `OTEL_METRIC_EXPORT_TIMEOUT="1001": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
+  );
+});
+
+test("a client certificate without its key", () => {
+  assert.equal(
+    complaint({ OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: fileURLToPath(import.meta.url) }),
+    'OTEL_EXPORTER_OTLP_CLIENT_KEY="": must be a file that can be read, ' +
+      "together with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
   );
 });
 

@@ -1,0 +1,104 @@
+/** The scripts under Deno with the permissions of `deno.json`, none of which can be left out. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import deno from "../../deno.json" with { type: "json" };
+import { grpcSeries, scrape } from "../support/scrape.ts";
+import { Script, startServer } from "../support/script.ts";
+import type { Environment, Owner } from "../support/script.ts";
+import { onTerminal, withoutTerminal } from "../support/terminal.ts";
+
+/**
+ * Both at the addresses they have unless told otherwise. Behind a proxy: that is when grpc-js reads
+ * all the variables it knows.
+ */
+const ADDRESSES: Environment = {
+  ECHO_ADDR: ":0",
+  ECHO_DELAY_MS: "0",
+  OTEL_EXPORTER_PROMETHEUS_PORT: "0",
+  http_proxy: "http://127.0.0.1:1",
+  no_proxy: "localhost",
+};
+
+const { server, client } = deno.permissions;
+/** `grpc-health-check` and `@grpc/reflection` read protos of their own, from Deno's cache. */
+const { npmCache } = JSON.parse(execFileSync("deno", ["info", "--json"], { encoding: "utf8" }));
+const literalServer = { ...server, read: ["./echo.proto", npmCache] };
+
+/** `--quiet` for Deno's word that permission sets are experimental. */
+const run = ["deno", "run", "--quiet", "--no-prompt"];
+
+for (
+  const { name, serverFlags, clientFlags } of [
+    { name: "the sets", serverFlags: ["-P=server"], clientFlags: ["-P=client"] },
+    { name: "flags", serverFlags: flags(literalServer), clientFlags: flags(client) },
+  ]
+) {
+  test(`${name}: calls work and metrics are served, without a prompt or a warning`, async (t) => {
+    const server = new Script(t, [...run, ...serverFlags, "server.ts"], { environment: ADDRESSES });
+    const address = await server.printed(/^Serving on (.+)\n/m);
+    const client = new Script(t, [...run, ...clientFlags, "client.ts"], {
+      environment: { ...ADDRESSES, ECHO_ADDR: address },
+    });
+    await client.printed(/^message:/m);
+    for (const script of [server, client]) {
+      const text = await scrape(await script.printed(/^Metrics at (.+)\n/m));
+      assert.ok(Object.keys(grpcSeries(text)).length > 0);
+      assert.match(text, /^process_cpu_seconds_total\{/m);
+    }
+    assert.equal(await client.stop(), 0);
+    assert.equal(await server.stop(), 0);
+    assert.equal(server.stderr + client.stderr, "");
+  });
+}
+
+for (const { without, set } of allButOne(literalServer)) {
+  test(`the server needs ${without}`, async (t) => {
+    const script = new Script(t, [...run, ...flags(set), "server.ts"], { environment: ADDRESSES });
+    assert.equal(await script.exit(), 1, script.stdout);
+    assert.match(script.stderr, /NotCapable|not found in any of the include paths/);
+  });
+}
+
+test("the client's permissions", async (t) => {
+  const { address } = await startServer(t, "deno", { ECHO_ADDR: ":0" });
+  const environment = { ...ADDRESSES, ECHO_ADDR: address, ECHO_COUNT: "1" };
+  assert.equal(await exitCode(t, client, environment), 0, "are enough");
+  for (const { without, set } of allButOne(client)) {
+    await t.test(`it needs ${without}`, async (t) => {
+      assert.equal(await exitCode(t, set, environment), 1);
+    });
+  }
+});
+
+test("on a terminal Deno asks for nothing", { skip: withoutTerminal() }, async (t) => {
+  const { address } = await startServer(t, "deno", { ECHO_ADDR: ":0" });
+  const shown = await onTerminal(t, ["deno", "run", "--quiet", "-P=client", "client.ts"], {
+    ...ADDRESSES,
+    ECHO_ADDR: address,
+    ECHO_COUNT: "1",
+  });
+  assert.match(shown, /^message:/m);
+  assert.doesNotMatch(shown, /Deno requests/);
+});
+
+function exitCode(owner: Owner, set: PermissionSet, environment: Environment) {
+  return new Script(owner, [...run, ...flags(set), "client.ts"], { environment }).exit();
+}
+
+type PermissionSet = Readonly<Record<string, readonly string[]>>;
+
+/** The same as a set's, on the command line. */
+function flags(set: PermissionSet): string[] {
+  return Object.entries(set).filter(([, values]) => values.length > 0)
+    .map(([kind, values]) => `--allow-${kind}=${values.join(",")}`);
+}
+
+function allButOne(set: PermissionSet): { without: string; set: PermissionSet }[] {
+  return Object.entries(set).flatMap(([kind, values]) =>
+    values.map((value) => ({
+      without: `${kind} ${value}`,
+      set: { ...set, [kind]: values.filter((other) => other !== value) },
+    }))
+  );
+}

@@ -1,0 +1,27 @@
+import { spawnSync } from "node:child_process";
+import { Script } from "./script.ts";
+import type { Environment, Owner } from "./script.ts";
+
+/**
+ * Runs a command to its end on a pseudo-terminal, which util-linux's `script` makes.
+ *
+ * @param command None of its parts may mean anything to a shell.
+ * @returns what it showed, its clearing of a line as `<clear>`
+ */
+export async function onTerminal(
+  owner: Owner,
+  command: readonly string[],
+  environment: Environment,
+): Promise<string> {
+  const script = new Script(owner, ["script", "-qec", command.join(" "), "/dev/null"], {
+    environment: { TERM: "xterm", ...environment },
+  });
+  await script.exit();
+  return script.stdout.replaceAll("\r\x1b[K", "<clear>");
+}
+
+/** The reason to skip tests that need a pseudo-terminal, if there is one. */
+export function withoutTerminal(): string | false {
+  const { stdout } = spawnSync("script", ["--version"], { encoding: "utf8" });
+  return stdout?.includes("util-linux") ? false : "util-linux's script is missing";
+}
