@@ -1,0 +1,26 @@
+/**
+ * `npm run prometheus`: Prometheus with `prometheus.yml`, on http://127.0.0.1:9090, with its data in
+ * a temporary folder that is removed when it stops.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runInForeground } from "./foreground.ts";
+import { prometheusCommand } from "./prometheus-command.ts";
+
+const CONFIG = fileURLToPath(new URL("../prometheus.yml", import.meta.url));
+
+try {
+  const data = await mkdtemp(join(tmpdir(), "prometheus-"));
+  try {
+    process.exitCode = await runInForeground(
+      await prometheusCommand({ config: CONFIG, data, port: 9090 }),
+    );
+  } finally {
+    await rm(data, { recursive: true, force: true });
+  }
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { collectorBinary } from "../../collector/binary.ts";
+import { eventually } from "../support/eventually.ts";
+import { Script } from "../support/script.ts";
+import { skipWithout } from "../tools.ts";
+import { realCollector } from "./programs.ts";
+
+const real = await realCollector();
+
+test("the real Collector is built once", {
+  skip: skipWithout(real, "the Collector"),
+}, async () => {
+  const lines: string[] = [];
+  assert.equal(await collectorBinary({ log: (line) => lines.push(line) }), real);
+  assert.deepEqual(lines, []);
+});
+
+test("a Collector on the PATH is used, otelcol-contrib first", async (t) => {
+  const { bin } = await machine(t);
+  await program(bin, "otelcol", "");
+  assert.equal(await collectorBinary({ log: assert.fail }), join(bin, "otelcol"));
+  await program(bin, "otelcol-contrib", "");
+  assert.equal(await collectorBinary({ log: assert.fail }), join(bin, "otelcol-contrib"));
+});
+
+test("a build is shown, kept, and not repeated", async (t) => {
+  const { bin, cache, calls } = await machine(t);
+  await program(bin, "go", GO);
+  const lines: string[] = [];
+  const binary = await collectorBinary({ log: (line) => lines.push(line) });
+  assert.equal(await readFile(binary, "utf8"), "whole");
+  assert.ok(binary.startsWith(cache), binary);
+  assert.match(lines.join("\n"), /takes some minutes[^]*Builder[^]*Building[^]*Built/);
+  assert.match(await calls(), /^install go\.opentelemetry\.io\/collector\/cmd\/builder@v[\d.]+\n$/);
+
+  assert.equal(await collectorBinary({ log: assert.fail }), binary);
+  assert.equal((await calls()).split("\n").length, 2);
+  assert.deepEqual(await readdir(join(binary, "..")), ["otelcol"]);
+});
+
+test("two builds at once both end with a whole Collector", async (t) => {
+  const { bin } = await machine(t);
+  await program(bin, "go", GO);
+  const [one, other] = await Promise.all([
+    collectorBinary({ log: () => {} }),
+    collectorBinary({ log: () => {} }),
+  ]);
+  assert.equal(one, other);
+  assert.equal(await readFile(one, "utf8"), "whole");
+  assert.deepEqual(await readdir(join(one, "..")), ["otelcol"]);
+});
+
+test("a build that fails says what Go said, and leaves nothing", async (t) => {
+  const { bin, cache } = await machine(t);
+  await program(bin, "go", `console.error("go: requires go >= 1.25.0"); process.exit(1)`);
+  await assert.rejects(
+    collectorBinary({ log: () => {} }),
+    /could not be built[^]*otelcol-contrib[^]*requires go >= 1\.25\.0/,
+  );
+  assert.deepEqual(await left(cache), []);
+});
+
+test("a build that is interrupted ends at once and leaves nothing", async (t) => {
+  const { bin, cache, builderStarted } = await machine(t);
+  await program(bin, "go", GO);
+  process.env["FAKE_HANG"] = "yes";
+  const stop = new AbortController();
+  const build = collectorBinary({ log: () => {}, signal: stop.signal });
+  const pid = await Promise.race([builderStarted(), build.then(() => assert.fail("was built"))]);
+  stop.abort();
+  await assert.rejects(build, { name: "AbortError" });
+  assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+  assert.deepEqual(await left(cache), []);
+});
+
+test("a build that is killed leaves no Collector, and the next one works", async (t) => {
+  const { bin, cache, builderStarted } = await machine(t);
+  await program(bin, "go", GO);
+  const script = new Script(t, [process.execPath, "collector/run.ts"], {
+    environment: { FAKE_HANG: "yes" },
+  });
+  const pid = await builderStarted();
+  await script.stop("SIGKILL");
+  process.kill(pid, "SIGKILL");
+  assert.deepEqual((await left(cache)).filter((path) => /collector-\w+\/otelcol$/.test(path)), []);
+  const binary = await collectorBinary({ log: () => {} });
+  assert.equal(await readFile(binary, "utf8"), "whole");
+});
+
+test("without Go there is advice", async (t) => {
+  await machine(t);
+  const script = new Script(t, [process.execPath, "collector/run.ts"]);
+  assert.equal(await script.exit(), 1);
+  assert.equal(script.stdout, "");
+  assert.match(
+    script.stderr,
+    /^The Collector has to be built, and Go is missing\. Install Go 1\.\d+ /,
+  );
+  assert.match(script.stderr, /or put otelcol-contrib on the PATH/);
+  assert.equal(script.stderr.trimEnd().split("\n").length, 1);
+});
+
+/**
+ * Stands in for Go: `go install` leaves a builder in GOBIN, which writes half a Collector, tells its
+ * process id, and ends with a whole one, unless it is to hang.
+ */
+const GO = `
+const fs = require("node:fs");
+fs.appendFileSync(process.env.FAKE_CALLS, process.argv.slice(2).join(" ") + "\\n");
+fs.writeFileSync(process.env.GOBIN + "/builder", "#!" + process.execPath + \`
+const fs = require("node:fs");
+fs.mkdirSync("build");
+fs.writeFileSync("build/otelcol", "half");
+fs.writeFileSync(process.env.FAKE_PID + ".tmp", String(process.pid));
+fs.renameSync(process.env.FAKE_PID + ".tmp", process.env.FAKE_PID);
+if (process.env.FAKE_HANG) setTimeout(() => {}, 60_000);
+else fs.writeFileSync("build/otelcol", "whole");
+\`, { mode: 0o755 });
+`;
+
+/** Has this process find only the programs of a folder, and an empty cache. */
+async function machine(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), "collector-binary-"));
+  const [bin, cache, pid, log] = ["bin", "cache", "pid", "calls"].map((name) =>
+    join(folder, name)
+  ) as [string, string, string, string];
+  await mkdir(bin);
+  const ours = { PATH: bin, XDG_CACHE_HOME: cache, FAKE_PID: pid, FAKE_CALLS: log };
+  const before = Object.keys(ours).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, ours);
+  t.after(async () => {
+    delete process.env["FAKE_HANG"];
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+    await rm(folder, { recursive: true });
+  });
+  return {
+    bin,
+    cache,
+    calls: () => readFile(log, "utf8"),
+    /** Waits for the builder's process id. */
+    builderStarted: () => eventually(async () => Number(await readFile(pid, "utf8")), 30_000),
+  };
+}
+
+async function program(folder: string, name: string, code: string): Promise<void> {
+  await writeFile(join(folder, name), `#!${process.execPath}\n${code}`, { mode: 0o755 });
+}
+
+/** The files that a build left behind. */
+async function left(cache: string): Promise<string[]> {
+  const entries = await readdir(cache, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) =>
+    join(entry.parentPath, entry.name)
+  );
+}

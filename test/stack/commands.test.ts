@@ -1,0 +1,103 @@
+// `npm run collector` and `npm run prometheus`.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { freePorts } from "../../stack/ports.ts";
+import { Service } from "../../stack/service.ts";
+import { PROJECT, Script } from "../support/script.ts";
+import { skipWithout } from "../tools.ts";
+import { realCollector } from "./programs.ts";
+
+const collector = await realCollector();
+
+for (
+  const [how, stop] of Object.entries({
+    "Ctrl-C": (command: Service) => command.stop(),
+    "SIGTERM to the command alone": (command: Service) => {
+      process.kill(command.pid!, "SIGTERM");
+      return command.ended;
+    },
+  })
+) {
+  test(`the Collector runs until ${how}`, {
+    skip: skipWithout(collector, "the Collector"),
+    timeout: 60_000,
+  }, async (t) => {
+    const ports = await freePorts({ grpc: 0, http: 0, prometheus: 0, health: 0, telemetry: 0 });
+    const lines: string[] = [];
+    const command = new Service({
+      name: "collector",
+      command: ["node", "collector/run.ts"],
+      environment: {
+        COLLECTOR_OTLP_GRPC_ENDPOINT: `127.0.0.1:${ports.grpc}`,
+        COLLECTOR_OTLP_HTTP_ENDPOINT: `127.0.0.1:${ports.http}`,
+        COLLECTOR_PROMETHEUS_ENDPOINT: `127.0.0.1:${ports.prometheus}`,
+        COLLECTOR_HEALTH_ENDPOINT: `127.0.0.1:${ports.health}`,
+        COLLECTOR_TELEMETRY_PORT: `${ports.telemetry}`,
+      },
+      log: (line) => lines.push(line),
+    });
+    t.after(() => command.stop());
+    await command.answers(`http://127.0.0.1:${ports.health}/`);
+    for (const port of [ports.prometheus, ports.telemetry]) {
+      await command.answers(`http://127.0.0.1:${port}/metrics`);
+    }
+    assert.equal(await stop(command), "exit code 0");
+    const text = lines.join("\n");
+    assert.match(text, /Everything is ready/);
+    assert.match(text, /Shutdown complete/);
+    // Readable: neither a resource in every line nor a warning about the configuration.
+    assert.doesNotMatch(text, /"resource"|\bwarn\b|deprecated/i);
+    await assert.rejects(fetch(`http://127.0.0.1:${ports.health}/`));
+  });
+}
+
+test("Prometheus gets prometheus.yml, loopback and data that does not stay", async (t) => {
+  const { script } = await runPrometheus(
+    t,
+    `console.log(JSON.stringify(process.argv.slice(2))); setInterval(() => {}, 1000);
+    process.on("SIGTERM", () => process.exit(7));`,
+  );
+  const args = JSON.parse(await script.printed(/^(\[.*\])$/m)) as string[];
+  const value = (name: string) => args.find((arg) => arg.startsWith(`${name}=`))?.split("=")[1];
+  assert.equal(value("--config.file"), join(PROJECT, "prometheus.yml"));
+  assert.equal(value("--web.listen-address"), "127.0.0.1:9090");
+  const data = value("--storage.tsdb.path") ?? "";
+  assert.ok(existsSync(data));
+  assert.equal(await script.stop("SIGTERM"), 7);
+  assert.equal(existsSync(data), false);
+});
+
+test("Prometheus' death by a signal is passed on as a shell does", async (t) => {
+  const { script } = await runPrometheus(t, `process.kill(process.pid, "SIGKILL")`);
+  assert.equal(await script.exit(), 137);
+});
+
+test("without Prometheus there is one line of advice", async (t) => {
+  const { script } = await runPrometheus(t, undefined);
+  assert.equal(await script.exit(), 1);
+  assert.equal(script.stdout, "");
+  assert.match(
+    script.stderr,
+    /^prometheus is not on the PATH; install it with .*prometheus\.io.*\n$/,
+  );
+});
+
+/** Runs the command where the only program is a Prometheus of this JavaScript code, if any. */
+async function runPrometheus(
+  t: TestContext,
+  code: string | undefined,
+): Promise<{ script: Script }> {
+  const bin = await mkdtemp(join(tmpdir(), "prometheus-command-"));
+  t.after(() => rm(bin, { recursive: true }));
+  if (code !== undefined) {
+    await writeFile(join(bin, "prometheus"), `#!${process.execPath}\n${code}`, { mode: 0o755 });
+  }
+  const command = [process.execPath, "stack/prometheus.ts"];
+  return { script: new Script(t, command, { environment: { PATH: bin } }) };
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { prometheusConfig } from "../../stack/prometheus-config.ts";
+import { PROJECT } from "../support/script.ts";
+import { promtool, skipWithout } from "../tools.ts";
+import { realCollector } from "./programs.ts";
+
+const run = promisify(execFile);
+const read = (file: string) => readFile(join(PROJECT, file), "utf8");
+
+const collector = await realCollector();
+const checker = await promtool();
+const compose = await composeFile();
+
+test("the Collector accepts otel-collector.yaml", {
+  skip: skipWithout(collector, "the Collector"),
+}, async () => {
+  assert.ok(collector);
+  await run(collector, ["validate", "--config", join(PROJECT, "otel-collector.yaml")]);
+});
+
+test("otel-collector.yaml listens on loopback unless told", async () => {
+  const addresses = [
+    ...(await read("otel-collector.yaml")).matchAll(/^ +(?:endpoint|host): (.*)$/gm),
+  ]
+    .map(([, address]) => address);
+  assert.equal(addresses.length, 5);
+  for (const address of addresses) {
+    assert.match(address ?? "", /^\$\{env:COLLECTOR_[A-Z_]+:-127\.0\.0\.1(:\d+)?\}$/);
+  }
+});
+
+test("promtool accepts prometheus.yml", { skip: skipWithout(checker, "promtool") }, async () => {
+  assert.ok(checker);
+  await run(checker, ["check", "config", join(PROJECT, "prometheus.yml")]);
+});
+
+test("promtool accepts what the stack makes of prometheus.yml, which has its jobs only", {
+  skip: skipWithout(checker, "promtool"),
+}, async (t) => {
+  assert.ok(checker);
+  const folder = await mkdtemp(join(tmpdir(), "prometheus-config-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const targets = { prometheus: "127.0.0.1:1", collector: "127.0.0.1:2" };
+  const config = prometheusConfig(await read("prometheus.yml"), targets, PROJECT);
+  const file = join(folder, "prometheus.yml");
+  await writeFile(file, config);
+  const { stdout } = await run(checker, ["check", "config", file]);
+  assert.match(stdout, /rule files? found/);
+  assert.deepEqual(config.match(/(?<=job_name: ).*/g), Object.keys(targets));
+  assert.deepEqual(config.match(/(?<=targets: ).*/g), ['["127.0.0.1:1"]', '["127.0.0.1:2"]']);
+  assert.match(config, /honor_labels: true/);
+});
+
+test("a job that prometheus.yml does not have is refused", async () => {
+  const text = await read("prometheus.yml");
+  assert.throws(() => prometheusConfig(text, { nobody: "127.0.0.1:1" }, PROJECT), /no job nobody/);
+});
+
+test("compose.yaml can be read, runs the pinned versions, and mounts files that are there", {
+  skip: skipWithout(compose, "docker compose or Python's yaml"),
+}, async () => {
+  assert.ok(compose);
+  const { services } = JSON.parse(compose) as { services: Record<string, ComposeService> };
+  const version = (text: string, pattern: RegExp) => pattern.exec(text)?.[1];
+  const pins = await read("runtimes/package.json");
+  const images = {
+    collector: `otel/opentelemetry-collector-contrib:${
+      version(await read("collector/builder.yaml"), /^ {2}version: (.*)$/m)
+    }`,
+    server: `oven/bun:${version(pins, /"bun": "(.*)"/)}`,
+    client: `denoland/deno:${version(pins, /"deno": "(.*)"/)}`,
+  };
+  for (const [name, image] of Object.entries(images)) assert.equal(services[name]?.image, image);
+  for (const { volumes = [] } of Object.values(services)) {
+    for (const volume of volumes) {
+      const source = typeof volume === "string" ? volume.split(":")[0]! : volume.source;
+      assert.ok(existsSync(join(source.startsWith("/") ? "/" : PROJECT, source)), source);
+    }
+  }
+});
+
+interface ComposeService {
+  readonly image: string;
+  /** As in the file, or as `docker compose` spells it out. */
+  readonly volumes?: readonly (string | { source: string })[];
+}
+
+/**
+ * What compose.yaml says, as JSON: from Docker's own reader, where its client has one, or from
+ * Python's YAML reader, which knows the syntax only.
+ */
+async function composeFile(): Promise<string | undefined> {
+  const python = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
+  const docker = ["compose", "--profile=grafana", "config", "--format=json"];
+  for (
+    const [program, ...args] of [["docker", ...docker], ["python3", "-c", python, "compose.yaml"]]
+  ) {
+    try {
+      return (await run(program!, args, { cwd: PROJECT })).stdout;
+    } catch (error) {
+      // A reader that is there and finds fault with the file must not be passed over.
+      const { stderr = "" } = error as { stderr?: string };
+      if (/ScannerError|ParserError|validating|yaml:/.test(stderr)) throw error;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { CODELAB_QUERIES, graphUrl } from "../../stack/queries.ts";
+import { skipWithout } from "../tools.ts";
+import { realCollector, realPrometheus } from "./programs.ts";
+import { query, RunningStack } from "./running-stack.ts";
+
+const prometheus = await realPrometheus();
+const collector = prometheus && await realCollector();
+const withPrometheus = { skip: skipWithout(prometheus, "Prometheus"), timeout: 180_000 };
+const withBoth = { skip: skipWithout(collector, "Prometheus or the Collector"), timeout: 180_000 };
+
+test("pulling: both queries have data; Ctrl-C stops everything", withPrometheus, async (t) => {
+  const stack = await RunningStack.start(t, ["--pull"]);
+  const url = await stack.ready();
+  assert.deepEqual(await jobs(url), ["echo-client", "echo-server", "prometheus"]);
+  await assertCodelabWorks(stack, url);
+
+  const parts = await stack.parts();
+  assert.equal(parts.length, 3);
+  // SIGINT to the process group, as a terminal does.
+  assert.equal(await stack.service.stop(), "exit code 0");
+  await stack.assertLeavesNothing(parts);
+  // In order: the client said how its calls went, before the server was stopped.
+  assert.match(stack.text, /stopping[^]*client +\| Summary:[^]*stack +\| stopped$/);
+  assert.doesNotMatch(stack.text, /UNAVAILABLE|stopped with/);
+});
+
+test(
+  "pushing, on other ports than the standard ones where these are taken; SIGTERM stops everything",
+  withBoth,
+  async (t) => {
+    const standard = [50051, 4318, 4317, 8889, 8888, 13133, 9090];
+    for (const port of standard) await occupy(t, port);
+    const stack = await RunningStack.start(t);
+    const url = await stack.ready();
+    assert.deepEqual(await jobs(url), ["collector", "collector-telemetry", "prometheus"]);
+    await assertCodelabWorks(stack, url);
+    for (const port of standard) assert.doesNotMatch(stack.text, new RegExp(`:${port}\\b`));
+
+    const parts = await stack.parts();
+    assert.equal(parts.length, 4);
+    process.kill(stack.service.pid!, "SIGTERM");
+    assert.equal(await stack.service.ended, "exit code 0");
+    await stack.assertLeavesNothing(parts);
+    assert.doesNotMatch(stack.text, /UNAVAILABLE|stopped with/);
+  },
+);
+
+for (
+  const [name, command] of Object.entries({
+    collector: /otel-collector\.yaml/,
+    prometheus: /storage\.tsdb/,
+    server: /server\.ts/,
+    client: /client\.ts/,
+  })
+) {
+  test(`${name} is killed: that is said, and everything stops`, withBoth, async (t) => {
+    const stack = await RunningStack.start(t);
+    await stack.printed(/everything runs/);
+    const parts = await stack.parts();
+    process.kill(await stack.part(command), "SIGKILL");
+    assert.equal(await stack.service.ended, "exit code 1");
+    assert.match(stack.text, new RegExp(`^stack +\\| ${name} stopped by itself: SIGKILL$`, "m"));
+    await stack.assertLeavesNothing(parts);
+  });
+}
+
+test("Ctrl-C while it starts stops what has started", withPrometheus, async (t) => {
+  const stack = await RunningStack.start(t, ["--pull"]);
+  await stack.printed(/starting server/);
+  const parts = await stack.parts();
+  assert.equal(await stack.service.stop(), "exit code 0");
+  assert.doesNotMatch(stack.text, /starting client/);
+  await stack.assertLeavesNothing(parts);
+});
+
+test("a part that cannot start is named", withPrometheus, async (t) => {
+  const stack = await RunningStack.start(t, ["--pull"], { ECHO_DELAY_MS: "soon" });
+  assert.equal(await stack.service.ended, "exit code 1");
+  assert.match(stack.text, /^server +\| ECHO_DELAY_MS="soon": must be /m);
+  assert.match(stack.text, /^stack +\| server (stopped by itself|ended too early): exit code 1$/m);
+});
+
+test("an unknown argument is refused", { timeout: 60_000 }, async (t) => {
+  const stack = await RunningStack.start(t, ["--push"]);
+  assert.equal(await stack.service.ended, "exit code 1");
+  assert.match(stack.text, /^Usage: npm run stack \[-- --pull\]$/m);
+});
+
+/** The queries have a result, their pages are there, and the series are those of the pull path. */
+async function assertCodelabWorks(stack: RunningStack, prometheus: string): Promise<void> {
+  for (const expression of CODELAB_QUERIES) {
+    const samples = await query(prometheus, expression);
+    assert.ok(samples.length > 0);
+    for (const { metric } of samples) {
+      assert.deepEqual(Object.keys(metric).filter((name) => name !== "le").sort(), [
+        "grpc_method",
+        "grpc_status",
+        "grpc_target",
+        "instance",
+        "job",
+        "otel_scope_name",
+        "otel_scope_version",
+      ]);
+      assert.equal(metric["job"], "echo-client");
+      assert.equal(metric["grpc_method"], "grpc.examples.echo.Echo/UnaryEcho");
+      assert.equal(metric["otel_scope_name"], "grpc-js");
+    }
+    // One spelling of a bound on both paths, or they are different series.
+    if (samples.length > 1) {
+      const bounds = samples.map(({ metric }) => metric["le"]);
+      for (const bound of ["0.0", "1e-05", "2.0", "100.0", "+Inf"]) {
+        assert.ok(bounds.includes(bound));
+      }
+    }
+    const page = graphUrl(prometheus, expression);
+    assert.ok(stack.lines.some((line) => line.endsWith(` ${page}`)), stack.text);
+    const response = await fetch(page);
+    assert.equal(response.status, 200);
+    assert.match(await response.text(), /Prometheus/);
+  }
+}
+
+/** The jobs that Prometheus scrapes, each of them up. */
+async function jobs(prometheus: string): Promise<string[]> {
+  const samples = await query(prometheus, "up");
+  for (const { metric, value } of samples) assert.equal(value[1], "1", metric["job"]);
+  return samples.map(({ metric }) => metric["job"] ?? "").sort();
+}
+
+/** Has a port taken, by us if nobody else has it. */
+async function occupy(t: TestContext, port: number): Promise<void> {
+  const server = createServer((socket) => socket.destroy()).listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch {
+    return;
+  }
+  t.after(() => void server.close());
+}
