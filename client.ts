@@ -53,7 +53,10 @@ async function main(): Promise<void> {
   const client = new Client(
     settings.ECHO_ADDR.dial,
     grpc.credentials.createInsecure(),
-    telemetry.plugin.clientOptions(),
+    telemetry.plugin.clientOptions({
+      // No question to the DNS about a service config, for which Deno would ask permission.
+      "grpc.service_config_disable_resolution": 1,
+    }),
   ) as unknown as EchoClient;
 
   const stop = new AbortController();

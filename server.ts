@@ -46,7 +46,10 @@ async function main(): Promise<void> {
 
   const port = await bind(server, address.bind).catch(async (error: Error) => {
     await telemetry.shutdown();
-    throw new StartupError(`ECHO_ADDR=${address.given}: cannot listen there: ${error.message}`);
+    const reason = error.message.includes("EADDRINUSE")
+      ? "the port is in use; set another one, or 0 for any free one"
+      : `cannot listen there: ${error.message}`;
+    throw new StartupError(`ECHO_ADDR=${address.given}: ${reason}`);
   });
   console.log(`Serving on ${address.given.replace(/:0$/, `:${port}`)}`);
   console.log(`Metrics at ${telemetry.endpoint}`);
@@ -106,8 +109,11 @@ function echo(answer: (request: EchoMessage) => EchoMessage, delayMs: number) {
 }
 
 function bind(server: grpc.Server, address: string): Promise<number> {
+  // Until it is bound, grpc-js would log what the error says as well.
+  grpc.setLogger({ error() {}, info() {}, debug() {} });
   return new Promise((resolve, reject) => {
     server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
+      grpc.setLogger(console);
       if (error) reject(error);
       else resolve(port);
     });

@@ -34,6 +34,7 @@ interface Watcher {
 /** Services that run, so that none of them outlives this process. */
 const running = new Set<Service>();
 process.on("exit", () => {
+  for (const service of running) service.kill();
 });
 
 /**

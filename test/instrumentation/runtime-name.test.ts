@@ -31,7 +31,7 @@ test("Deno 2.9.4 and later are warned of, in one line that says what to use", ()
   for (const version of ["2.9.4", "2.9.6", "2.9.10", "2.10.0", "3.0.0", "2.9.4-rc.1"]) {
     const warning = runtimeWarning({ name: "deno", version });
     assert.match(warning ?? "", /^[^\n]*denoland\/deno\/issues\/36788[^\n]*Deno 2\.9\.3\.$/);
-    assert.ok(warning?.includes(`Deno ${version} `), warning);
+    assert.ok(warning?.includes(`Deno ${version} `), String(warning));
   }
 });
 

@@ -1,5 +1,7 @@
 /** How the server stops. All at once: they mostly wait. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { suite, test } from "node:test";
 import type { TestContext } from "node:test";
 import { echoClient, unary } from "../support/echo.ts";
@@ -14,8 +16,9 @@ suite("shutdown", { concurrency: true }, () => {
   for (const runtime of RUNTIMES) {
     for (const signal of SIGNALS) {
       test(`${runtime}: ${signal} lets a running call finish, and exits with 0`, async (t) => {
-        const { script, reply } = await serverWithCall(t, runtime, "2000");
+        const { script, address, reply } = await serverWithCall(t, runtime, "2000");
         script.signal(signal);
+        await eventuallyRefused(address);
         // A second one, from an impatient user, changes nothing.
         script.signal(signal);
         assert.equal(await reply, "hello (from 127.0.0.1:0)");
@@ -51,5 +54,18 @@ async function serverWithCall(t: TestContext, runtime: Runtime, delayMs: string)
     const keys = Object.keys(grpcSeries(await scrape(url)));
     assert.ok(keys.some((key) => key.startsWith(started)));
   }, 30_000);
-  return { script, reply };
+  return { script, address, reply };
+}
+
+/** Waits until nobody listens at the address any more. */
+async function eventuallyRefused(address: string): Promise<void> {
+  const [host = "", port] = address.split(":");
+  await eventually(async () => {
+    const socket = connect(Number(port), host);
+    try {
+      await assert.rejects(once(socket, "connect"), { code: "ECONNREFUSED" });
+    } finally {
+      socket.destroy();
+    }
+  }, 30_000);
 }

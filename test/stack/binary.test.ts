@@ -65,18 +65,22 @@ test("a build that fails says what Go said, and leaves nothing", async (t) => {
   assert.deepEqual(await left(cache), []);
 });
 
-test("a build that is interrupted ends at once and leaves nothing", async (t) => {
-  const { bin, cache, builderStarted } = await machine(t);
-  await program(bin, "go", GO);
-  process.env["FAKE_HANG"] = "yes";
-  const stop = new AbortController();
-  const build = collectorBinary({ log: () => {}, signal: stop.signal });
-  const pid = await Promise.race([builderStarted(), build.then(() => assert.fail("was built"))]);
-  stop.abort();
-  await assert.rejects(build, { name: "AbortError" });
-  assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
-  assert.deepEqual(await left(cache), []);
-});
+test(
+  "a build that is interrupted ends at once and leaves nothing",
+  { timeout: 30_000 },
+  async (t) => {
+    const { bin, cache, builderStarted } = await machine(t);
+    await program(bin, "go", GO);
+    process.env["FAKE_HANG"] = "yes";
+    const stop = new AbortController();
+    const build = collectorBinary({ log: () => {}, signal: stop.signal });
+    const pid = await Promise.race([builderStarted(), build.then(() => assert.fail("was built"))]);
+    stop.abort();
+    await assert.rejects(build, { name: "AbortError" });
+    assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+    assert.deepEqual(await left(cache), []);
+  },
+);
 
 test("a build that is killed leaves no Collector, and the next one works", async (t) => {
   const { bin, cache, builderStarted } = await machine(t);

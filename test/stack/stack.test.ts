@@ -128,7 +128,7 @@ async function assertCodelabWorks(stack: RunningStack, prometheus: string): Prom
 /** The jobs that Prometheus scrapes, each of them up. */
 async function jobs(prometheus: string): Promise<string[]> {
   const samples = await query(prometheus, "up");
-  for (const { metric, value } of samples) assert.equal(value[1], "1", metric["job"]);
+  for (const { metric, value } of samples) assert.equal(value[1], "1", String(metric["job"]));
   return samples.map(({ metric }) => metric["job"] ?? "").sort();
 }
 
