@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   console.log(`Metrics at ${telemetry.endpoint}`);
 
   await new Promise((resolve) => process.on("SIGINT", resolve).on("SIGTERM", resolve));
-  health.setStatus("", "NOT_SERVING");
+  for (const name of ["", SERVICE]) health.setStatus(name, "NOT_SERVING");
   await finishCalls(server);
   await telemetry.shutdown();
   process.exit(0);

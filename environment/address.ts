@@ -15,7 +15,7 @@ export interface EchoAddress {
  * it: binding fails with "No addresses resolved", and a dial hangs until its deadline.
  */
 export const addressSchema = z.string()
-  .regex(/^(\[[0-9a-f:.%]+\]|[^\s/:[\]]*):\d{1,5}$/i)
+  .regex(/^(\[[0-9a-f:.]+(%[\w.-]+)?\]|[^\s/:[\]]*):\d{1,5}$/i)
   .refine((given) => Number(portOf(given)) <= 65535)
   .transform((given): EchoAddress => {
     if (!given.startsWith(":")) return { given, bind: given, dial: given };

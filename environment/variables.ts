@@ -24,7 +24,7 @@ export const ECHO_METHODS = [
   "BidirectionalStreamingEcho",
 ] as const;
 
-const exportersSchema = z.string().transform((list) => [
+const exportersSchema = z.string().toLowerCase().transform((list) => [
   ...new Set(list.split(",").map((name) => name.trim())),
 ]).pipe(z.array(z.enum(METRICS_EXPORTERS))).refine(
   (exporters) => !exporters.includes("none") || exporters.length === 1,

@@ -60,8 +60,8 @@ for (
 test("Prometheus gets prometheus.yml, loopback and data that does not stay", async (t) => {
   const { script } = await runPrometheus(
     t,
-    `console.log(JSON.stringify(process.argv.slice(2))); setInterval(() => {}, 1000);
-    process.on("SIGTERM", () => process.exit(7));`,
+    `process.on("SIGTERM", () => process.exit(7)); setInterval(() => {}, 1000);
+    console.log(JSON.stringify(process.argv.slice(2)));`,
   );
   const args = JSON.parse(await script.printed(/^(\[.*\])$/m)) as string[];
   const value = (name: string) => args.find((arg) => arg.startsWith(`${name}=`))?.split("=")[1];
