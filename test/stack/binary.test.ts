@@ -120,8 +120,9 @@ fs.writeFileSync(process.env.GOBIN + "/builder", "#!" + process.execPath + \`
 const fs = require("node:fs");
 fs.mkdirSync("build");
 fs.writeFileSync("build/otelcol", "half");
-fs.writeFileSync(process.env.FAKE_PID + ".tmp", String(process.pid));
-fs.renameSync(process.env.FAKE_PID + ".tmp", process.env.FAKE_PID);
+const unfinished = process.env.FAKE_PID + process.pid;
+fs.writeFileSync(unfinished, String(process.pid));
+fs.renameSync(unfinished, process.env.FAKE_PID);
 if (process.env.FAKE_HANG) setTimeout(() => {}, 60_000);
 else fs.writeFileSync("build/otelcol", "whole");
 \`, { mode: 0o755 });
