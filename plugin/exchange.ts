@@ -1,4 +1,4 @@
-import type { Histogram } from "@opentelemetry/api";
+import type { Context, Histogram } from "@opentelemetry/api";
 import type { MethodAttributes } from "./method-attributes.ts";
 
 /** The three histograms that every client attempt and every server call has an entry in. */
@@ -11,17 +11,24 @@ export interface ExchangeHistograms {
   readonly received: Histogram;
 }
 
-/** One client attempt or one server call in progress. */
+/** The metrics of one client attempt or one server call in progress. */
 export class Exchange {
   readonly #histograms: ExchangeHistograms;
   readonly #attributes: MethodAttributes;
+  readonly #context: Context | undefined;
   readonly #startMs = performance.now();
   #sentBytes = 0;
   #receivedBytes = 0;
 
-  constructor(histograms: ExchangeHistograms, attributes: MethodAttributes) {
+  /** @param context The one of its span, if it has one. */
+  constructor(
+    histograms: ExchangeHistograms,
+    attributes: MethodAttributes,
+    context: Context | undefined,
+  ) {
     this.#histograms = histograms;
     this.#attributes = attributes;
+    this.#context = context;
   }
 
   /** Messages of so many bytes, compressed, without their frames, were handed to the transport. */
@@ -42,8 +49,8 @@ export class Exchange {
   end(statusCode: number, endMs = performance.now()): void {
     const seconds = (endMs - this.#startMs) / 1000;
     const attributes = this.#attributes.ended(statusCode);
-    this.#histograms.duration.record(seconds, attributes);
-    this.#histograms.sent.record(this.#sentBytes, attributes);
-    this.#histograms.received.record(this.#receivedBytes, attributes);
+    this.#histograms.duration.record(seconds, attributes, this.#context);
+    this.#histograms.sent.record(this.#sentBytes, attributes, this.#context);
+    this.#histograms.received.record(this.#receivedBytes, attributes, this.#context);
   }
 }

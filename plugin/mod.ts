@@ -1,6 +1,6 @@
 /**
- * The gRPC OpenTelemetry plugin for `@grpc/grpc-js`: the metrics of gRFC A66, recorded through any
- * OpenTelemetry `MeterProvider`.
+ * The gRPC OpenTelemetry plugin for `@grpc/grpc-js`: the metrics of gRFC A66, A94 and A96, recorded
+ * through any OpenTelemetry `MeterProvider`, and the spans of gRFC A72, through any `TracerProvider`.
  *
  * @example
  * ```ts
@@ -13,4 +13,6 @@
  */
 export { GrpcOpenTelemetry } from "./plugin.ts";
 export type { GrpcOpenTelemetryOptions } from "./plugin.ts";
+export { customLabel, withCustomLabel } from "./custom-label.ts";
 export { canonicalTarget } from "./target.ts";
+export { GrpcTraceBinPropagator } from "./trace-bin-propagator.ts";

@@ -1,23 +1,38 @@
 import { Channel } from "@grpc/grpc-js";
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
-import type { MeterProvider } from "@opentelemetry/api";
+import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import { ClientTelemetry } from "./client-call.ts";
 import { hookChannel } from "./client-hooks.ts";
-import { ClientMetrics } from "./client-metrics.ts";
-import { createInstruments, selectMetrics } from "./instruments.ts";
+import { ClientTracer } from "./client-spans.ts";
+import { readingCallOptions } from "./custom-label.ts";
+import { createInstruments } from "./instruments.ts";
 import type { Instruments } from "./instruments.ts";
+import { OTHER } from "./method-attributes.ts";
+import { selectMetrics } from "./metrics.ts";
+import { selectOptionalLabels } from "./optional-labels.ts";
+import type { OptionalLabel } from "./optional-labels.ts";
+import { ServerTelemetry } from "./server-call.ts";
 import { hookServer } from "./server-hooks.ts";
-import { OTHER, ServerMetrics } from "./server-metrics.ts";
+import { ServerTracer } from "./server-spans.ts";
+import { hookSubchannels } from "./subchannel-hooks.ts";
+import { SubchannelMetrics } from "./subchannel-metrics.ts";
 import { canonicalTarget } from "./target.ts";
 
 /** Options of {@link GrpcOpenTelemetry}. */
 export interface GrpcOpenTelemetryOptions {
   /** Where metrics are recorded. Without one nothing is: the global provider is never used. */
   readonly meterProvider?: MeterProvider | undefined;
-  /** Names of metrics to record beyond those that gRFC A66 switches on by default. */
+  /** Names of metrics to record beyond those of gRFC A66, which are on by default. */
   readonly enableMetrics?: readonly string[];
   /** Names of metrics not to record. */
   readonly disableMetrics?: readonly string[];
+  /**
+   * Names of labels to record beyond those that every metric has: `grpc.client.call.custom` (gRFC
+   * A108, see {@link customLabel}), `grpc.lb.locality`, `grpc.lb.backend_service` (gRFC A78, A89;
+   * empty), `grpc.disconnect_error` and `grpc.security_level` (gRFC A94).
+   */
+  readonly optionalLabels?: readonly string[];
   /**
    * Decides whether `grpc.method` shows a method, given as `package.Service/Method`; `false` makes
    * it `other`. Methods that a server did not register are `other` in any case.
@@ -25,25 +40,45 @@ export interface GrpcOpenTelemetryOptions {
   readonly methodAttributeFilter?: (fullMethod: string) => boolean;
   /** Decides whether `grpc.target` shows a canonical target; `false` makes it `other`. */
   readonly targetAttributeFilter?: (target: string) => boolean;
+  /** Where spans are made (gRFC A72). Without one none are: the global provider is never used. */
+  readonly tracerProvider?: TracerProvider | undefined;
+  /**
+   * How a client tells the server of its spans, and how a server reads that. Without one spans are
+   * made, but not joined. See {@link GrpcTraceBinPropagator} for peers that use OpenCensus.
+   */
+  readonly textMapPropagator?: TextMapPropagator | undefined;
 }
 
 /**
- * The gRPC OpenTelemetry plugin: records the metrics of gRFC A66 for channels and servers.
+ * The gRPC OpenTelemetry plugin: records metrics and makes spans for channels and servers.
  *
  * Several plugins may be installed on one channel or server. A plugin that fails to record warns
  * once; it never breaks a call.
  */
 export class GrpcOpenTelemetry {
-  readonly #instruments: Instruments | undefined;
+  readonly #instruments: Instruments;
+  readonly #isOn: boolean;
+  readonly #optionalLabels: ReadonlySet<OptionalLabel>;
+  readonly #clientTracer: ClientTracer | undefined;
+  readonly #serverTracer: ServerTracer | undefined;
   readonly #methodLabel: (path: string) => string;
   readonly #targetLabel: (target: string) => string;
   readonly #hooked = new WeakSet<ChannelInterface | Server>();
+  readonly #subchannels = new WeakSet<object>();
 
-  /** @throws {RangeError} if a metric is enabled or disabled that this plugin does not know. */
+  /** @throws {RangeError} for a name of a metric or label that this plugin does not know. */
   constructor(options: GrpcOpenTelemetryOptions) {
+    const { meterProvider, tracerProvider, textMapPropagator } = options;
     const selected = selectMetrics(options.enableMetrics ?? [], options.disableMetrics ?? []);
-    const meter = options.meterProvider?.getMeter("grpc-js", grpcJs.version);
-    this.#instruments = meter && createInstruments(meter, selected);
+    this.#optionalLabels = selectOptionalLabels(options.optionalLabels ?? []);
+    this.#isOn = meterProvider !== undefined || tracerProvider !== undefined;
+    this.#instruments = createInstruments(
+      meterProvider?.getMeter(SCOPE, grpcJs.version),
+      selected,
+    );
+    const tracer = tracerProvider?.getTracer(SCOPE, grpcJs.version);
+    this.#clientTracer = tracer && new ClientTracer(tracer, textMapPropagator);
+    this.#serverTracer = tracer && new ServerTracer(tracer, textMapPropagator);
 
     const showMethod = options.methodAttributeFilter ?? (() => true);
     const showTarget = options.targetAttributeFilter ?? (() => true);
@@ -61,19 +96,24 @@ export class GrpcOpenTelemetry {
    * channel; a `channelOverride` is recorded as well.
    */
   clientOptions(options: ClientOptions = {}): ClientOptions {
-    const instruments = this.#instruments;
-    if (instruments === undefined) return options;
+    if (!this.#isOn) return options;
+    const recorded = this.#optionalLabels.has("grpc.client.call.custom")
+      ? {
+        ...options,
+        callInvocationTransformer: readingCallOptions(options.callInvocationTransformer),
+      }
+      : options;
     if (options.channelOverride !== undefined) {
-      this.#hookChannel(instruments, options.channelOverride, options.channelOverride.getTarget());
-      return options;
+      this.#hookChannel(options.channelOverride, options.channelOverride.getTarget());
+      return recorded;
     }
     const createChannel = options.channelFactoryOverride ??
       ((address, credentials, channelOptions) => new Channel(address, credentials, channelOptions));
     return {
-      ...options,
+      ...recorded,
       channelFactoryOverride: (address, credentials, channelOptions) => {
         const channel = createChannel(address, credentials, channelOptions);
-        this.#hookChannel(instruments, channel, address);
+        this.#hookChannel(channel, address);
         return channel;
       },
     };
@@ -87,23 +127,44 @@ export class GrpcOpenTelemetry {
    * @throws {Error} if the server is bound already.
    */
   instrumentServer<S extends Server>(server: S): S {
-    if (this.#instruments !== undefined && !this.#hooked.has(server)) {
-      hookServer(server, new ServerMetrics(this.#instruments, this.#methodLabel));
-      this.#hooked.add(server);
-    }
+    if (!this.#isOn || this.#hooked.has(server)) return server;
+    const telemetry = new ServerTelemetry({
+      instruments: this.#instruments.server,
+      methodLabel: this.#methodLabel,
+      tracer: this.#serverTracer,
+    });
+    hookServer(server, telemetry);
+    this.#hooked.add(server);
     return server;
   }
 
-  #hookChannel(instruments: Instruments, channel: ChannelInterface, dialled: string): void {
+  #hookChannel(channel: ChannelInterface, dialled: string): void {
     if (this.#hooked.has(channel)) return;
     this.#hooked.add(channel);
-    const target = canonicalTarget(dialled, (scheme) => isRegistered(scheme, channel));
-    hookChannel(
-      channel,
-      new ClientMetrics(instruments, this.#targetLabel(target), this.#methodLabel),
+    const target = this.#targetLabel(
+      canonicalTarget(dialled, (scheme) => isRegistered(scheme, channel)),
     );
+    const optionalLabels = this.#optionalLabels;
+    const telemetry = new ClientTelemetry({
+      instruments: this.#instruments.client,
+      target,
+      methodLabel: this.#methodLabel,
+      optionalLabels,
+      tracer: this.#clientTracer,
+    });
+    hookChannel(channel, telemetry);
+    const { subchannel } = this.#instruments;
+    if (subchannel !== undefined) {
+      hookSubchannels(
+        channel,
+        new SubchannelMetrics(subchannel, target, optionalLabels, this.#subchannels),
+      );
+    }
   }
 }
+
+/** The name of the meter and the tracer. */
+const SCOPE = "grpc-js";
 
 /**
  * Whether the application registered a resolver for the scheme: grpc-js then keeps the scheme in

@@ -7,11 +7,13 @@
  */
 import { status as Status } from "@grpc/grpc-js";
 import type { Server } from "@grpc/grpc-js";
+import { context } from "@opentelemetry/api";
+import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import type { Exchange } from "./exchange.ts";
-import { MessageFrames, messageLength } from "./message-frames.ts";
-import type { ServerMetrics } from "./server-metrics.ts";
+import { MessageFrames } from "./message-frames.ts";
+import type { ServerCall, ServerTelemetry } from "./server-call.ts";
+import { hookRegister } from "./server-fallback.ts";
 import { shielded, warnOnce } from "./warning.ts";
 
 /** Called as `(interceptors, stream, headers)`, up to grpc-js 1.10 as `(stream, headers)`. */
@@ -38,18 +40,20 @@ function hasInternals(server: object): server is ServerInternals {
 }
 
 /**
- * Records every call of a server. A server of a grpc-js whose insides look different stays as it
- * is, with one warning.
+ * Records every call of a server. On a server of a grpc-js whose insides look different only how
+ * registered methods end is recorded, with one warning.
  *
  * @throws {Error} if the server is bound to a port already: its handlers cannot be replaced then.
  */
-export function hookServer(server: Server, metrics: ServerMetrics): void {
+export function hookServer(server: Server, telemetry: ServerTelemetry): void {
   const internals: object = server;
   if (!hasInternals(internals)) {
     warnOnce(
-      "gRPC server metrics are off: this version of @grpc/grpc-js has no " +
-        "Server with handlers, boundPorts, _channelzHandler and _streamHandler",
+      "gRPC server metrics are incomplete: this version of @grpc/grpc-js has no Server with " +
+        "handlers, boundPorts, _channelzHandler and _streamHandler. Calls of methods that are " +
+        "registered from now on are recorded, unknown methods and message sizes are not",
     );
+    hookRegister(server, telemetry);
     return;
   }
   if (internals.boundPorts.size > 0) {
@@ -61,9 +65,16 @@ export function hookServer(server: Server, metrics: ServerMetrics): void {
       const streamIndex = isStream(args[0]) ? 0 : 1;
       const stream = args[streamIndex] as ServerHttp2Stream;
       const headers = args[streamIndex + 1] as IncomingHttpHeaders;
-      const call = shielded(() => hookStream(stream, headers, this.handlers, metrics));
-      handler.apply(this, args);
-      shielded(() => call?.readRequests());
+      const recorder = shielded(() => hookStream(stream, headers, this.handlers, telemetry));
+      const callContext = recorder?.context;
+      if (callContext === undefined) {
+        handler.apply(this, args);
+      } else {
+        // Grpc-js calls the application from events of the stream, which have a context of their own.
+        context.bind(callContext, stream);
+        context.with(callContext, () => handler.apply(this, args));
+      }
+      shielded(() => recorder?.readRequests());
     };
   }
   // Which of the two is bound depends on the server's channelz option, so both are replaced.
@@ -79,16 +90,14 @@ function hookStream(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   handlers: ReadonlyMap<string, Handler>,
-  metrics: ServerMetrics,
+  telemetry: ServerTelemetry,
 ): StreamRecorder | undefined {
   // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
   if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
-  const path = String(headers[":path"]);
-  const handler = handlers.get(path);
-  const exchange = metrics.startCall(handler === undefined ? undefined : path);
+  const handler = handlers.get(String(headers[":path"]));
   return new StreamRecorder(
     stream,
-    exchange,
+    telemetry.startCall(headers, handler !== undefined),
     handler?.type === "clientStream" || handler?.type === "bidi",
   );
 }
@@ -96,19 +105,20 @@ function hookStream(
 /** Follows one HTTP/2 stream until its status is known. */
 class StreamRecorder {
   readonly #stream: ServerHttp2Stream;
-  readonly #exchange: Exchange;
+  readonly #call: ServerCall;
   readonly #streamsRequests: boolean;
   #ended = false;
 
-  constructor(stream: ServerHttp2Stream, exchange: Exchange, streamsRequests: boolean) {
+  constructor(stream: ServerHttp2Stream, call: ServerCall, streamsRequests: boolean) {
     this.#stream = stream;
-    this.#exchange = exchange;
+    this.#call = call;
     this.#streamsRequests = streamsRequests;
 
     const { respond, sendTrailers } = stream;
     const write = stream.write as (...args: unknown[]) => boolean;
     stream.respond = (headers, options) => {
       respond.call(stream, headers, options);
+      shielded(() => call.responding(text(headers, "grpc-encoding")));
       if (options?.endStream) this.#trailersScheduled(headers);
     };
     stream.sendTrailers = (headers) => {
@@ -117,11 +127,16 @@ class StreamRecorder {
     };
     stream.write = (frame: Uint8Array, ...rest: unknown[]) => {
       const flushed = write.call(stream, frame, ...rest);
-      shielded(() => this.#exchange.sent(messageLength(frame)));
+      shielded(() => call.sent(frame));
       return flushed;
     };
     // A stream that closes without a status was reset, or lost its connection.
-    stream.once("close", () => this.#end(Status.CANCELLED));
+    stream.once("close", () => this.#end(Status.CANCELLED, ""));
+  }
+
+  /** The context that the call is to be handled in, if it has one. */
+  get context(): Context | undefined {
+    return this.#call.context;
   }
 
   /**
@@ -130,18 +145,16 @@ class StreamRecorder {
    */
   readRequests(): void {
     if (this.#ended) return;
-    const frames = new MessageFrames();
+    const frames = new MessageFrames((message) => this.#call.received(message));
     this.#stream.on("data", (chunk: Uint8Array) => {
-      if (!this.#ended) shielded(() => this.#exchange.received(frames.push(chunk)));
+      if (!this.#ended) shielded(() => frames.push(chunk));
     });
   }
 
-  #trailersScheduled(headers: OutgoingHttpHeaders | readonly string[] | undefined): void {
-    const code = Number(
-      (headers as OutgoingHttpHeaders | undefined)?.["grpc-status"] ?? Status.UNKNOWN,
-    );
+  #trailersScheduled(headers: Headers): void {
+    const code = Number(text(headers, "grpc-status") ?? Status.UNKNOWN);
     if (this.#streamsRequests && code === Status.OK) this.#endUnlessCancelled();
-    else this.#end(code);
+    else this.#end(code, text(headers, "grpc-message") ?? "");
   }
 
   /**
@@ -153,15 +166,23 @@ class StreamRecorder {
     const endMs = performance.now();
     const end = () => {
       const cancelled = this.#stream.rstCode === constants.NGHTTP2_CANCEL;
-      this.#end(cancelled ? Status.CANCELLED : Status.OK, endMs);
+      this.#end(cancelled ? Status.CANCELLED : Status.OK, "", endMs);
     };
     this.#stream.prependOnceListener("close", end);
     setImmediate(() => setImmediate(end));
   }
 
-  #end(statusCode: number, endMs = performance.now()): void {
+  /** @param message As in the trailer `grpc-message`, percent-encoded. */
+  #end(statusCode: number, message: string, endMs = performance.now()): void {
     if (this.#ended) return;
     this.#ended = true;
-    shielded(() => this.#exchange.end(statusCode, endMs));
+    shielded(() => this.#call.end(statusCode, message, endMs));
   }
+}
+
+type Headers = OutgoingHttpHeaders | readonly string[] | undefined;
+
+/** Grpc-js gives headers as an object. */
+function text(headers: Headers, name: string): string | undefined {
+  return (headers as OutgoingHttpHeaders | undefined)?.[name]?.toString();
 }

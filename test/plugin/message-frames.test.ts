@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MessageFrames } from "../../plugin/message-frames.ts";
+import { gzipSync } from "node:zlib";
+import { MessageFrames, wireMessage } from "../../plugin/message-frames.ts";
+import type { WireMessage } from "../../plugin/message-frames.ts";
 
 function frame(length: number): Buffer {
   const bytes = Buffer.alloc(5 + length);
@@ -10,29 +12,51 @@ function frame(length: number): Buffer {
 
 const lengths = [0, 1, 300, 70_000, 0, 4];
 const bytes = Buffer.concat(lengths.map(frame));
-const total = lengths.reduce((sum, length) => sum + length, 0);
 
 for (const chunkBytes of [1, 2, 3, 5, 7, 4096, bytes.length]) {
-  test(`messages that come in chunks of ${chunkBytes} bytes are all counted`, () => {
-    const frames = new MessageFrames();
-    let counted = 0;
+  test(`messages that come in chunks of ${chunkBytes} bytes are all seen`, () => {
+    const seen: number[] = [];
+    const frames = new MessageFrames((message) => seen.push(message.bytes));
     for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
-      counted += frames.push(bytes.subarray(offset, offset + chunkBytes));
+      frames.push(bytes.subarray(offset, offset + chunkBytes));
     }
-    assert.equal(counted, total);
+    assert.deepEqual(seen, lengths);
   });
 }
 
-test("a message is counted when its last byte is there, not before", () => {
-  const frames = new MessageFrames();
+test("a message is seen when its last byte is there, not before", () => {
+  const seen: number[] = [];
+  const frames = new MessageFrames((message) => seen.push(message.bytes));
   const message = frame(10);
-  assert.equal(frames.push(message.subarray(0, 14)), 0);
-  assert.equal(frames.push(message.subarray(14)), 10);
+  frames.push(message.subarray(0, 14));
+  assert.deepEqual(seen, []);
+  frames.push(message.subarray(14));
+  assert.deepEqual(seen, [10]);
 });
 
 test("lengths above two gibibytes are read as unsigned", () => {
-  const prefix = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
-  const frames = new MessageFrames();
-  assert.equal(frames.push(prefix), 0);
-  assert.equal(frames.push(Buffer.alloc(1024)), 0);
+  const frames = new MessageFrames(() => assert.fail("it is not whole"));
+  frames.push(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]));
+  frames.push(Buffer.alloc(1024));
 });
+
+const text = Buffer.from("grpc ".repeat(100));
+const zipped = frame(0);
+const compressed = gzipSync(text);
+zipped[0] = 1;
+zipped.writeUInt32BE(compressed.length, 1);
+
+for (const chunkBytes of [1, 2, 3, 5, 1000]) {
+  test(`the size before gzip is found in chunks of ${chunkBytes} bytes`, () => {
+    const seen: WireMessage[] = [];
+    const frames = new MessageFrames((message) => seen.push(message));
+    const twice = Buffer.concat([zipped, compressed, frame(3), zipped, compressed]);
+    for (let offset = 0; offset < twice.length; offset += chunkBytes) {
+      frames.push(twice.subarray(offset, offset + chunkBytes));
+    }
+    const expected = { bytes: compressed.length, compressed: true, trailer: text.length };
+    assert.deepEqual([seen[0], seen[2]], [expected, expected]);
+    assert.equal(seen[1]?.compressed, false);
+    assert.deepEqual(wireMessage(Buffer.concat([zipped, compressed])), expected);
+  });
+}

@@ -1,0 +1,62 @@
+import { SpanStatusCode } from "@opentelemetry/api";
+import type { Attributes, Span, TimeInput } from "@opentelemetry/api";
+import type { WireMessage } from "./message-frames.ts";
+import { statusName } from "./method-attributes.ts";
+
+/** Adds the message events of gRFC A72 to a span, numbered from 0 in each direction. */
+export class MessageEvents {
+  readonly #span: Span;
+  #sent = 0;
+  #received = 0;
+
+  constructor(span: Span) {
+    this.#span = span;
+  }
+
+  /** @param encoding The `grpc-encoding` of messages that are compressed. */
+  outbound(message: WireMessage, encoding: string | undefined): void {
+    this.#span.addEvent("Outbound message", attributes(this.#sent++, message, encoding));
+  }
+
+  /** @param encoding The `grpc-encoding` of messages that are compressed. */
+  inbound(message: WireMessage, encoding: string | undefined): void {
+    this.#span.addEvent("Inbound message", attributes(this.#received++, message, encoding));
+  }
+}
+
+/**
+ * As in the Go plugin, one event has both sizes of a compressed message. The size before compression
+ * stands at the end of a gzip stream; a deflate stream does not tell it, and it is left out.
+ */
+function attributes(
+  sequenceNumber: number,
+  { bytes, compressed, trailer }: WireMessage,
+  encoding: string | undefined,
+): Attributes {
+  if (!compressed) return { "sequence-number": sequenceNumber, "message-size": bytes };
+  return {
+    "sequence-number": sequenceNumber,
+    ...(encoding === "gzip" && { "message-size": trailer }),
+    "message-size-compressed": bytes,
+  };
+}
+
+/**
+ * Sets a span's status from an RPC's, and ends it (gRFC A72).
+ *
+ * @param endTime Now, unless given.
+ */
+export function endSpan(span: Span, code: number, details: string, endTime?: TimeInput): void {
+  if (code === 0) {
+    span.setStatus({ code: SpanStatusCode.OK });
+  } else {
+    const message = details === "" ? statusName(code) : `${statusName(code)}, ${details}`;
+    span.setStatus({ code: SpanStatusCode.ERROR, message });
+  }
+  span.end(endTime);
+}
+
+/** The name of a span of a method's call: `Sent.package.Service.Method` (gRFC A72). */
+export function spanName(prefix: "Sent" | "Attempt" | "Recv", path: string): string {
+  return `${prefix}.${path.replace(/^\//, "").replaceAll("/", ".")}`;
+}

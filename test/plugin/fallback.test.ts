@@ -1,0 +1,97 @@
+import * as grpc from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
+import { echoClient, echoHandlers, echoService, listen, readAll, unary } from "../support/echo.ts";
+import { withEchoPair } from "../support/echo-pair.ts";
+import { eventuallyEqual } from "../support/eventually.ts";
+import { Recording } from "../support/series.ts";
+
+/** The warnings of this process from now on, up to their first colon. */
+function collectWarnings(): { readonly warnings: string[]; stop(): void } {
+  const warnings: string[] = [];
+  const collect = ({ message }: Error) => warnings.push(message.split(":")[0] ?? "");
+  process.on("warning", collect);
+  return { warnings, stop: () => process.off("warning", collect) };
+}
+
+/** A channel without the insides that are hooked. */
+const opaqueChannel: NonNullable<grpc.ClientOptions["channelFactoryOverride"]> = (...args) => {
+  const channel = new grpc.Channel(...args);
+  return {
+    close: () => channel.close(),
+    getTarget: () => channel.getTarget(),
+    getConnectivityState: (connect) => channel.getConnectivityState(connect),
+    watchConnectivityState: (...watch) => channel.watchConnectivityState(...watch),
+    getChannelzRef: () => channel.getChannelzRef(),
+    createCall: (...call) => channel.createCall(...call),
+  };
+};
+
+test("of a channel of another shape calls are recorded, with one warning", () =>
+  withEchoPair({}, async ({ port }) => {
+    const { warnings, stop } = collectWarnings();
+    const recording = new Recording();
+    const otel = new GrpcOpenTelemetry({
+      meterProvider: recording.meterProvider,
+      enableMetrics: ["grpc.subchannel.open_connections"],
+    });
+    const client = echoClient(
+      `localhost:${port}`,
+      otel.clientOptions({ channelFactoryOverride: opaqueChannel }),
+    );
+    assert.equal(await unary(client, "hello"), "hello");
+    assert.equal(await unary(client, "status 9"), "FAILED_PRECONDITION");
+    assert.deepEqual(await readAll(client.ServerStreamingEcho({ message: "x" })), ["x", "x", "x"]);
+    const call = "grpc.client.call.duration{method=grpc.examples.echo.Echo";
+    assert.deepEqual(await recording.series(), {
+      [`${call}/UnaryEcho,status=OK}`]: "1",
+      [`${call}/UnaryEcho,status=FAILED_PRECONDITION}`]: "1",
+      [`${call}/ServerStreamingEcho,status=OK}`]: "1",
+    });
+    await eventuallyEqual(() => warnings, [
+      "gRPC client metrics are incomplete",
+      "gRPC subchannel metrics are off",
+    ]);
+    stop();
+    client.close();
+  }));
+
+test("of a server of another shape registered methods are recorded, with one warning", async () => {
+  const { warnings, stop } = collectWarnings();
+  const recording = new Recording();
+  const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
+  const server = new grpc.Server();
+  // It is not used while channelz is on.
+  Object.defineProperty(server, "_streamHandler", { value: undefined, writable: true });
+  assert.equal(otel.instrumentServer(server), server);
+  server.addService(echoService, echoHandlers);
+  const client = echoClient(`localhost:${await listen(server)}`, {});
+
+  assert.equal(await unary(client, "hello"), "hello");
+  assert.equal(await unary(client, "status 9"), "FAILED_PRECONDITION");
+  assert.deepEqual(await readAll(client.ServerStreamingEcho({ message: "x" })), ["x", "x", "x"]);
+  const bidi = client.BidirectionalStreamingEcho();
+  bidi.end();
+  assert.deepEqual(await readAll(bidi), []);
+  const hanging = client.UnaryEcho({ message: "hang" }, {}, () => {});
+  const started = "grpc.server.call.started{method=grpc.examples.echo.Echo";
+  await eventuallyEqual(async () => (await recording.series())[`${started}/UnaryEcho}`], "3");
+  hanging.cancel();
+
+  const duration = "grpc.server.call.duration{method=grpc.examples.echo.Echo";
+  await eventuallyEqual(() => recording.series(), {
+    [`${started}/UnaryEcho}`]: "3",
+    [`${started}/ServerStreamingEcho}`]: "1",
+    [`${started}/BidirectionalStreamingEcho}`]: "1",
+    [`${duration}/UnaryEcho,status=OK}`]: "1",
+    [`${duration}/UnaryEcho,status=FAILED_PRECONDITION}`]: "1",
+    [`${duration}/UnaryEcho,status=CANCELLED}`]: "1",
+    [`${duration}/ServerStreamingEcho,status=OK}`]: "1",
+    [`${duration}/BidirectionalStreamingEcho,status=OK}`]: "1",
+  });
+  await eventuallyEqual(() => warnings, ["gRPC server metrics are incomplete"]);
+  stop();
+  client.close();
+  server.forceShutdown();
+});

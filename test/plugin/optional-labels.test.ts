@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { customLabel, GrpcOpenTelemetry, withCustomLabel } from "../../plugin/mod.ts";
+import { METRIC_NAMES } from "../../plugin/metrics.ts";
+import { readAll, unary } from "../support/echo.ts";
+import { withEchoPair } from "../support/echo-pair.ts";
+import type { Recording } from "../support/series.ts";
+
+/** The values of a label on each client metric, in alphabetical order. */
+async function valuesByMetric(recording: Recording, label: string) {
+  const values: Record<string, unknown[]> = {};
+  for (const { descriptor: { name }, dataPoints } of await recording.metrics()) {
+    if (!name.startsWith("grpc.client.")) continue;
+    values[name] = dataPoints.map(({ attributes }) => attributes[label]).sort();
+  }
+  return values;
+}
+
+function onEach(names: readonly string[], values: readonly unknown[]) {
+  return Object.fromEntries(names.map((name) => [name, values]));
+}
+
+const CALL = METRIC_NAMES.filter((name) => /^grpc\.client\.(attempt|call\.duration)/.test(name));
+const ENDED_ATTEMPT = CALL.filter((name) => /attempt\.(duration|sent|rcvd)/.test(name));
+
+test("no optional label is recorded unless it is asked for", () =>
+  withEchoPair({}, async ({ client, recording }) => {
+    assert.equal(await unary(client, "hello", customLabel("checkout")), "hello");
+    assert.deepEqual(
+      await valuesByMetric(recording, "grpc.client.call.custom"),
+      onEach(CALL, [undefined]),
+    );
+  }));
+
+test("the custom label of a call is on all its metrics, and empty where none was set", () =>
+  withEchoPair(
+    { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
+    async ({ client, recording }) => {
+      assert.equal(await unary(client, "hello", customLabel("checkout", {})), "hello");
+      assert.equal(await unary(client, "hello"), "hello");
+      assert.deepEqual(
+        await valuesByMetric(recording, "grpc.client.call.custom"),
+        onEach(CALL, ["", "checkout"]),
+      );
+    },
+  ));
+
+test("the custom label is on the metrics of retries", () =>
+  withEchoPair(
+    {
+      plugin: {
+        optionalLabels: ["grpc.client.call.custom"],
+        enableMetrics: ["grpc.client.call.retries", "grpc.client.call.retry_delay"],
+      },
+      client: {
+        "grpc.service_config": JSON.stringify({
+          loadBalancingConfig: [],
+          methodConfig: [{
+            name: [{}],
+            retryPolicy: {
+              maxAttempts: 2,
+              initialBackoff: "0.01s",
+              maxBackoff: "0.01s",
+              backoffMultiplier: 1,
+              retryableStatusCodes: ["UNAVAILABLE"],
+            },
+          }],
+        }),
+      },
+    },
+    async ({ client, recording }) => {
+      assert.equal(await unary(client, "status 14", customLabel("batch")), "UNAVAILABLE");
+      const values = await valuesByMetric(recording, "grpc.client.call.custom");
+      assert.deepEqual(values["grpc.client.call.retries"], ["batch"]);
+      assert.deepEqual(values["grpc.client.call.retry_delay"], ["batch"]);
+    },
+  ));
+
+test("every kind of call takes its label from its call options", () =>
+  withEchoPair(
+    { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
+    async ({ client, recording }) => {
+      await readAll(client.ServerStreamingEcho({ message: "x" }, customLabel("server stream")));
+      const bidi = client.BidirectionalStreamingEcho(customLabel("bidi"));
+      bidi.end();
+      await readAll(bidi);
+      assert.deepEqual(
+        (await valuesByMetric(recording, "grpc.client.call.custom"))["grpc.client.call.duration"],
+        ["bidi", "server stream"],
+      );
+    },
+  ));
+
+test("a label can be set for all calls that a function makes, before and after it waits", () =>
+  withEchoPair(
+    { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
+    async ({ client, recording }) => {
+      const replies = await withCustomLabel("report", async () => [
+        await unary(client, "one"),
+        await unary(client, "two"),
+        await unary(client, "three", customLabel("nearer")),
+      ]);
+      assert.deepEqual(replies, ["one", "two", "three"]);
+      assert.equal(await unary(client, "outside"), "outside");
+      assert.deepEqual(
+        (await valuesByMetric(recording, "grpc.client.call.custom"))["grpc.client.call.duration"],
+        ["", "nearer", "report"],
+      );
+    },
+  ));
+
+test("a transformer of calls that the client has stays, and may set the label", () =>
+  withEchoPair({
+    plugin: { optionalLabels: ["grpc.client.call.custom"] },
+    client: {
+      callInvocationTransformer: (call) => ({
+        ...call,
+        callOptions: customLabel("transformed", call.callOptions),
+      }),
+    },
+  }, async ({ client, recording }) => {
+    assert.equal(await unary(client, "hello"), "hello");
+    assert.deepEqual(
+      await recording.valuesOf("grpc.client.call.custom"),
+      ["transformed", undefined], // the server's have none
+    );
+  }));
+
+test("the load balancer's labels are empty, and on ended attempts only", () =>
+  withEchoPair(
+    { plugin: { optionalLabels: ["grpc.lb.locality", "grpc.lb.backend_service"] } },
+    async ({ client, recording }) => {
+      assert.equal(await unary(client, "hello"), "hello");
+      for (const label of ["grpc.lb.locality", "grpc.lb.backend_service"]) {
+        assert.deepEqual(await valuesByMetric(recording, label), {
+          ...onEach(CALL, [undefined]),
+          ...onEach(ENDED_ATTEMPT, [""]),
+        });
+      }
+    },
+  ));
+
+test("an unknown optional label is refused with those that are known", () =>
+  assert.throws(() => new GrpcOpenTelemetry({ optionalLabels: ["grpc.lb.zone"] }), {
+    name: "RangeError",
+    message: 'optionalLabels: "grpc.lb.zone" is not an optional label of this plugin; known are ' +
+      "grpc.client.call.custom, grpc.lb.locality, grpc.lb.backend_service, " +
+      "grpc.disconnect_error, grpc.security_level",
+  }));
+
+test("more labels than the limit of series are recorded without being kept", () =>
+  withEchoPair(
+    { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
+    async ({ client, recording }) => {
+      const calls = 2100;
+      for (let i = 0; i < calls; i += 100) {
+        await Promise.all(
+          Array.from({ length: 100 }, (_, j) => unary(client, "x", customLabel(`${i + j}`))),
+        );
+      }
+      const duration = (await recording.metrics()).find(({ descriptor }) =>
+        descriptor.name === "grpc.client.call.duration"
+      );
+      // The SDK joins what is beyond its limit in one series.
+      const overflow = duration?.dataPoints.find(({ attributes }) =>
+        attributes["otel.metric.overflow"] === true
+      );
+      assert.equal(duration?.dataPoints.length, 2000);
+      assert.equal((overflow?.value as { count: number }).count, calls - 1999);
+    },
+  ));

@@ -1,0 +1,230 @@
+import * as grpc from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { createConnection, createServer } from "node:net";
+import type { AddressInfo, Server as TcpServer, Socket } from "node:net";
+import { test } from "node:test";
+import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
+import type { GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
+import { METRIC_NAMES } from "../../plugin/metrics.ts";
+import { echoClient, echoHandlers, echoService, listen, unary } from "../support/echo.ts";
+import type { EchoClient } from "../support/echo.ts";
+import { eventually, eventuallyEqual } from "../support/eventually.ts";
+import { Recording } from "../support/series.ts";
+
+const A94 = METRIC_NAMES.filter((name) => name.startsWith("grpc.subchannel."));
+
+/** A client of a port with a pool of connections of its own, and what was recorded of them. */
+function connect(port: number, options: Omit<GrpcOpenTelemetryOptions, "meterProvider"> = {}) {
+  const recording = new Recording();
+  const otel = new GrpcOpenTelemetry({
+    meterProvider: recording.meterProvider,
+    enableMetrics: A94,
+    optionalLabels: ["grpc.disconnect_error"],
+    ...options,
+  });
+  const client = echoClient(
+    `localhost:${port}`,
+    otel.clientOptions({ "grpc.use_local_subchannel_pool": 1 }),
+  );
+  return { client, subchannels: () => subchannelSeries(recording) };
+}
+
+async function subchannelSeries(recording: Recording): Promise<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(await recording.series())
+      .filter(([name]) => name.startsWith("grpc.subchannel."))
+      .map(([name, value]) => [name.replace("grpc.subchannel.", ""), value]),
+  );
+}
+
+async function echoServer(): Promise<{ server: grpc.Server; port: number }> {
+  const server = new grpc.Server();
+  server.addService(echoService, echoHandlers);
+  return { server, port: await listen(server) };
+}
+
+/** Hands connections on to a port; each can be cut. */
+class TcpProxy {
+  readonly #server: TcpServer;
+  readonly #upstream: Socket[] = [];
+  readonly connections: Socket[] = [];
+
+  /** @param upstream Without one, nobody ever answers. */
+  constructor(upstream?: number) {
+    this.#server = createServer((downstream) => {
+      downstream.on("error", () => {});
+      this.connections.push(downstream);
+      if (upstream === undefined) return;
+      const up = createConnection(upstream, "127.0.0.1").on("error", () => {});
+      this.#upstream.push(up);
+      downstream.pipe(up).pipe(downstream);
+    });
+  }
+
+  listen(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#server.listen(0, "127.0.0.1", () => {
+        resolve((this.#server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of [...this.connections, ...this.#upstream]) socket.destroy();
+  }
+}
+
+function stop(client: EchoClient, server: grpc.Server): void {
+  client.close();
+  server.forceShutdown();
+}
+
+test("the metrics of gRFC A94 are off unless they are enabled", async () => {
+  const { server, port } = await echoServer();
+  const { client, subchannels } = connect(port, { enableMetrics: [] });
+  assert.equal(await unary(client, "hello"), "hello");
+  assert.deepEqual(await subchannels(), {});
+  stop(client, server);
+});
+
+test("a connection is counted when it opens and when its channel closes", async () => {
+  const { server, port } = await echoServer();
+  const { client, subchannels } = connect(port, {
+    optionalLabels: ["grpc.disconnect_error", "grpc.security_level", "grpc.lb.locality"],
+  });
+  assert.equal(await unary(client, "hello"), "hello");
+  assert.deepEqual(await subchannels(), {
+    "connection_attempts_succeeded{lb.locality=}": "1",
+    "open_connections{lb.locality=,security_level=none}": "1",
+  });
+  client.close();
+  await eventuallyEqual(subchannels, {
+    "connection_attempts_succeeded{lb.locality=}": "1",
+    "disconnections{disconnect_error=subchannel shutdown,lb.locality=}": "1",
+    "open_connections{lb.locality=,security_level=none}": "0",
+  });
+  server.forceShutdown();
+});
+
+test("optional labels that were not asked for are left out", async () => {
+  const { server, port } = await echoServer();
+  const { client, subchannels } = connect(port, { optionalLabels: [] });
+  assert.equal(await unary(client, "hello"), "hello");
+  client.close();
+  await eventuallyEqual(subchannels, {
+    "connection_attempts_succeeded{}": "1",
+    "disconnections{}": "1",
+    "open_connections{}": "0",
+  });
+  server.forceShutdown();
+});
+
+test("a server that shuts down says so", async () => {
+  const { server, port } = await echoServer();
+  const { client, subchannels } = connect(port);
+  assert.equal(await unary(client, "hello"), "hello");
+  await new Promise((resolve) => server.tryShutdown(resolve));
+  await eventuallyEqual(subchannels, {
+    "connection_attempts_succeeded{}": "1",
+    "disconnections{disconnect_error=GOAWAY NO_ERROR}": "1",
+    "open_connections{}": "0",
+  });
+  stop(client, server);
+});
+
+test("a connection that is reset, and one that is just closed", async () => {
+  const { server, port } = await echoServer();
+  const proxy = new TcpProxy(port);
+  const { client, subchannels } = connect(await proxy.listen());
+  assert.equal(await unary(client, "hello"), "hello");
+  proxy.connections.at(-1)!.resetAndDestroy();
+  await eventuallyEqual(subchannels, {
+    "connection_attempts_succeeded{}": "1",
+    "disconnections{disconnect_error=connection reset}": "1",
+    "open_connections{}": "0",
+  });
+  assert.equal(await unary(client, "hello", { deadline: Date.now() + 10_000 }), "hello");
+  proxy.connections.at(-1)!.end();
+  await eventuallyEqual(subchannels, {
+    "connection_attempts_succeeded{}": "2",
+    "disconnections{disconnect_error=connection reset}": "1",
+    "disconnections{disconnect_error=unknown}": "1",
+    "open_connections{}": "0",
+  });
+  stop(client, server);
+  proxy.close();
+});
+
+test("an attempt to connect that fails is counted", async () => {
+  const { server, port } = await echoServer();
+  server.forceShutdown();
+  const { client, subchannels } = connect(port);
+  assert.equal(await unary(client, "hello"), "UNAVAILABLE");
+  const failed = await subchannels();
+  assert.deepEqual(Object.keys(failed), ["connection_attempts_failed{}"]);
+  assert.ok(Number(failed["connection_attempts_failed{}"]) >= 1);
+  client.close();
+});
+
+test("an attempt that is in flight when the channel closes has neither failed nor succeeded", async () => {
+  const silent = new TcpProxy();
+  const port = await silent.listen();
+  const [closed, open] = [connect(port), connect(port)];
+  const replies = [closed, open].map(({ client }) => unary(client, "hello"));
+  await eventually(() => assert.equal(silent.connections.length, 2));
+  closed.client.close();
+  silent.close(); // ends both attempts
+  assert.deepEqual(await Promise.all(replies), ["UNAVAILABLE", "UNAVAILABLE"]);
+  await eventually(async () => {
+    assert.ok(Number((await open.subchannels())["connection_attempts_failed{}"]) >= 1);
+  });
+  assert.deepEqual(await closed.subchannels(), {});
+  open.client.close();
+});
+
+test("a keepalive ping that is not answered is a timeout", async () => {
+  const { server, port } = await echoServer();
+  const proxy = new TcpProxy(port);
+  const recording = new Recording();
+  const otel = new GrpcOpenTelemetry({
+    meterProvider: recording.meterProvider,
+    enableMetrics: A94,
+    optionalLabels: ["grpc.disconnect_error"],
+  });
+  const client = echoClient(
+    `localhost:${await proxy.listen()}`,
+    otel.clientOptions({
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.keepalive_time_ms": 200,
+      "grpc.keepalive_timeout_ms": 200,
+      "grpc.keepalive_permit_without_calls": 1,
+    }),
+  );
+  assert.equal(await unary(client, "hello"), "hello");
+  proxy.connections.at(-1)!.unpipe().pause();
+  await eventuallyEqual(() => subchannelSeries(recording), {
+    "connection_attempts_succeeded{}": "1",
+    "disconnections{disconnect_error=connection timed out}": "1",
+    "open_connections{}": "0",
+  });
+  stop(client, server);
+  proxy.close();
+});
+
+test("channels that share a connection count it once", async () => {
+  const { server, port } = await echoServer();
+  const recording = new Recording();
+  const otel = new GrpcOpenTelemetry({
+    meterProvider: recording.meterProvider,
+    enableMetrics: A94,
+  });
+  const clients = [1, 2].map(() => echoClient(`localhost:${port}`, otel.clientOptions()));
+  for (const client of clients) assert.equal(await unary(client, "hello"), "hello");
+  assert.deepEqual(await subchannelSeries(recording), {
+    "connection_attempts_succeeded{}": "1",
+    "open_connections{}": "1",
+  });
+  for (const client of clients) client.close();
+  server.forceShutdown();
+});

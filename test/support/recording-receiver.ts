@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
+import { createSecureServer, createServer as createPlainHttp2Server } from "node:http2";
+import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { SecureServerOptions } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import type { OtlpProtocol } from "../../otlp/mod.ts";
+import type { Owner } from "./script.ts";
+
+/** An export as it came over the wire. */
+export interface ExportRequest {
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** What stands in for a Collector's TLS settings: certificates as texts, not files. */
+export type ReceiverTls = Pick<
+  SecureServerOptions,
+  "cert" | "key" | "ca" | "requestCert" | "rejectUnauthorized"
+>;
+
+/** Accepts exports by every protocol, and keeps them to be looked at. */
+export class RecordingReceiver {
+  readonly requests: ExportRequest[] = [];
+  /** Whether requests are answered. */
+  answers = true;
+  readonly #server: Server | Http2Server;
+  readonly #connections = new Set<Socket>();
+
+  private constructor(server: Server | Http2Server) {
+    this.#server = server;
+    server.on("request", (
+      request: IncomingMessage | Http2ServerRequest,
+      response: ServerResponse & Http2ServerResponse,
+    ) => void this.#receive(request, response));
+    server.on("connection", (socket: Socket) => this.#connections.add(socket));
+    // A client that does not trust us, or that we do not.
+    server.on("tlsClientError", () => {}).on("sessionError", () => {});
+  }
+
+  /** Starts one on a free port of 127.0.0.1; it is stopped when the owner is done. */
+  static async start(
+    owner: Owner,
+    protocol: OtlpProtocol,
+    tls?: ReceiverTls,
+  ): Promise<RecordingReceiver> {
+    const receiver = new RecordingReceiver(
+      tls
+        ? createSecureServer({ ...tls, allowHTTP1: true })
+        : protocol === "grpc"
+        ? createPlainHttp2Server()
+        : createServer(),
+    );
+    const server = receiver.#server;
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    owner.after(async () => {
+      const closed = once(server.close(), "close");
+      for (const connection of receiver.#connections) connection.destroy();
+      await closed;
+    });
+    return receiver;
+  }
+
+  /** `localhost:port`. */
+  get host(): string {
+    return `localhost:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async #receive(
+    request: IncomingMessage | Http2ServerRequest,
+    response: ServerResponse & Http2ServerResponse,
+  ): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const { url = "", headers } = request;
+    this.requests.push({ path: url, headers, body: Buffer.concat(chunks) });
+    if (!this.answers) return;
+    response.writeHead(200, { "content-type": headers["content-type"] });
+    if (headers["content-type"] === "application/json") response.end("{}");
+    else if (headers["content-type"] === "application/grpc") {
+      response.write(Buffer.alloc(5)); // an empty message and its length
+      response.addTrailers({ "grpc-status": "0" });
+      response.end();
+    } else response.end();
+  }
+}
