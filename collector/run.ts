@@ -1,6 +1,6 @@
 /**
  * `npm run collector`: the OpenTelemetry Collector with `otel-collector.yaml`, built first if there
- * is none.
+ * is none. It gets further arguments too, `-- --config collector/agent.yaml` for example.
  */
 import { fileURLToPath } from "node:url";
 import { runInForeground } from "../stack/foreground.ts";
@@ -15,7 +15,12 @@ for (const signal of signals) process.on(signal, abort);
 try {
   const binary = await collectorBinary({ log: console.error, signal: stop.signal });
   for (const signal of signals) process.off(signal, abort);
-  process.exitCode = await runInForeground([binary, "--config", CONFIG]);
+  process.exitCode = await runInForeground([
+    binary,
+    "--config",
+    CONFIG,
+    ...process.argv.slice(2),
+  ]);
 } catch (error) {
   if (!stop.signal.aborted) console.error((error as Error).message);
   process.exitCode = 1;

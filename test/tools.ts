@@ -7,6 +7,7 @@ import { mkdir, rename, rm } from "node:fs/promises";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { findExecutable } from "../stack/executable.ts";
 
 const run = promisify(execFile);
 const CACHE = fileURLToPath(new URL("../.cache/", import.meta.url));
@@ -14,23 +15,21 @@ const APT_OPTIONS = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
 const PARSER = "prometheus-client==0.26.0";
 
 /**
- * Prometheus' own checker. Debian's package has it; it is installed when the tests run as root on
- * such a system.
+ * Prometheus' own checker.
  *
  * @returns what to execute; undefined when it can't be had
  */
-export async function promtool(): Promise<string | undefined> {
-  if (await works("promtool", "--version")) return "promtool";
-  if (process.getuid?.() !== 0 || !(await works("apt-get", "--version"))) return undefined;
-  const install = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
-  try {
-    await run("apt-get", [...install, "prometheus"], APT_OPTIONS);
-  } catch {
-    // Most likely there are no package lists yet.
-    await run("apt-get", ["update"], APT_OPTIONS).catch(() => {});
-    await run("apt-get", [...install, "prometheus"], APT_OPTIONS).catch(() => {});
-  }
-  return (await works("promtool", "--version")) ? "promtool" : undefined;
+export function promtool(): Promise<string | undefined> {
+  return programOfPackage("promtool", "prometheus");
+}
+
+/**
+ * The browser.
+ *
+ * @returns what to execute; undefined when it can't be had
+ */
+export function chromium(): Promise<string | undefined> {
+  return programOfPackage("chromium", "chromium");
 }
 
 /**
@@ -67,6 +66,22 @@ export function skipWithout(tool: string | undefined, name: string): string | fa
   return tool !== undefined || process.env["CI"] !== undefined ? false : `${name} is missing`;
 }
 
-function works(file: string, ...args: string[]): Promise<boolean> {
-  return run(file, args).then(() => true, () => false);
+/**
+ * A program of a Debian package, which is installed when the tests run as root on such a system and
+ * the program is not on the PATH.
+ */
+async function programOfPackage(program: string, name: string): Promise<string | undefined> {
+  const found = await findExecutable(program);
+  if (found !== undefined || process.getuid?.() !== 0) return found;
+  const apt = await findExecutable("apt-get");
+  if (apt === undefined) return undefined;
+  const install = ["install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+  try {
+    await run(apt, [...install, name], APT_OPTIONS);
+  } catch {
+    // Most likely there are no package lists yet.
+    await run(apt, ["update"], APT_OPTIONS).catch(() => {});
+    await run(apt, [...install, name], APT_OPTIONS).catch(() => {});
+  }
+  return await findExecutable(program);
 }

@@ -16,10 +16,17 @@ export interface LoadedRule {
 
 /** A Prometheus that runs, with the project's rules. */
 export class Prometheus {
-  readonly #url: string;
+  readonly #command: readonly string[];
+  #url = "";
+  #process: Script | undefined;
 
-  private constructor(url: string) {
-    this.#url = url;
+  private constructor(command: readonly string[]) {
+    this.#command = command;
+  }
+
+  /** Without a slash at the end. */
+  get url(): string {
+    return this.#url;
   }
 
   /**
@@ -43,20 +50,34 @@ export class Prometheus {
         rule_files: [join(PROJECT, "rules", "*.yml")],
         scrape_configs: Object.entries(jobs).map(([job, urls]) => ({
           job_name: job,
+          // As prometheus.yml has it for a Collector; the scripts themselves have no such labels.
+          honor_labels: true,
           static_configs: [{ targets: urls.map((url) => new URL(url).host) }],
         })),
       }),
     );
-    const process = new Script(owner, [
+    const prometheus = new Prometheus([
       executable,
       `--config.file=${config}`,
       `--storage.tsdb.path=${join(folder, "data")}`,
       "--web.listen-address=127.0.0.1:0",
     ]);
+    await prometheus.startAgain(owner);
     owner.after(() => rm(folder, { recursive: true }));
-    const address = await process.complained(/msg="Listening on".* address=(\S+)/);
-    await process.complained(/Server is ready to receive web requests/);
-    return new Prometheus(`http://${address}`);
+    return prometheus;
+  }
+
+  /** Stops it, as a restart of its machine does; what it has stored stays. */
+  async stop(): Promise<void> {
+    await this.#process?.stop();
+  }
+
+  /** Starts it after {@link stop}, with what it has stored, on another port. */
+  async startAgain(owner: Owner): Promise<void> {
+    this.#process = new Script(owner, this.#command);
+    const address = await this.#process.complained(/msg="Listening on".* address=(\S+)/);
+    this.#url = `http://${address}`;
+    await this.#process.complained(/Server is ready to receive web requests/);
   }
 
   /** The values of an instant query's result, NaN and infinities left out. */
@@ -80,7 +101,7 @@ export class Prometheus {
 
   async #get<T>(path: string, parameters: Record<string, string>): Promise<T> {
     const response = await fetch(
-      `${this.#url}/api/v1/${path}?${new URLSearchParams(parameters)}`,
+      `${this.url}/api/v1/${path}?${new URLSearchParams(parameters)}`,
     );
     const answer = await response.json() as { data: T; error?: string };
     assert.equal(answer.error, undefined, `${Object.values(parameters)}: ${answer.error}`);

@@ -57,6 +57,16 @@ for (
   });
 }
 
+test("the Collector gets the arguments of the command", {
+  skip: skipWithout(collector, "the Collector"),
+  timeout: 60_000,
+}, async (t) => {
+  const command = ["node", "collector/run.ts", "--config", "collector/agent.yaml"];
+  const script = new Script(t, command);
+  assert.equal(await script.exit(), 1);
+  assert.match(script.stderr, /requires a non-empty "endpoint"/);
+});
+
 test("Prometheus gets prometheus.yml, loopback and data that does not stay", async (t) => {
   const { script } = await runPrometheus(
     t,

@@ -18,12 +18,42 @@ const collector = await realCollector();
 const checker = await promtool();
 const compose = await composeFile();
 
-test("the Collector accepts otel-collector.yaml", {
-  skip: skipWithout(collector, "the Collector"),
-}, async () => {
-  assert.ok(collector);
-  await run(collector, ["validate", "--config", join(PROJECT, "otel-collector.yaml")]);
-});
+for (
+  const [files, environment] of [
+    [["otel-collector.yaml"], {}],
+    [["otel-collector.yaml", "collector/agent.yaml"], {
+      COLLECTOR_GATEWAY_ENDPOINT: "gateway:4317",
+    }],
+    [["otel-collector.yaml", "collector/gateway.yaml"], {
+      COLLECTOR_TLS_CERT: "gateway.pem",
+      COLLECTOR_TLS_KEY: "gateway.key",
+    }],
+  ] as const
+) {
+  test(`the Collector accepts ${files.join(" with ")}`, {
+    skip: skipWithout(collector, "the Collector"),
+  }, async () => {
+    assert.ok(collector);
+    const configs = files.flatMap((file) => ["--config", file]);
+    const env = { ...process.env, ...environment };
+    await run(collector, ["validate", ...configs], { cwd: PROJECT, env });
+  });
+}
+
+for (
+  const [file, missing] of [
+    ["collector/agent.yaml", /requires a non-empty "endpoint"/],
+    ["collector/gateway.yaml", /must include both certificate and key/],
+  ] as const
+) {
+  test(`${file} is refused without what has no default`, {
+    skip: skipWithout(collector, "the Collector"),
+  }, async () => {
+    assert.ok(collector);
+    const configs = ["--config", "otel-collector.yaml", "--config", file];
+    await assert.rejects(run(collector, ["validate", ...configs], { cwd: PROJECT }), missing);
+  });
+}
 
 test("otel-collector.yaml listens on loopback unless told", async () => {
   const addresses = [

@@ -1,58 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TestContext } from "node:test";
-import { freePorts } from "../../stack/ports.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
-import { Script, startClient, startServer } from "../support/script.ts";
+import { startClient, startServer } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
+import { firstUrl, grpcSeries, readExposition } from "./exposition-text.ts";
+import type { Exposition } from "./exposition-text.ts";
 import { realCollector } from "./programs.ts";
+import { startCollector } from "./running-collector.ts";
 
 const collector = await realCollector();
 const options = { skip: skipWithout(collector, "the Collector"), timeout: 120_000 };
-
-/** Starts the Collector of `otel-collector.yaml` on free ports. */
-async function startCollector(owner: TestContext) {
-  const ports = await freePorts({ http: 0, grpc: 0, prometheus: 0, health: 0, telemetry: 0 });
-  new Script(owner, [collector!, "--config", "otel-collector.yaml"], {
-    environment: {
-      COLLECTOR_OTLP_HTTP_ENDPOINT: `127.0.0.1:${ports.http}`,
-      COLLECTOR_OTLP_GRPC_ENDPOINT: `127.0.0.1:${ports.grpc}`,
-      COLLECTOR_PROMETHEUS_ENDPOINT: `127.0.0.1:${ports.prometheus}`,
-      COLLECTOR_HEALTH_ENDPOINT: `127.0.0.1:${ports.health}`,
-      COLLECTOR_TELEMETRY_PORT: `${ports.telemetry}`,
-    },
-  });
-  await eventually(() => scrape(`http://127.0.0.1:${ports.health}/`), 30_000);
-  return { ports, metricsUrl: `http://127.0.0.1:${ports.prometheus}/metrics` };
-}
-
-interface Exposition {
-  /** `# HELP` and `# TYPE` lines by family. */
-  readonly metadata: ReadonlyMap<string, string>;
-  /** Values by series, without the labels that only one of the two ways has. */
-  readonly series: ReadonlyMap<string, string>;
-}
-
-/** Reads text; of a Collector's, what one `job` sent. */
-function read(text: string, job?: string): Exposition {
-  const metadata = new Map<string, string>();
-  const series = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    const [, kind, family] = /^# (HELP|TYPE) (\S+)/.exec(line) ?? [];
-    if (kind) metadata.set(`${kind} ${family}`, line);
-    const [, name, labels = "", value] = /^([a-z_0-9]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-    if (!name || (job !== undefined && !labels.includes(`job="${job}"`))) continue;
-    const kept = labels.match(/[a-z_]+="(?:[^"\\]|\\.)*"/g)
-      ?.filter((label) => !/^(job|instance)=|^otel_scope_schema_url=""$/.test(label)) ?? [];
-    series.set(`${name}{${kept.join()}}`, value!);
-  }
-  return { metadata, series };
-}
-
-function grpcSeries({ series }: Exposition): Record<string, string> {
-  return Object.fromEntries([...series].filter(([key]) => key.startsWith("grpc_")));
-}
 
 /** Names and labels of what is not gRPC's: its values change from one moment to the next. */
 function otherNames({ series }: Exposition): string[] {
@@ -102,8 +60,8 @@ for (
         ] as const
       ) {
         await eventually(async () => {
-          const direct = read(await scrape(url));
-          const pushed = read(await scrape(metricsUrl), job);
+          const direct = readExposition(await scrape(url));
+          const pushed = readExposition(await scrape(metricsUrl), `job="${job}"`);
           const count = [...direct.series].find(([key]) => key.startsWith(calls));
           assert.equal(count?.[1], "7");
           assert.deepEqual(grpcSeries(pushed), grpcSeries(direct));
@@ -117,9 +75,4 @@ for (
       }
     },
   );
-}
-
-/** `Metrics at` names the places of both exporters. */
-function firstUrl(endpoint: string): string {
-  return endpoint.split(",")[0]!;
 }
