@@ -292,6 +292,19 @@ test("a handler runs in the context of the server's span, whatever kind of call 
   });
 });
 
+test("a server interceptor is made in the context of the server's span", () => {
+  let seen: SpanContext | undefined;
+  const interceptor: grpc.ServerInterceptor = (_, call) => {
+    seen = trace.getActiveSpan()?.spanContext();
+    return new grpc.ServerInterceptingCall(call);
+  };
+  return traced({ server: { interceptors: [interceptor] } }, async (spans, { client }) => {
+    assert.equal(await unary(client, "hello"), "hello");
+    await ended(spans, 3);
+    assert.equal(seen?.spanId, spans.byName().get(`${RECV}UnaryEcho`)!.spanContext().spanId);
+  });
+});
+
 test("without a propagator spans are made, and not joined", () => {
   const spans = new SpanRecording();
   return withEchoPair({ plugin: { tracerProvider: spans.tracerProvider } }, async ({ client }) => {
