@@ -1,12 +1,14 @@
 import type { Metadata } from "@grpc/grpc-js";
+import type { Attributes } from "@opentelemetry/api";
 import type { AttemptSpan, CallSpan, ClientTracer } from "./client-spans.ts";
 import { currentCustomLabel } from "./custom-label.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, ExchangeSeries } from "./exchange.ts";
 import type { ClientInstruments } from "./instruments.ts";
+import { PerMethod, PerStatus } from "./labels.ts";
 import { messageLength, wireMessage } from "./message-frames.ts";
-import { MethodAttributes, PerMethod } from "./method-attributes.ts";
 import type { OptionalLabel } from "./optional-labels.ts";
 import { Retries } from "./retries.ts";
+import { Series } from "./series.ts";
 
 /** How a call or an attempt ended. */
 export interface RpcStatus {
@@ -31,7 +33,7 @@ export class ClientTelemetry {
   readonly #tracer: ClientTracer | undefined;
   readonly #hasCustomLabel: boolean;
   /** By path, and by custom label where that is recorded. */
-  readonly #methods: PerMethod<PerMethod<CallAttributes>>;
+  readonly #methods: PerMethod<PerMethod<ClientMethod>>;
 
   constructor(
     { instruments, target, methodLabel, optionalLabels, tracer }: ClientTelemetryOptions,
@@ -49,12 +51,22 @@ export class ClientTelemetry {
     this.#methods = new PerMethod((path) => {
       const method = { "grpc.method": methodLabel(path), "grpc.target": target };
       return new PerMethod((label) => {
-        const started = this.#hasCustomLabel
+        const attributes = this.#hasCustomLabel
           ? { ...method, "grpc.client.call.custom": label }
           : method;
         return {
-          call: new MethodAttributes(started),
-          attempt: new MethodAttributes(started, ofLoadBalancer),
+          attributes,
+          attemptStarted: new Series(instruments.attemptStarted, attributes),
+          attempt: new PerStatus((status) =>
+            new ExchangeSeries(instruments.attempt, {
+              ...attributes,
+              "grpc.status": status,
+              ...ofLoadBalancer,
+            })
+          ),
+          callDuration: new PerStatus((status) =>
+            new Series(instruments.callDuration, { ...attributes, "grpc.status": status })
+          ),
         };
       });
     });
@@ -76,26 +88,30 @@ export class ClientTelemetry {
   }
 }
 
-interface CallAttributes {
-  readonly call: MethodAttributes;
-  readonly attempt: MethodAttributes;
+/** What calls of one method have in common. */
+interface ClientMethod {
+  /** The labels of all its metrics. */
+  readonly attributes: Attributes;
+  readonly attemptStarted: Series;
+  readonly attempt: PerStatus<ExchangeSeries>;
+  readonly callDuration: PerStatus<Series>;
 }
 
 /** One call in progress, as the application sees it. */
 export class ClientCall {
   readonly #instruments: ClientInstruments;
-  readonly #attributes: CallAttributes;
+  readonly #method: ClientMethod;
   readonly #span: CallSpan | undefined;
   readonly #startMs = performance.now();
   readonly #retries = new Retries();
 
   constructor(
     instruments: ClientInstruments,
-    attributes: CallAttributes,
+    method: ClientMethod,
     span: CallSpan | undefined,
   ) {
     this.#instruments = instruments;
-    this.#attributes = attributes;
+    this.#method = method;
     this.#span = span;
   }
 
@@ -124,23 +140,17 @@ export class ClientCall {
   startAttempt(previous: number, hedging: boolean): ClientAttempt {
     const transparent = this.#retries.startAttempt(previous, hedging);
     const span = this.#span?.startAttempt(this.#retries.previous, transparent);
-    const { started } = this.#attributes.attempt;
-    this.#instruments.attemptStarted.add(1, started, span?.context);
-    const exchange = new Exchange(
-      this.#instruments.attempt,
-      this.#attributes.attempt,
-      span?.context,
-    );
+    this.#method.attemptStarted.record(1, span?.context);
+    const exchange = new Exchange(this.#method.attempt, span?.context);
     return new ClientAttempt(this.#retries, exchange, span);
   }
 
   /** The call has its final status, which the application has not seen yet. */
   end({ code, details }: RpcStatus): void {
     const seconds = (performance.now() - this.#startMs) / 1000;
-    const { call } = this.#attributes;
     const context = this.#span?.context;
-    this.#instruments.callDuration.record(seconds, call.ended(code), context);
-    this.#retries.record(this.#instruments, call.started, context);
+    this.#method.callDuration.get(code).record(seconds, context);
+    this.#retries.record(this.#instruments, this.#method.attributes, context);
     this.#span?.end(code, details);
   }
 }

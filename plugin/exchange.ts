@@ -1,5 +1,6 @@
-import type { Context, Histogram } from "@opentelemetry/api";
-import type { MethodAttributes } from "./method-attributes.ts";
+import type { Attributes, Context, Histogram } from "@opentelemetry/api";
+import type { PerStatus } from "./labels.ts";
+import { Series } from "./series.ts";
 
 /** The three histograms that every client attempt and every server call has an entry in. */
 export interface ExchangeHistograms {
@@ -11,23 +12,30 @@ export interface ExchangeHistograms {
   readonly received: Histogram;
 }
 
+/** The three series of one label set. */
+export class ExchangeSeries {
+  readonly duration: Series;
+  readonly sent: Series;
+  readonly received: Series;
+
+  constructor(histograms: ExchangeHistograms, attributes: Attributes) {
+    this.duration = new Series(histograms.duration, attributes);
+    this.sent = new Series(histograms.sent, attributes);
+    this.received = new Series(histograms.received, attributes);
+  }
+}
+
 /** The metrics of one client attempt or one server call in progress. */
 export class Exchange {
-  readonly #histograms: ExchangeHistograms;
-  readonly #attributes: MethodAttributes;
+  readonly #series: PerStatus<ExchangeSeries>;
   readonly #context: Context | undefined;
   readonly #startMs = performance.now();
   #sentBytes = 0;
   #receivedBytes = 0;
 
   /** @param context The one of its span, if it has one. */
-  constructor(
-    histograms: ExchangeHistograms,
-    attributes: MethodAttributes,
-    context: Context | undefined,
-  ) {
-    this.#histograms = histograms;
-    this.#attributes = attributes;
+  constructor(series: PerStatus<ExchangeSeries>, context: Context | undefined) {
+    this.#series = series;
     this.#context = context;
   }
 
@@ -47,10 +55,9 @@ export class Exchange {
    * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
    */
   end(statusCode: number, endMs = performance.now()): void {
-    const seconds = (endMs - this.#startMs) / 1000;
-    const attributes = this.#attributes.ended(statusCode);
-    this.#histograms.duration.record(seconds, attributes, this.#context);
-    this.#histograms.sent.record(this.#sentBytes, attributes, this.#context);
-    this.#histograms.received.record(this.#receivedBytes, attributes, this.#context);
+    const { duration, sent, received } = this.#series.get(statusCode);
+    duration.record((endMs - this.#startMs) / 1000, this.#context);
+    sent.record(this.#sentBytes, this.#context);
+    received.record(this.#receivedBytes, this.#context);
   }
 }

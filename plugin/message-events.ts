@@ -1,7 +1,7 @@
 import { SpanStatusCode } from "@opentelemetry/api";
 import type { Attributes, Span, TimeInput } from "@opentelemetry/api";
 import type { WireMessage } from "./message-frames.ts";
-import { statusName } from "./method-attributes.ts";
+import { statusName } from "./labels.ts";
 
 /** Adds the message events of gRFC A72 to a span, numbered from 0 in each direction. */
 export class MessageEvents {

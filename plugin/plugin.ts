@@ -8,7 +8,7 @@ import { ClientTracer } from "./client-spans.ts";
 import { readingCallOptions } from "./custom-label.ts";
 import { createInstruments } from "./instruments.ts";
 import type { Instruments } from "./instruments.ts";
-import { OTHER } from "./method-attributes.ts";
+import { OTHER } from "./labels.ts";
 import { selectMetrics } from "./metrics.ts";
 import { selectOptionalLabels } from "./optional-labels.ts";
 import type { OptionalLabel } from "./optional-labels.ts";

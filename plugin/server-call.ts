@@ -1,10 +1,11 @@
 import type { Context } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
-import { Exchange } from "./exchange.ts";
+import { Exchange, ExchangeSeries } from "./exchange.ts";
 import type { ServerInstruments } from "./instruments.ts";
+import { OTHER, PerMethod, PerStatus } from "./labels.ts";
 import { messageLength, wireMessage } from "./message-frames.ts";
 import type { WireMessage } from "./message-frames.ts";
-import { MethodAttributes, OTHER, PerMethod } from "./method-attributes.ts";
+import { Series } from "./series.ts";
 import type { ReceivedSpan, ServerTracer } from "./server-spans.ts";
 
 export interface ServerTelemetryOptions {
@@ -18,21 +19,18 @@ export interface ServerTelemetryOptions {
 /**
  * Records the calls of one server: metrics of gRFC A66, spans of gRFC A72.
  *
- * Attribute objects are made once for each registered method and status, so a stranger who calls
- * methods that do not exist adds neither series nor memory.
+ * Series are made for registered methods alone, so a stranger who calls methods that do not exist adds
+ * neither series nor memory.
  */
 export class ServerTelemetry {
-  readonly #instruments: ServerInstruments;
   readonly #tracer: ServerTracer | undefined;
-  readonly #methods: PerMethod<MethodAttributes>;
-  readonly #other = new MethodAttributes({ "grpc.method": OTHER });
+  readonly #methods: PerMethod<ServerMethod>;
+  readonly #other: ServerMethod;
 
   constructor({ instruments, methodLabel, tracer }: ServerTelemetryOptions) {
-    this.#instruments = instruments;
     this.#tracer = tracer;
-    this.#methods = new PerMethod((path) =>
-      new MethodAttributes({ "grpc.method": methodLabel(path) })
-    );
+    this.#methods = new PerMethod((path) => serverMethod(instruments, methodLabel(path)));
+    this.#other = serverMethod(instruments, OTHER);
   }
 
   /**
@@ -41,10 +39,10 @@ export class ServerTelemetry {
    * @param isRegistered Whether its `:path` is that of a method that the application registered.
    */
   startCall(headers: IncomingHttpHeaders, isRegistered: boolean): ServerCall {
-    const attributes = isRegistered ? this.#methods.get(String(headers[":path"])) : this.#other;
+    const method = isRegistered ? this.#methods.get(String(headers[":path"])) : this.#other;
     const span = this.#tracer?.startCall(headers);
-    this.#instruments.callStarted.add(1, attributes.started, span?.context);
-    return new ServerCall(new Exchange(this.#instruments.call, attributes, span?.context), span);
+    method.started.record(1, span?.context);
+    return new ServerCall(new Exchange(method.ended, span?.context), span);
   }
 
   /**
@@ -53,17 +51,30 @@ export class ServerTelemetry {
    * @returns What to tell how it ended.
    */
   startHandler(path: string): { end(code: number): void } {
-    const attributes = this.#methods.get(path);
+    const method = this.#methods.get(path);
     const startMs = performance.now();
-    this.#instruments.callStarted.add(1, attributes.started);
+    method.started.record(1, undefined);
     return {
       end: (code) =>
-        this.#instruments.call.duration.record(
-          (performance.now() - startMs) / 1000,
-          attributes.ended(code),
-        ),
+        method.ended.get(code).duration.record((performance.now() - startMs) / 1000, undefined),
     };
   }
+}
+
+/** What calls of one method have in common. */
+interface ServerMethod {
+  readonly started: Series;
+  readonly ended: PerStatus<ExchangeSeries>;
+}
+
+function serverMethod(instruments: ServerInstruments, label: string): ServerMethod {
+  const attributes = { "grpc.method": label };
+  return {
+    started: new Series(instruments.callStarted, attributes),
+    ended: new PerStatus((status) =>
+      new ExchangeSeries(instruments.call, { ...attributes, "grpc.status": status })
+    ),
+  };
 }
 
 /** One call in progress on a server. */

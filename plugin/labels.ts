@@ -1,33 +1,25 @@
 import { status } from "@grpc/grpc-js";
-import type { Attributes } from "@opentelemetry/api";
 
 /** The `grpc.method` label of a method that nobody registered, or that a filter demotes. */
 export const OTHER = "other";
 
-/** The attribute objects of one method: of what started, and of what ended with each status. */
-export class MethodAttributes {
-  readonly started: Attributes;
-  readonly #whenEnded: Attributes;
-  readonly #ended = new Map<number, Attributes>();
+/** What belongs to each status of a method, made once and reused by every call. */
+export class PerStatus<T> {
+  readonly #create: (grpcStatus: string) => T;
+  readonly #statuses = new Map<number, T>();
 
-  /** @param whenEnded Attributes that only what ended has, besides `grpc.status`. */
-  constructor(started: Attributes, whenEnded: Attributes = {}) {
-    this.started = started;
-    this.#whenEnded = whenEnded;
+  /** @param create Is given the `grpc.status` label. */
+  constructor(create: (grpcStatus: string) => T) {
+    this.#create = create;
   }
 
-  /** The attributes of what ended with a status. */
-  ended(statusCode: number): Attributes {
-    let attributes = this.#ended.get(statusCode);
-    if (attributes === undefined) {
-      attributes = {
-        ...this.started,
-        "grpc.status": statusName(statusCode),
-        ...this.#whenEnded,
-      };
-      if (this.#ended.size < MAX_CODES) this.#ended.set(statusCode, attributes);
+  get(statusCode: number): T {
+    let status = this.#statuses.get(statusCode);
+    if (status === undefined) {
+      status = this.#create(statusName(statusCode));
+      if (this.#statuses.size < MAX_CODES) this.#statuses.set(statusCode, status);
     }
-    return attributes;
+    return status;
   }
 }
 

@@ -1,0 +1,160 @@
+import { context, ROOT_CONTEXT } from "@opentelemetry/api";
+import type { Counter, Histogram, MeterProvider as Provider } from "@opentelemetry/api";
+import {
+  AggregationTemporality,
+  AggregationType,
+  createAllowListAttributesProcessor,
+  MeterProvider,
+  MetricReader,
+} from "@opentelemetry/sdk-metrics";
+import type { MeterProviderOptions } from "@opentelemetry/sdk-metrics";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Series } from "../../plugin/series.ts";
+
+class ManualReader extends MetricReader {
+  constructor(temporality = AggregationTemporality.CUMULATIVE, cardinalityLimit = 2000) {
+    super({
+      aggregationTemporalitySelector: () => temporality,
+      cardinalitySelector: () => cardinalityLimit,
+    });
+  }
+  protected override async onForceFlush(): Promise<void> {}
+  protected override async onShutdown(): Promise<void> {}
+}
+
+const CUMULATIVE = () => new ManualReader();
+const DELTA = () => new ManualReader(AggregationTemporality.DELTA);
+
+const SETUPS: readonly (readonly [
+  what: string,
+  readers: readonly (() => ManualReader)[],
+  views: NonNullable<MeterProviderOptions["views"]>,
+])[] = [
+  ["one reader", [CUMULATIVE], []],
+  ["a reader of deltas", [DELTA], []],
+  ["readers of both kinds", [CUMULATIVE, DELTA], []],
+  ["no reader", [], []],
+  ["a limit of four series", [() => new ManualReader(undefined, 4)], []],
+  ["a view with other bounds", [CUMULATIVE, DELTA], [{
+    instrumentName: "duration",
+    aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: [5] } },
+  }]],
+  ["a view of exponential buckets", [DELTA], [{
+    instrumentName: "duration",
+    aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM },
+  }]],
+  ["a view that takes a label away", [CUMULATIVE], [{
+    instrumentName: "*",
+    attributesProcessors: [createAllowListAttributesProcessor(["method"])],
+  }]],
+  ["a view that drops", [CUMULATIVE], [{
+    instrumentName: "duration",
+    aggregation: { type: AggregationType.DROP },
+  }]],
+  ["two views of one instrument", [CUMULATIVE], [
+    { instrumentName: "duration", name: "first" },
+    { instrumentName: "duration", name: "second" },
+  ]],
+];
+
+/** Gives numbers below one in an order that only depends on the seed. */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1664525 + 1013904223) % 2 ** 32;
+    return state / 2 ** 32;
+  };
+}
+
+const LABELS = ["A", "B", "C", "D", "E"].flatMap((method) =>
+  ["OK", "CANCELLED"].map((status) => ({ method, status }))
+);
+
+for (const [what, readers, views] of SETUPS) {
+  test(`series add up to what the instruments would have: ${what}`, async () => {
+    function setUp() {
+      const own = readers.map((create) => create());
+      const meter = new MeterProvider({ readers: own, views }).getMeter("test");
+      return {
+        readers: own,
+        histogram: meter.createHistogram("duration"),
+        counter: meter.createCounter("started"),
+      };
+    }
+    const direct = setUp();
+    const bound = setUp();
+    const histograms = LABELS.map((labels) => new Series(bound.histogram, labels));
+    const counters = LABELS.map((labels) => new Series(bound.counter, labels));
+    const random = randomNumbers(7);
+
+    for (let collection = 0; collection < 5; collection++) {
+      for (let i = 0; i < 200; i++) {
+        const label = Math.floor(random() * LABELS.length);
+        const value = random() * 20;
+        direct.histogram.record(value, LABELS[label]);
+        histograms[label]!.record(value, undefined);
+        direct.counter.add(1, LABELS[label]);
+        counters[label]!.record(1, undefined);
+      }
+      // Readers take turns, each at moments of its own.
+      for (const [i, reader] of direct.readers.entries()) {
+        if (i > 0 && collection % 2 === 0) continue;
+        assert.deepEqual(await points(bound.readers[i]!), await points(reader));
+      }
+    }
+  });
+}
+
+async function points(reader: ManualReader) {
+  const { resourceMetrics, errors } = await reader.collect();
+  assert.deepEqual(errors, []);
+  return resourceMetrics.scopeMetrics.flatMap(({ metrics }) =>
+    metrics.map(({ descriptor, dataPoints }) => [
+      descriptor.name,
+      dataPoints.map(({ attributes, value }) => [attributes, value]),
+    ])
+  );
+}
+
+test("a value finds its series without the SDK's search, but for the first after a collection", async () => {
+  const reader = CUMULATIVE();
+  const histogram = new MeterProvider({ readers: [reader] }).getMeter("test")
+    .createHistogram("duration");
+  const storage = (histogram as unknown as {
+    _writableMetricStorage: { record(...args: unknown[]): void };
+  })._writableMetricStorage;
+  let searches = 0;
+  const { record } = storage;
+  storage.record = function (...args) {
+    searches++;
+    record.apply(this, args);
+  };
+  const series = new Series(histogram, { method: "A" });
+  for (let i = 0; i < 100; i++) series.record(i, undefined);
+  assert.equal(searches, 1);
+  await reader.collect();
+  for (let i = 0; i < 100; i++) series.record(i, undefined);
+  assert.equal(searches, 2);
+});
+
+test("a value with a context, and any value of another SDK, goes through the instrument", () => {
+  const calls: unknown[][] = [];
+  const note = (...args: unknown[]) => void calls.push(args);
+  const foreign = { record: note } as unknown as Histogram;
+  const labels = { method: "A" };
+  new Series(foreign, labels).record(1, undefined);
+  new Series({ add: note } as unknown as Counter, labels).record(1, undefined);
+
+  const provider: Provider = new MeterProvider({ readers: [CUMULATIVE()] });
+  const histogram = provider.getMeter("test").createHistogram("duration");
+  histogram.record = note;
+  const series = new Series(histogram, labels);
+  series.record(2, undefined);
+  series.record(3, ROOT_CONTEXT);
+  assert.deepEqual(calls, [
+    [1, labels, undefined],
+    [1, labels, undefined],
+    [3, labels, context.active()],
+  ]);
+});
