@@ -15,7 +15,7 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
 import { randomUUID } from "node:crypto";
-import { helpText, readSettings, StartupError } from "./environment/mod.ts";
+import { helpText, readSettings, StartupError, withoutSecrets } from "./environment/mod.ts";
 import type { Settings } from "./environment/mod.ts";
 import { PrometheusReader, startScrapeEndpoint } from "./exposition/mod.ts";
 import {
@@ -137,17 +137,24 @@ function listenFailure(host: string, port: number, error: NodeJS.ErrnoException)
 }
 
 async function startOtlp(settings: Settings): Promise<Output> {
-  const protocol = settings.OTEL_EXPORTER_OTLP_PROTOCOL;
+  const protocol = settings.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL ??
+    settings.OTEL_EXPORTER_OTLP_PROTOCOL;
   const base = settings.OTEL_EXPORTER_OTLP_ENDPOINT ??
     (protocol === "grpc" ? "http://localhost:4317" : "http://localhost:4318");
-  const destination = settings.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT ??
-    (protocol === "grpc" ? base : `${base.replace(/\/$/, "")}/v1/metrics`);
+  const destination = withoutSecrets(
+    settings.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT ??
+      (protocol === "grpc" ? base : `${base.replace(/\/$/, "")}/v1/metrics`),
+  );
   const times = exportTimes(settings);
   // The exporter gives up before the reader does: it knows the reason.
-  const timeoutMs = Math.min(settings.OTEL_EXPORTER_OTLP_TIMEOUT, times.exportTimeoutMillis);
+  const timeoutMs = Math.min(
+    settings.OTEL_EXPORTER_OTLP_METRICS_TIMEOUT ?? settings.OTEL_EXPORTER_OTLP_TIMEOUT,
+    times.exportTimeoutMillis,
+  );
   const exporter = new ReportingExporter(
     await createOtlpExporter(protocol, timeoutMs),
     destination,
+    timeoutMs,
     (line) => console.error(line),
   );
   return {

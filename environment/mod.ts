@@ -1,5 +1,6 @@
 export { exitOnStartupError, handleArguments } from "./command-line.ts";
 export { readSettings, StartupError } from "./read.ts";
 export { helpText, markdownTable } from "./help.ts";
+export { withoutSecrets } from "./secrets.ts";
 export type { EchoAddress } from "./address.ts";
 export type { MetricsExporter, Settings } from "./variables.ts";

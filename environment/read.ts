@@ -1,4 +1,5 @@
 import { documentation } from "./schemas.ts";
+import { withoutSecrets } from "./secrets.ts";
 import { variables } from "./variables.ts";
 import type { Settings } from "./variables.ts";
 
@@ -26,7 +27,7 @@ export function readSettings(
   const bad = new Set(result.error.issues.map((issue) => issue.path[0]));
   const lines = names.filter((name) => bad.has(name)).map((name) => {
     const { allowed, secret } = documentation.get(variables.shape[name])!;
-    const value = secret ? "(not shown)" : JSON.stringify(values[name] ?? "");
+    const value = secret ? "(not shown)" : JSON.stringify(withoutSecrets(values[name] ?? ""));
     return `${name}=${value}: must be ${allowed}`;
   });
   throw new StartupError(lines.join("\n"));

@@ -1,5 +1,4 @@
 import { DiagLogLevel } from "@opentelemetry/api";
-import { accessSync, constants, statSync } from "node:fs";
 import { z } from "zod";
 
 /** What `--help`, the README and error messages say of a variable. */
@@ -53,16 +52,6 @@ export const logLevelSchema = z.string().toLowerCase()
 /** An http or https URL. */
 export const urlSchema = z.url({ protocol: /^https?$/ });
 
-/** The path of a file that can be read now. */
-export const fileSchema = z.string().refine((path) => {
-  try {
-    accessSync(path, constants.R_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-});
-
 /** `key=value` pairs, percent-encoded as in W3C baggage (OpenTelemetry specification). */
 export const pairsSchema = z.string().transform((list, context) => {
   const pairs: Record<string, string> = {};
@@ -78,6 +67,16 @@ export const pairsSchema = z.string().transform((list, context) => {
   }
   return pairs;
 });
+
+/**
+ * Pairs that can be sent as headers over HTTP as over gRPC, whose metadata takes fewer characters in
+ * names, and whose names in `-bin` are for binary values.
+ */
+export const headersSchema = pairsSchema.refine((headers) =>
+  Object.entries(headers).every(([name, value]) =>
+    /^[\w.-]+$/.test(name) && !/-bin$/i.test(name) && /^[ -~]*$/.test(value)
+  )
+);
 
 function decode(text: string): string | undefined {
   try {

@@ -4,13 +4,14 @@ import { addressSchema } from "./address.ts";
 import {
   booleanSchema,
   documented,
-  fileSchema,
+  headersSchema,
   integerSchema,
   logLevelSchema,
   numberSchema,
   pairsSchema,
   urlSchema,
 } from "./schemas.ts";
+import { areKeyPair, certificateFileSchema, keyFileSchema } from "./tls-files.ts";
 
 /** Where metrics can go. */
 export const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
@@ -29,6 +30,29 @@ const exportersSchema = z.string().toLowerCase().transform((list) => [
 ]).pipe(z.array(z.enum(METRICS_EXPORTERS))).refine(
   (exporters) => !exporters.includes("none") || exporters.length === 1,
 );
+
+const protocolSchema = z.enum(OTLP_PROTOCOLS);
+const PROTOCOL = OTLP_PROTOCOLS.join(", ");
+const HEADERS = "name=value pairs separated by commas, in characters that headers can have, " +
+  "values percent-encoded";
+const timeoutSchema = integerSchema(1, 2 ** 31 - 1);
+const TIMEOUT = "a whole number of milliseconds from 1 to 2147483647";
+const compressionSchema = z.enum(["none", "gzip"]);
+const COMPRESSION = "none or gzip";
+const CERTIFICATE = "a file that can be read, with a certificate in PEM";
+const CLIENT_KEY = "a file that can be read, with the private key of " +
+  "the client certificate in PEM, without a passphrase";
+const CLIENT_CERTIFICATE = "a file that can be read, with a certificate in PEM, " +
+  "together with its key";
+
+/** The variable for metrics alone, which wins over the one for all signals. */
+function forMetrics<T extends z.ZodType>(name: string, schema: T, allowed: string) {
+  return documented(schema.optional(), {
+    description: `The same for metrics alone, instead of OTEL_EXPORTER_OTLP_${name}`,
+    allowed,
+    initially: "",
+  });
+}
 
 /**
  * Every environment variable that the scripts read. This is the single source of parsing, defaults,
@@ -51,11 +75,12 @@ export const variables = z.object({
     allowed: "a port from 0 to 65535",
     initially: "9464 (server), 9465 (client)",
   }),
-  OTEL_EXPORTER_OTLP_PROTOCOL: documented(z.enum(OTLP_PROTOCOLS).prefault("http/json"), {
+  OTEL_EXPORTER_OTLP_PROTOCOL: documented(protocolSchema.prefault("http/json"), {
     description: "How metrics are pushed to a Collector",
-    allowed: OTLP_PROTOCOLS.join(", "),
+    allowed: PROTOCOL,
     initially: "http/json",
   }),
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: forMetrics("PROTOCOL", protocolSchema, PROTOCOL),
   OTEL_EXPORTER_OTLP_ENDPOINT: documented(urlSchema.optional(), {
     description: "The Collector; /v1/metrics is added for http",
     allowed: "a URL that begins with http:// or https://",
@@ -66,37 +91,56 @@ export const variables = z.object({
     allowed: "a URL that begins with http:// or https://",
     initially: "",
   }),
-  OTEL_EXPORTER_OTLP_HEADERS: documented(pairsSchema.optional(), {
+  OTEL_EXPORTER_OTLP_HEADERS: documented(headersSchema.optional(), {
     description: "Headers of each export, such as an API key; never shown",
-    allowed: "key=value pairs separated by commas, values percent-encoded",
+    allowed: HEADERS,
     initially: "",
     secret: true,
   }),
-  OTEL_EXPORTER_OTLP_TIMEOUT: documented(integerSchema(1, 2 ** 31 - 1).prefault("10000"), {
+  OTEL_EXPORTER_OTLP_METRICS_HEADERS: documented(headersSchema.optional(), {
+    description: "The same for metrics alone; a header in both is taken from here",
+    allowed: HEADERS,
+    initially: "",
+    secret: true,
+  }),
+  OTEL_EXPORTER_OTLP_TIMEOUT: documented(timeoutSchema.prefault("10000"), {
     description: "Milliseconds that one export to a Collector may take, retries included",
-    allowed: "a whole number of milliseconds from 1 to 2147483647",
+    allowed: TIMEOUT,
     initially: "10000",
   }),
-  OTEL_EXPORTER_OTLP_COMPRESSION: documented(z.enum(["none", "gzip"]).prefault("none"), {
+  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: forMetrics("TIMEOUT", timeoutSchema, TIMEOUT),
+  OTEL_EXPORTER_OTLP_COMPRESSION: documented(compressionSchema.prefault("none"), {
     description: "Compression of exports to a Collector",
-    allowed: "none or gzip",
+    allowed: COMPRESSION,
     initially: "none",
   }),
-  OTEL_EXPORTER_OTLP_CERTIFICATE: documented(fileSchema.optional(), {
+  OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: forMetrics("COMPRESSION", compressionSchema, COMPRESSION),
+  OTEL_EXPORTER_OTLP_CERTIFICATE: documented(certificateFileSchema.optional(), {
     description: "Certificates that a Collector's is checked against, in PEM",
-    allowed: "a file that can be read",
+    allowed: CERTIFICATE,
     initially: "the runtime's",
   }),
-  OTEL_EXPORTER_OTLP_CLIENT_KEY: documented(fileSchema.optional(), {
+  OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: forMetrics(
+    "CERTIFICATE",
+    certificateFileSchema,
+    CERTIFICATE,
+  ),
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: documented(keyFileSchema.optional(), {
     description: "Key of the client certificate for a Collector, in PEM",
-    allowed: "a file that can be read, together with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    allowed: CLIENT_KEY,
     initially: "",
   }),
-  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: documented(fileSchema.optional(), {
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: forMetrics("CLIENT_KEY", keyFileSchema, CLIENT_KEY),
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: documented(certificateFileSchema.optional(), {
     description: "Client certificate for a Collector, in PEM",
-    allowed: "a file that can be read, together with OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    allowed: CLIENT_CERTIFICATE,
     initially: "",
   }),
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: forMetrics(
+    "CLIENT_CERTIFICATE",
+    certificateFileSchema,
+    CLIENT_CERTIFICATE,
+  ),
   OTEL_METRIC_EXPORT_INTERVAL: documented(integerSchema(1, 2 ** 31 - 1).prefault("60000"), {
     description: "Milliseconds between two exports, to a Collector or the console",
     allowed: "a whole number of milliseconds from 1 to 2147483647",
@@ -185,8 +229,15 @@ export const variables = z.object({
   { path: ["OTEL_METRIC_EXPORT_TIMEOUT"], when: () => true },
 ).refine(
   (values) =>
-    !values.OTEL_EXPORTER_OTLP_CLIENT_KEY === !values.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE,
+    areKeyPair(values.OTEL_EXPORTER_OTLP_CLIENT_KEY, values.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE),
   { path: ["OTEL_EXPORTER_OTLP_CLIENT_KEY"], when: () => true },
+).refine(
+  (values) =>
+    areKeyPair(
+      values.OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY,
+      values.OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE,
+    ),
+  { path: ["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY"], when: () => true },
 );
 
 /** The parsed environment; each name is documented in {@link variables}. */

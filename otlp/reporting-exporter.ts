@@ -6,6 +6,7 @@ import type {
   PushMetricExporter,
   ResourceMetrics,
 } from "@opentelemetry/sdk-metrics";
+import { failureReason } from "./failure-reason.ts";
 
 /** `ExportResultCode.SUCCESS` and `FAILED` of `@opentelemetry/core`, which is no dependency. */
 const SUCCESS = 0;
@@ -25,22 +26,27 @@ interface Outage {
 export class ReportingExporter implements PushMetricExporter {
   readonly #exporter: OTLPMetricExporterBase;
   readonly #destination: string;
+  readonly #timeoutMs: number;
   readonly #report: (line: string) => void;
   #outage: Outage | undefined;
   #pendingPoints = 0;
 
   /**
    * @param exporter Does the exporting.
-   * @param destination Where it exports to, for the lines.
+   * @param destination The URL that it exports to, for the lines.
+   * @param timeoutMs How long an export may take, in milliseconds. The stock exporters hold to theirs
+   * only roughly: over HTTP theirs is for silence, and starts again at every sign of life.
    * @param report Takes the lines.
    */
   constructor(
     exporter: OTLPMetricExporterBase,
     destination: string,
+    timeoutMs: number,
     report: (line: string) => void,
   ) {
     this.#exporter = exporter;
     this.#destination = destination;
+    this.#timeoutMs = timeoutMs;
     this.#report = report;
   }
 
@@ -48,11 +54,21 @@ export class ReportingExporter implements PushMetricExporter {
   export(metrics: ResourceMetrics, done: Parameters<PushMetricExporter["export"]>[1]): void {
     const points = countPoints(metrics);
     this.#pendingPoints = points;
-    this.#exporter.export(metrics, ({ code, error }) => {
+    const end = (failure?: string): void => {
+      clearTimeout(timer);
       this.#pendingPoints = 0;
-      if (code === FAILED) this.#failed(points, reasonOf(error));
-      else this.#succeeded();
+      if (failure === undefined) this.#succeeded();
+      else this.#failed(points, failure);
       done({ code: SUCCESS });
+    };
+    // What comes later, comes too late to matter: the next export says the same and more.
+    let isOver = false;
+    const timer = setTimeout(() => {
+      isOver = true;
+      end(`no answer within ${this.#timeoutMs / 1000} s`);
+    }, this.#timeoutMs);
+    this.#exporter.export(metrics, ({ code, error }) => {
+      if (!isOver) end(code === FAILED ? failureReason(error, this.#isSecure) : undefined);
     });
   }
 
@@ -82,6 +98,10 @@ export class ReportingExporter implements PushMetricExporter {
 
   shutdown(): Promise<void> {
     return this.#exporter.shutdown();
+  }
+
+  get #isSecure(): boolean {
+    return this.#destination.startsWith("https:");
   }
 
   #failed(points: number, reason: string): void {
@@ -117,17 +137,4 @@ function countPoints({ scopeMetrics }: ResourceMetrics): number {
 
 function secondsSince(startMs: number): string {
   return ((performance.now() - startMs) / 1000).toFixed(1);
-}
-
-/** One line without a stack: what went wrong, in the words of whoever noticed. */
-function reasonOf(error: (Error & { code?: unknown; errors?: unknown }) | undefined): string {
-  if (error === undefined) return "unknown error";
-  // A refused connection to a name with several addresses has one error each, and no text itself.
-  if (error.message === "" && Array.isArray(error.errors)) return reasonOf(error.errors[0]);
-  if (error.message === "Export failed with retryable status") {
-    return "it answered that it is busy or overloaded (HTTP 429, 502, 503 or 504)";
-  }
-  const text = (error.message || String(error.code ?? error.name)).split("\n", 1).join();
-  const httpStatus = error.name === "OTLPExporterError" && typeof error.code === "number";
-  return httpStatus ? `it answered with HTTP ${error.code} ${text}` : text;
 }

@@ -136,6 +136,7 @@ function pushing(ports: Ports): Record<string, string> {
     OTEL_METRICS_EXPORTER: "otlp",
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://${LOOPBACK}:${grpc ? ports.otlpGrpc : ports.otlpHttp}`,
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "",
+    OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "",
     OTEL_METRIC_EXPORT_INTERVAL: process.env["OTEL_METRIC_EXPORT_INTERVAL"] || "5000",
   };
 }

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { readSettings } from "../../environment/mod.ts";
 
 /** A variable, a bad value of it, and the line about it. */
@@ -13,6 +12,11 @@ const port = "must be a port from 0 to 65535";
 const url = "must be a URL that begins with http:// or https://";
 const timer = "must be a whole number of milliseconds from 1 to 2147483647";
 const attributes = "must be key=value pairs separated by commas, values percent-encoded";
+const headers = "must be name=value pairs separated by commas, in characters that headers can " +
+  "have, values percent-encoded";
+const certificate = "must be a file that can be read, with a certificate in PEM";
+const clientKey = "must be a file that can be read, with the private key of " +
+  "the client certificate in PEM, without a passphrase";
 const hour = "must be a whole number of milliseconds from 0 to 3600000";
 const address = "must be host:port or :port, with a port from 0 to 65535";
 const qps = "must be a number from 0 to 1000000";
@@ -51,6 +55,16 @@ const CASES: readonly Case[] = [
     'OTEL_EXPORTER_OTLP_PROTOCOL="http": must be http/json, http/protobuf, grpc',
   ],
   [
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    "json",
+    'OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="json": must be http/json, http/protobuf, grpc',
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "ftp://user:s3cret@collector?key=s3cret",
+    `OTEL_EXPORTER_OTLP_ENDPOINT="ftp://***@collector?***": ${url}`,
+  ],
+  [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "collector:4318",
     `OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318": ${url}`,
@@ -61,23 +75,68 @@ const CASES: readonly Case[] = [
     "ftp://collector/metrics",
     `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="ftp://collector/metrics": ${url}`,
   ],
-  ["OTEL_EXPORTER_OTLP_HEADERS", "secret", `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${attributes}`],
+  ["OTEL_EXPORTER_OTLP_HEADERS", "secret", `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${headers}`],
+  [
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "na me=secret",
+    `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${headers}`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "name=secret%0A",
+    `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${headers}`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "name-bin=secret",
+    `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${headers}`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    "secret",
+    `OTEL_EXPORTER_OTLP_METRICS_HEADERS=(not shown): ${headers}`,
+  ],
   ["OTEL_EXPORTER_OTLP_TIMEOUT", "0", `OTEL_EXPORTER_OTLP_TIMEOUT="0": ${timer}`],
+  ["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "0", `OTEL_EXPORTER_OTLP_METRICS_TIMEOUT="0": ${timer}`],
   [
     "OTEL_EXPORTER_OTLP_COMPRESSION",
     "zstd",
     'OTEL_EXPORTER_OTLP_COMPRESSION="zstd": must be none or gzip',
   ],
   [
+    "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION",
+    "GZIP",
+    'OTEL_EXPORTER_OTLP_METRICS_COMPRESSION="GZIP": must be none or gzip',
+  ],
+  [
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
     "no/such.pem",
-    'OTEL_EXPORTER_OTLP_CERTIFICATE="no/such.pem": must be a file that can be read',
+    `OTEL_EXPORTER_OTLP_CERTIFICATE="no/such.pem": ${certificate}`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+    "no/such.pem",
+    `OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE="no/such.pem": ${certificate}`,
   ],
   [
     "OTEL_EXPORTER_OTLP_CLIENT_KEY",
     "no/such.pem",
-    'OTEL_EXPORTER_OTLP_CLIENT_KEY="no/such.pem": must be a file that can be read, ' +
-    "together with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    `OTEL_EXPORTER_OTLP_CLIENT_KEY="no/such.pem": ${clientKey}`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY",
+    "no/such.pem",
+    `OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY="no/such.pem": ${clientKey}`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "no/such.pem",
+    `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="no/such.pem": ${certificate}, together with its key`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
+    "no/such.pem",
+    `OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE="no/such.pem": ${certificate}, together with its key`,
   ],
   ["OTEL_METRIC_EXPORT_INTERVAL", "0", `OTEL_METRIC_EXPORT_INTERVAL="0": ${timer}`],
   ["OTEL_METRIC_EXPORT_INTERVAL", "60s", `OTEL_METRIC_EXPORT_INTERVAL="60s": ${timer}`],
@@ -165,14 +224,6 @@ test("a timeout that is longer than the interval set with it", () => {
   assert.equal(
     complaint({ OTEL_METRIC_EXPORT_INTERVAL: "1000", OTEL_METRIC_EXPORT_TIMEOUT: "1001" }),
     `OTEL_METRIC_EXPORT_TIMEOUT="1001": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
-  );
-});
-
-test("a client certificate without its key", () => {
-  assert.equal(
-    complaint({ OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: fileURLToPath(import.meta.url) }),
-    'OTEL_EXPORTER_OTLP_CLIENT_KEY="": must be a file that can be read, ' +
-      "together with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
   );
 });
 

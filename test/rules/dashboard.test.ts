@@ -63,7 +63,7 @@ test("queries and rules give data", needsPrometheus, async (t) => {
     } else {
       // It gives nothing while all is well: what it looks at is there.
       await t.test(`alert ${name}`, async () => {
-        const names = query.match(/\w+(:\w+)+|\bup\b|\bgrpc_\w+_total\b/g) ?? [];
+        const names = query.match(/\w+(:\w+)+|\bup\b|\bgrpc_\w+_total\b|\bprocess_\w+\b/g) ?? [];
         assert.ok(names.length > 0);
         for (const each of names) await hasData(prometheus, each);
       });

@@ -1,8 +1,13 @@
 /** The scripts under Deno with the permissions of `deno.json`, none of which can be left out. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import deno from "../../deno.json" with { type: "json" };
+import { OTLP_PROTOCOLS } from "../../otlp/mod.ts";
+import { CertificateAuthority } from "../support/certificates.ts";
+import { eventually } from "../support/eventually.ts";
+import { RecordingReceiver } from "../support/recording-receiver.ts";
 import { grpcSeries, scrape } from "../support/scrape.ts";
 import { Script, startServer } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
@@ -52,11 +57,85 @@ for (
   });
 }
 
+/** What the server needs as a client itself, of a Collector by gRPC. */
+const PUSHING = /^net localhost$|_proxy$/;
+
 for (const { without, set } of allButOne(literalServer)) {
+  if (PUSHING.test(without)) continue;
   test(`the server needs ${without}`, async (t) => {
     const script = new Script(t, [...run, ...flags(set), "server.ts"], { environment: ADDRESSES });
     assert.equal(await script.exit(), 1, script.stdout);
     assert.match(script.stderr, /NotCapable|not found in any of the include paths/);
+  });
+}
+
+for (const { without, set } of allButOne(literalServer)) {
+  if (!PUSHING.test(without)) continue;
+  test(`the server needs ${without} to push`, async (t) => {
+    const receiver = await RecordingReceiver.start(t, "grpc");
+    const script = new Script(t, [...run, ...flags(set), "server.ts"], {
+      environment: { ...ADDRESSES, ...pushing(`http://${receiver.host}`, "grpc") },
+    });
+    await script.complained(
+      /cannot be delivered to \S+: .*(Requires env access|Name resolution failed)/,
+    );
+  });
+}
+
+for (const protocol of OTLP_PROTOCOLS) {
+  for (const name of ["server", "client"]) {
+    test(`with its set the ${name} pushes to a Collector on this host, by ${protocol}`, async (t) => {
+      const receiver = await RecordingReceiver.start(t, protocol);
+      const { address } = await startServer(t, "deno", { ECHO_ADDR: ":0" });
+      const script = new Script(t, [...run, `-P=${name}`, `${name}.ts`], {
+        environment: {
+          ...ADDRESSES,
+          ...(name === "client" && { ECHO_ADDR: address }),
+          ...pushing(`http://${receiver.host}`, protocol),
+        },
+      });
+      await eventually(() => assert.ok(receiver.requests.length >= 2), 30_000);
+      if (name === "client") await script.printed(/^message:/m);
+      assert.equal(await script.stop(), 0);
+      assert.equal(script.stderr, "");
+    });
+  }
+
+  test(`over TLS by ${protocol}, the client needs to read the certificates`, async (t) => {
+    const authority = await CertificateAuthority.create(t, "an authority");
+    const collector = await authority.issue("collector");
+    const { certificate, key } = await authority.issue("client");
+    const receiver = await RecordingReceiver.start(t, protocol, {
+      cert: readFileSync(collector.certificate),
+      key: readFileSync(collector.key),
+      ca: readFileSync(authority.certificate),
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
+    const { address } = await startServer(t, "deno", { ECHO_ADDR: ":0" });
+    const environment = {
+      ...ADDRESSES,
+      ECHO_ADDR: address,
+      ...pushing(`https://${receiver.host}`, protocol),
+      OTEL_EXPORTER_OTLP_CERTIFICATE: authority.certificate,
+      OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: certificate,
+      OTEL_EXPORTER_OTLP_CLIENT_KEY: key,
+    };
+    // Instead of what the set allows to read, not besides.
+    const read = ["./echo.proto", authority.certificate, certificate, key];
+    const script = new Script(t, [...run, "-P=client", ...flags({ read }), "client.ts"], {
+      environment,
+    });
+    await eventually(() => assert.ok(receiver.requests.length >= 2), 30_000);
+    assert.equal(await script.stop(), 0);
+    assert.equal(script.stderr, "");
+
+    const blind = new Script(t, [...run, "-P=client", "client.ts"], { environment });
+    assert.equal(await blind.exit(), 1);
+    assert.match(
+      blind.stderr,
+      /^OTEL_EXPORTER_OTLP_CERTIFICATE=".+": must be a file that can be read/,
+    );
   });
 }
 
@@ -81,6 +160,15 @@ test("on a terminal Deno asks for nothing", { skip: withoutTerminal() }, async (
   assert.match(shown, /^message:/m);
   assert.doesNotMatch(shown, /Deno requests/);
 });
+
+function pushing(endpoint: string, protocol: string): Environment {
+  return {
+    OTEL_METRICS_EXPORTER: "otlp",
+    OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+    OTEL_METRIC_EXPORT_INTERVAL: "500",
+  };
+}
 
 function exitCode(owner: Owner, set: PermissionSet, environment: Environment) {
   return new Script(owner, [...run, ...flags(set), "client.ts"], { environment }).exit();

@@ -57,7 +57,8 @@ export class RecordingReceiver {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     owner.after(async () => {
-      const closed = once(server.close(), "close");
+      const closed = once(server, "close");
+      server.close();
       for (const connection of receiver.#connections) connection.destroy();
       await closed;
     });
