@@ -42,6 +42,7 @@ async function main(): Promise<void> {
     defaultPrometheusPort: 9465,
   });
   console.log(`Metrics at ${telemetry.endpoint}`);
+  if (telemetry.tracesEndpoint) console.log(`Traces at ${telemetry.tracesEndpoint}`);
 
   const definition = loadSync(fileURLToPath(new URL("./echo.proto", import.meta.url)), {
     defaults: true,

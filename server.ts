@@ -53,6 +53,7 @@ async function main(): Promise<void> {
   });
   console.log(`Serving on ${address.given.replace(/:0$/, `:${port}`)}`);
   console.log(`Metrics at ${telemetry.endpoint}`);
+  if (telemetry.tracesEndpoint) console.log(`Traces at ${telemetry.tracesEndpoint}`);
 
   await new Promise((resolve) => process.on("SIGINT", resolve).on("SIGTERM", resolve));
   for (const name of ["", SERVICE]) health.setStatus(name, "NOT_SERVING");

@@ -1,11 +1,15 @@
 /**
  * Telemetry for the Echo scripts: environment variables in, a `MeterProvider` and the gRPC plugin
- * out. Run by itself, `bun run telemetry.ts`, it prints the variables.
+ * out, which makes traces too if it is told to. Run by itself, `bun run telemetry.ts`, it prints the variables.
  *
  * @module
  */
 import { diag } from "@opentelemetry/api";
-import type { DiagLogger, MeterProvider as MeterProviderApi } from "@opentelemetry/api";
+import type {
+  DiagLogger,
+  MeterProvider as MeterProviderApi,
+  TextMapPropagator,
+} from "@opentelemetry/api";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import type { Resource } from "@opentelemetry/resources";
 import {
@@ -14,6 +18,7 @@ import {
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
+import type { TracerProvider } from "@opentelemetry/sdk-trace";
 import { randomUUID } from "node:crypto";
 import { helpText, readSettings, StartupError, withoutSecrets } from "./environment/mod.ts";
 import type { Settings } from "./environment/mod.ts";
@@ -24,7 +29,12 @@ import {
   runtimeResourceAttributes,
   runtimeWarning,
 } from "./instrumentation/mod.ts";
-import { createOtlpExporter, ReportingExporter } from "./otlp/mod.ts";
+import {
+  createOtlpExporter,
+  createOtlpSpanExporter,
+  ReportingExporter,
+  ReportingSpanExporter,
+} from "./otlp/mod.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
 
 /** What a script says of itself where the environment is silent. */
@@ -43,6 +53,8 @@ export interface Telemetry {
   readonly plugin: GrpcOpenTelemetry;
   /** Where the metrics can be seen, in words for a log line. */
   readonly endpoint: string;
+  /** Where the traces go, in words for a log line; undefined if there are none. */
+  readonly tracesEndpoint: string | undefined;
   /**
    * Exports what is left and stops, in `OTEL_METRIC_EXPORT_TIMEOUT` or, if that is not set,
    * {@link SHUTDOWN_MS} milliseconds at most. Says what could not be delivered. Never rejects; may be
@@ -76,8 +88,10 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
     if (exporter === "console") outputs.push(startConsole(settings));
   }
 
+  const resource = describeService(settings, defaults.defaultServiceName);
+  const traces = await startTraces(settings, resource);
   const meterProvider = new MeterProvider({
-    resource: describeService(settings, defaults.defaultServiceName),
+    resource,
     readers: outputs.map((output) => output.reader),
   });
   if (outputs.length > 0) {
@@ -90,17 +104,26 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
     const limitMs = settings.OTEL_METRIC_EXPORT_TIMEOUT ?? SHUTDOWN_MS;
     await within(
       limitMs,
-      Promise.all([meterProvider.shutdown(), ...outputs.map((o) => o.close?.())]),
+      Promise.all([
+        meterProvider.shutdown(),
+        traces?.tracerProvider.shutdown(),
+        ...outputs.map((output) => output.close?.()),
+      ]),
     );
-    for (const output of outputs) {
-      const undelivered = output.undelivered?.();
+    for (const output of [...outputs, traces]) {
+      const undelivered = output?.undelivered?.();
       if (undelivered !== undefined) console.error(undelivered);
     }
   }
   return {
     meterProvider,
-    plugin: new GrpcOpenTelemetry(outputs.length > 0 ? { meterProvider } : {}),
+    plugin: new GrpcOpenTelemetry({
+      meterProvider: outputs.length > 0 ? meterProvider : undefined,
+      tracerProvider: traces?.tracerProvider,
+      textMapPropagator: traces?.textMapPropagator,
+    }),
     endpoint: outputs.map((output) => output.endpoint).join(", ") || "nowhere (switched off)",
+    tracesEndpoint: traces?.endpoint,
     shutdown: () => stopped ??= stop(),
   };
 }
@@ -137,20 +160,10 @@ function listenFailure(host: string, port: number, error: NodeJS.ErrnoException)
 }
 
 async function startOtlp(settings: Settings): Promise<Output> {
-  const protocol = settings.OTEL_EXPORTER_OTLP_METRICS_PROTOCOL ??
-    settings.OTEL_EXPORTER_OTLP_PROTOCOL;
-  const base = settings.OTEL_EXPORTER_OTLP_ENDPOINT ??
-    (protocol === "grpc" ? "http://localhost:4317" : "http://localhost:4318");
-  const destination = withoutSecrets(
-    settings.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT ??
-      (protocol === "grpc" ? base : `${base.replace(/\/$/, "")}/v1/metrics`),
-  );
+  const { protocol, destination, timeoutMs: ownTimeoutMs } = otlpTarget(settings, "METRICS");
   const times = exportTimes(settings);
   // The exporter gives up before the reader does: it knows the reason.
-  const timeoutMs = Math.min(
-    settings.OTEL_EXPORTER_OTLP_METRICS_TIMEOUT ?? settings.OTEL_EXPORTER_OTLP_TIMEOUT,
-    times.exportTimeoutMillis,
-  );
+  const timeoutMs = Math.min(ownTimeoutMs, times.exportTimeoutMillis);
   const exporter = new ReportingExporter(
     await createOtlpExporter(protocol, timeoutMs),
     destination,
@@ -161,6 +174,62 @@ async function startOtlp(settings: Settings): Promise<Output> {
     reader: new PeriodicExportingMetricReader({ exporter, ...times }),
     endpoint: `${destination} (${protocol}), every ${times.exportIntervalMillis / 1000} s`,
     undelivered: () => exporter.undelivered(),
+  };
+}
+
+/** Where a signal is pushed to, without secrets, how, and how long that may take in milliseconds. */
+function otlpTarget(settings: Settings, signal: "METRICS" | "TRACES") {
+  const protocol = settings[`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`] ??
+    settings.OTEL_EXPORTER_OTLP_PROTOCOL;
+  const base = settings.OTEL_EXPORTER_OTLP_ENDPOINT ??
+    (protocol === "grpc" ? "http://localhost:4317" : "http://localhost:4318");
+  const path = `/v1/${signal.toLowerCase()}`;
+  const endpoint = settings[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`] ??
+    (protocol === "grpc" ? base : `${base.replace(/\/$/, "")}${path}`);
+  return {
+    protocol,
+    destination: withoutSecrets(endpoint),
+    timeoutMs: settings[`OTEL_EXPORTER_OTLP_${signal}_TIMEOUT`] ??
+      settings.OTEL_EXPORTER_OTLP_TIMEOUT,
+  };
+}
+
+/** What makes traces, and tells others of them. */
+interface Traces {
+  readonly tracerProvider: TracerProvider;
+  readonly textMapPropagator: TextMapPropagator;
+  readonly endpoint: string;
+  undelivered(): string | undefined;
+}
+
+async function startTraces(settings: Settings, resource: Resource): Promise<Traces | undefined> {
+  const exporters = settings.OTEL_TRACES_EXPORTER;
+  if (settings.OTEL_SDK_DISABLED || exporters.includes("none")) return undefined;
+  // Loaded only when it is asked for: programs start faster without it.
+  const { createPropagator, createTracerProvider } = await import("./tracing/mod.ts");
+  const { protocol, destination, timeoutMs } = otlpTarget(settings, "TRACES");
+  const exporter = exporters.includes("otlp")
+    ? new ReportingSpanExporter(
+      await createOtlpSpanExporter(protocol, timeoutMs),
+      destination,
+      timeoutMs,
+      (line) => console.error(line),
+    )
+    : undefined;
+  const toConsole = exporters.includes("console");
+  const tracerProvider = createTracerProvider({
+    resource,
+    sampler: settings.OTEL_TRACES_SAMPLER,
+    ratio: settings.OTEL_TRACES_SAMPLER_ARG,
+    exporter,
+    toConsole,
+  });
+  return {
+    tracerProvider,
+    textMapPropagator: createPropagator(settings.OTEL_PROPAGATORS),
+    endpoint: [exporter && `${destination} (${protocol})`, toConsole && "standard output"]
+      .filter(Boolean).join(", "),
+    undelivered: () => exporter?.undelivered(),
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OTLP_PROTOCOLS } from "../otlp/mod.ts";
+import { PROPAGATORS, SAMPLERS } from "../tracing/names.ts";
 import { addressSchema } from "./address.ts";
 import {
   booleanSchema,
@@ -17,6 +18,9 @@ import { areKeyPair, certificateFileSchema, keyFileSchema } from "./tls-files.ts
 export const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
 export type MetricsExporter = typeof METRICS_EXPORTERS[number];
 
+/** Where traces can go. */
+const TRACES_EXPORTERS = ["otlp", "console", "none"] as const;
+
 /** The methods of `echo.proto`, one of each kind. */
 export const ECHO_METHODS = [
   "UnaryEcho",
@@ -25,11 +29,14 @@ export const ECHO_METHODS = [
   "BidirectionalStreamingEcho",
 ] as const;
 
-const exportersSchema = z.string().toLowerCase().transform((list) => [
-  ...new Set(list.split(",").map((name) => name.trim())),
-]).pipe(z.array(z.enum(METRICS_EXPORTERS))).refine(
-  (exporters) => !exporters.includes("none") || exporters.length === 1,
-);
+/** Several of some names, or `none` by itself. */
+function listSchema<const T extends readonly string[]>(names: T) {
+  return z.string().toLowerCase().transform((list) => [
+    ...new Set(list.split(",").map((name) => name.trim())),
+  ]).pipe(z.array(z.enum(names))).refine(
+    (chosen: readonly string[]) => !chosen.includes("none") || chosen.length === 1,
+  );
+}
 
 const protocolSchema = z.enum(OTLP_PROTOCOLS);
 const PROTOCOL = OTLP_PROTOCOLS.join(", ");
@@ -45,10 +52,15 @@ const CLIENT_KEY = "a file that can be read, with the private key of " +
 const CLIENT_CERTIFICATE = "a file that can be read, with a certificate in PEM, " +
   "together with its key";
 
-/** The variable for metrics alone, which wins over the one for all signals. */
-function forMetrics<T extends z.ZodType>(name: string, schema: T, allowed: string) {
+/** A variable for one signal alone, which wins over the one for both. */
+function alone<T extends z.ZodType>(
+  signal: "metrics" | "traces",
+  name: string,
+  schema: T,
+  allowed: string,
+) {
   return documented(schema.optional(), {
-    description: `The same for metrics alone, instead of OTEL_EXPORTER_OTLP_${name}`,
+    description: `The same for ${signal} alone, instead of OTEL_EXPORTER_OTLP_${name}`,
     allowed,
     initially: "",
   });
@@ -60,10 +72,15 @@ function forMetrics<T extends z.ZodType>(name: string, schema: T, allowed: strin
  * (OpenTelemetry environment variable specification); the others begin with `ECHO_`.
  */
 export const variables = z.object({
-  OTEL_METRICS_EXPORTER: documented(exportersSchema.prefault("prometheus"), {
+  OTEL_METRICS_EXPORTER: documented(listSchema(METRICS_EXPORTERS).prefault("prometheus"), {
     description: "Where metrics go; several are separated by commas",
     allowed: "prometheus, otlp, console or none; several, but not none, separated by commas",
     initially: "prometheus",
+  }),
+  OTEL_TRACES_EXPORTER: documented(listSchema(TRACES_EXPORTERS).prefault("none"), {
+    description: "Where traces go; several are separated by commas",
+    allowed: "otlp, console or none; several, but not none, separated by commas",
+    initially: "none",
   }),
   OTEL_EXPORTER_PROMETHEUS_HOST: documented(z.string().regex(/^[^\s/]+$/).prefault("127.0.0.1"), {
     description: "Address that /metrics listens on",
@@ -76,18 +93,24 @@ export const variables = z.object({
     initially: "9464 (server), 9465 (client)",
   }),
   OTEL_EXPORTER_OTLP_PROTOCOL: documented(protocolSchema.prefault("http/json"), {
-    description: "How metrics are pushed to a Collector",
+    description: "How metrics and traces are pushed to a Collector",
     allowed: PROTOCOL,
     initially: "http/json",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: forMetrics("PROTOCOL", protocolSchema, PROTOCOL),
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: alone("metrics", "PROTOCOL", protocolSchema, PROTOCOL),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: alone("traces", "PROTOCOL", protocolSchema, PROTOCOL),
   OTEL_EXPORTER_OTLP_ENDPOINT: documented(urlSchema.optional(), {
-    description: "The Collector; /v1/metrics is added for http",
+    description: "The Collector; /v1/metrics or /v1/traces is added for http",
     allowed: "a URL that begins with http:// or https://",
     initially: "http://localhost:4318, or 4317 for grpc",
   }),
   OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: documented(urlSchema.optional(), {
     description: "Where metrics are pushed to, as it is, instead of the above",
+    allowed: "a URL that begins with http:// or https://",
+    initially: "",
+  }),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: documented(urlSchema.optional(), {
+    description: "Where traces are pushed to, as it is, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
     allowed: "a URL that begins with http:// or https://",
     initially: "",
   }),
@@ -103,24 +126,49 @@ export const variables = z.object({
     initially: "",
     secret: true,
   }),
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: documented(headersSchema.optional(), {
+    description: "The same for traces alone; a header in both is taken from here",
+    allowed: HEADERS,
+    initially: "",
+    secret: true,
+  }),
   OTEL_EXPORTER_OTLP_TIMEOUT: documented(timeoutSchema.prefault("10000"), {
     description: "Milliseconds that one export to a Collector may take, retries included",
     allowed: TIMEOUT,
     initially: "10000",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: forMetrics("TIMEOUT", timeoutSchema, TIMEOUT),
+  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: alone("metrics", "TIMEOUT", timeoutSchema, TIMEOUT),
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: alone("traces", "TIMEOUT", timeoutSchema, TIMEOUT),
   OTEL_EXPORTER_OTLP_COMPRESSION: documented(compressionSchema.prefault("none"), {
     description: "Compression of exports to a Collector",
     allowed: COMPRESSION,
     initially: "none",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: forMetrics("COMPRESSION", compressionSchema, COMPRESSION),
+  OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: alone(
+    "metrics",
+    "COMPRESSION",
+    compressionSchema,
+    COMPRESSION,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: alone(
+    "traces",
+    "COMPRESSION",
+    compressionSchema,
+    COMPRESSION,
+  ),
   OTEL_EXPORTER_OTLP_CERTIFICATE: documented(certificateFileSchema.optional(), {
     description: "Certificates that a Collector's is checked against, in PEM",
     allowed: CERTIFICATE,
     initially: "the runtime's",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: forMetrics(
+  OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: alone(
+    "metrics",
+    "CERTIFICATE",
+    certificateFileSchema,
+    CERTIFICATE,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: alone(
+    "traces",
     "CERTIFICATE",
     certificateFileSchema,
     CERTIFICATE,
@@ -130,13 +178,21 @@ export const variables = z.object({
     allowed: CLIENT_KEY,
     initially: "",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: forMetrics("CLIENT_KEY", keyFileSchema, CLIENT_KEY),
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: alone("metrics", "CLIENT_KEY", keyFileSchema, CLIENT_KEY),
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: alone("traces", "CLIENT_KEY", keyFileSchema, CLIENT_KEY),
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: documented(certificateFileSchema.optional(), {
     description: "Client certificate for a Collector, in PEM",
     allowed: CLIENT_CERTIFICATE,
     initially: "",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: forMetrics(
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: alone(
+    "metrics",
+    "CLIENT_CERTIFICATE",
+    certificateFileSchema,
+    CLIENT_CERTIFICATE,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: alone(
+    "traces",
     "CLIENT_CERTIFICATE",
     certificateFileSchema,
     CLIENT_CERTIFICATE,
@@ -151,6 +207,25 @@ export const variables = z.object({
     allowed:
       "a whole number of milliseconds from 1 to 2147483647, at most OTEL_METRIC_EXPORT_INTERVAL",
     initially: "30000, or the interval if that is less; 5000 at shutdown",
+  }),
+  OTEL_TRACES_SAMPLER: documented(
+    z.string().toLowerCase().pipe(z.enum(SAMPLERS)).prefault("parentbased_always_on"),
+    {
+      description: "Which traces are recorded",
+      allowed: SAMPLERS.join(", "),
+      initially: "parentbased_always_on",
+    },
+  ),
+  OTEL_TRACES_SAMPLER_ARG: documented(numberSchema(0, 1).prefault("1"), {
+    description: "The share of traces that a sampler with traceidratio records",
+    allowed: "a number from 0 to 1",
+    initially: "1",
+  }),
+  OTEL_PROPAGATORS: documented(listSchema(PROPAGATORS).prefault("tracecontext,baggage"), {
+    description: "Headers that tell the server of the client's span; several separated by commas",
+    allowed: "tracecontext, baggage, grpc-trace-bin or none; several, but not none, " +
+      "separated by commas",
+    initially: "tracecontext,baggage",
   }),
   OTEL_SERVICE_NAME: documented(z.string().optional(), {
     description: "Resource attribute service.name",
@@ -238,6 +313,13 @@ export const variables = z.object({
       values.OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE,
     ),
   { path: ["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY"], when: () => true },
+).refine(
+  (values) =>
+    areKeyPair(
+      values.OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY,
+      values.OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE,
+    ),
+  { path: ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"], when: () => true },
 );
 
 /** The parsed environment; each name is documented in {@link variables}. */

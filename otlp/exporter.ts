@@ -1,11 +1,12 @@
 import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
+import type { SpanExporter } from "@opentelemetry/sdk-trace";
 
 /** The values of `OTEL_EXPORTER_OTLP_PROTOCOL` (OTLP exporter specification). */
 export const OTLP_PROTOCOLS = ["http/json", "http/protobuf", "grpc"] as const;
 export type OtlpProtocol = typeof OTLP_PROTOCOLS[number];
 
 /**
- * Creates the exporter for a protocol. Endpoint, headers, compression and TLS files it reads from
+ * Creates the exporter of metrics for a protocol. Endpoint, headers, compression and TLS files it reads from
  * the `OTEL_EXPORTER_OTLP_*` variables itself.
  *
  * Temporality is always cumulative: what an outage delays is made up for by the next export, and
@@ -35,6 +36,33 @@ export async function createOtlpExporter(
     case "grpc": {
       const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-grpc");
       return new OTLPMetricExporter(options);
+    }
+  }
+}
+
+/**
+ * Creates the exporter of spans for a protocol. Endpoint, headers, compression and TLS files it reads
+ * from the `OTEL_EXPORTER_OTLP_*` variables itself.
+ *
+ * @param timeoutMillis How long one export may take, its retries included.
+ */
+export async function createOtlpSpanExporter(
+  protocol: OtlpProtocol,
+  timeoutMillis: number,
+): Promise<SpanExporter> {
+  const options = { timeoutMillis };
+  switch (protocol) {
+    case "http/json": {
+      const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-http");
+      return new OTLPTraceExporter(options);
+    }
+    case "http/protobuf": {
+      const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-proto");
+      return new OTLPTraceExporter(options);
+    }
+    case "grpc": {
+      const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-grpc");
+      return new OTLPTraceExporter(options);
     }
   }
 }

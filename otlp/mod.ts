@@ -3,6 +3,7 @@
  *
  * @module
  */
-export { createOtlpExporter, OTLP_PROTOCOLS } from "./exporter.ts";
+export { createOtlpExporter, createOtlpSpanExporter, OTLP_PROTOCOLS } from "./exporter.ts";
 export type { OtlpProtocol } from "./exporter.ts";
 export { ReportingExporter } from "./reporting-exporter.ts";
+export { ReportingSpanExporter } from "./reporting-span-exporter.ts";

@@ -33,6 +33,12 @@ const CASES: readonly Case[] = [
     `OTEL_METRICS_EXPORTER="prometheus console": ${exporters}`,
   ],
   [
+    "OTEL_TRACES_EXPORTER",
+    "prometheus",
+    'OTEL_TRACES_EXPORTER="prometheus": must be otlp, console or none; several, but not none, ' +
+    "separated by commas",
+  ],
+  [
     "OTEL_EXPORTER_PROMETHEUS_HOST",
     "all interfaces",
     `OTEL_EXPORTER_PROMETHEUS_HOST="all interfaces": ${host}`,
@@ -154,6 +160,23 @@ const CASES: readonly Case[] = [
     "OTEL_METRIC_EXPORT_TIMEOUT",
     "60001",
     `OTEL_METRIC_EXPORT_TIMEOUT="60001": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
+  ],
+  [
+    "OTEL_TRACES_SAMPLER",
+    "sometimes",
+    'OTEL_TRACES_SAMPLER="sometimes": must be always_on, always_off, traceidratio, ' +
+    "parentbased_always_on, parentbased_always_off, parentbased_traceidratio",
+  ],
+  [
+    "OTEL_TRACES_SAMPLER_ARG",
+    "1.1",
+    'OTEL_TRACES_SAMPLER_ARG="1.1": must be a number from 0 to 1',
+  ],
+  [
+    "OTEL_PROPAGATORS",
+    "none,baggage",
+    'OTEL_PROPAGATORS="none,baggage": must be tracecontext, baggage, grpc-trace-bin or none; ' +
+    "several, but not none, separated by commas",
   ],
   ["OTEL_RESOURCE_ATTRIBUTES", "team", `OTEL_RESOURCE_ATTRIBUTES="team": ${attributes}`],
   ["OTEL_RESOURCE_ATTRIBUTES", "=echo", `OTEL_RESOURCE_ATTRIBUTES="=echo": ${attributes}`],

@@ -5,26 +5,38 @@ import type { Settings } from "../../environment/mod.ts";
 
 const DEFAULTS: Settings = {
   OTEL_METRICS_EXPORTER: ["prometheus"],
+  OTEL_TRACES_EXPORTER: ["none"],
   OTEL_EXPORTER_PROMETHEUS_HOST: "127.0.0.1",
   OTEL_EXPORTER_PROMETHEUS_PORT: undefined,
   OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
   OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: undefined,
   OTEL_EXPORTER_OTLP_ENDPOINT: undefined,
   OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: undefined,
   OTEL_EXPORTER_OTLP_HEADERS: undefined,
   OTEL_EXPORTER_OTLP_METRICS_HEADERS: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: undefined,
   OTEL_EXPORTER_OTLP_TIMEOUT: 10_000,
   OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: undefined,
   OTEL_EXPORTER_OTLP_COMPRESSION: "none",
   OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: undefined,
   OTEL_EXPORTER_OTLP_CERTIFICATE: undefined,
   OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: undefined,
   OTEL_EXPORTER_OTLP_CLIENT_KEY: undefined,
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: undefined,
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: undefined,
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: undefined,
   OTEL_METRIC_EXPORT_INTERVAL: 60_000,
   OTEL_METRIC_EXPORT_TIMEOUT: undefined,
+  OTEL_TRACES_SAMPLER: "parentbased_always_on",
+  OTEL_TRACES_SAMPLER_ARG: 1,
+  OTEL_PROPAGATORS: ["tracecontext", "baggage"],
   OTEL_SERVICE_NAME: undefined,
   OTEL_RESOURCE_ATTRIBUTES: undefined,
   OTEL_SDK_DISABLED: false,
@@ -49,7 +61,7 @@ test("an empty value counts as not set", () => {
 });
 
 test("other variables are of no concern", () => {
-  assert.deepEqual(readSettings({ OTEL_TRACES_EXPORTER: "?", ECHO_NONE: "?" }), DEFAULTS);
+  assert.deepEqual(readSettings({ OTEL_LOGS_EXPORTER: "?", ECHO_NONE: "?" }), DEFAULTS);
 });
 
 test("without an environment it is the process's", () => {
@@ -72,6 +84,11 @@ const VALUES: readonly [name: keyof Settings, value: string, parsed: unknown][] 
   ["OTEL_EXPORTER_PROMETHEUS_PORT", "65535", 65535],
   ["OTEL_METRIC_EXPORT_INTERVAL", "2147483647", 2 ** 31 - 1],
   ["OTEL_METRIC_EXPORT_TIMEOUT", "60000", 60_000],
+  ["OTEL_TRACES_EXPORTER", "OTLP,console", ["otlp", "console"]],
+  ["OTEL_TRACES_SAMPLER", "TraceIdRatio", "traceidratio"],
+  ["OTEL_TRACES_SAMPLER_ARG", "0.25", 0.25],
+  ["OTEL_PROPAGATORS", "grpc-trace-bin, tracecontext", ["grpc-trace-bin", "tracecontext"]],
+  ["OTEL_PROPAGATORS", "none", ["none"]],
   ["OTEL_SERVICE_NAME", "a, b = c", "a, b = c"],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=1, b.c = 2 ", { a: "1", "b.c": "2" }],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=1%2C2%3D%C3%A9%20,%61b=", { a: "1,2=é ", ab: "" }],
