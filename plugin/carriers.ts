@@ -8,7 +8,10 @@ const BINARY_SUFFIX = "-bin";
 /** Lets a propagator add to a client's metadata. It gives the values of binary keys in Base64. */
 export const metadataSetter: TextMapSetter<Metadata> = {
   set(metadata, key, value) {
-    metadata.set(key, key.endsWith(BINARY_SUFFIX) ? Buffer.from(value, "base64") : value);
+    metadata.set(
+      key,
+      key.endsWith(BINARY_SUFFIX) ? Buffer.from(value, "base64") : value,
+    );
   },
 };
 

@@ -1,3 +1,4 @@
+import { status as Status } from "@grpc/grpc-js";
 import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes } from "@opentelemetry/api";
 import type { AttemptSpan, CallSpan, ClientTracer } from "./client-spans.ts";
@@ -33,10 +34,11 @@ export class ClientTelemetry {
   readonly #tracer: ClientTracer | undefined;
   readonly #hasCustomLabel: boolean;
   /** By path, and by custom label where that is recorded. */
-  readonly #methods: PerMethod<PerMethod<ClientMethod>>;
+  readonly #methods: PerMethod<ClientMethod>;
 
   constructor(
-    { instruments, target, methodLabel, optionalLabels, tracer }: ClientTelemetryOptions,
+    { instruments, target, methodLabel, optionalLabels, tracer }:
+      ClientTelemetryOptions,
   ) {
     this.#instruments = instruments;
     this.#tracer = tracer;
@@ -48,27 +50,31 @@ export class ClientTelemetry {
         .filter((label) => optionalLabels.has(label))
         .map((label) => [label, ""]),
     );
-    this.#methods = new PerMethod((path) => {
-      const method = { "grpc.method": methodLabel(path), "grpc.target": target };
-      return new PerMethod((label) => {
-        const attributes = this.#hasCustomLabel
-          ? { ...method, "grpc.client.call.custom": label }
-          : method;
-        return {
-          attributes,
-          attemptStarted: new Series(instruments.attemptStarted, attributes),
-          attempt: new PerStatus((status) =>
-            new ExchangeSeries(instruments.attempt, {
-              ...attributes,
-              "grpc.status": status,
-              ...ofLoadBalancer,
-            })
-          ),
-          callDuration: new PerStatus((status) =>
-            new Series(instruments.callDuration, { ...attributes, "grpc.status": status })
-          ),
-        };
-      });
+    this.#methods = new PerMethod((path, label) => {
+      const method = {
+        "grpc.method": methodLabel(path),
+        "grpc.target": target,
+      };
+      const attributes = this.#hasCustomLabel
+        ? { ...method, "grpc.client.call.custom": label }
+        : method;
+      return {
+        attributes,
+        attemptStarted: new Series(instruments.attemptStarted, attributes),
+        attempt: new PerStatus((status) =>
+          new ExchangeSeries(instruments.attempt, {
+            ...attributes,
+            "grpc.status": status,
+            ...ofLoadBalancer,
+          })
+        ),
+        callDuration: new PerStatus((status) =>
+          new Series(instruments.callDuration, {
+            ...attributes,
+            "grpc.status": status,
+          })
+        ),
+      };
     });
   }
 
@@ -82,7 +88,7 @@ export class ClientTelemetry {
     const label = this.#hasCustomLabel ? currentCustomLabel() : "";
     return new ClientCall(
       this.#instruments,
-      this.#methods.get(path).get(label),
+      this.#methods.get(path, label),
       this.#tracer?.startCall(path),
     );
   }
@@ -104,6 +110,7 @@ export class ClientCall {
   readonly #span: CallSpan | undefined;
   readonly #startMs = performance.now();
   readonly #retries = new Retries();
+  #status: RpcStatus | undefined;
 
   constructor(
     instruments: ClientInstruments,
@@ -136,17 +143,27 @@ export class ClientCall {
    *
    * @param previous How many attempts were made before, without transparent retries.
    * @param hedging Whether the method's policy is one of hedging.
+   * @returns undefined if what grpc-js starts is not to be followed. Of a call that ends in the turn
+   * in which it is made grpc-js opens a stream nonetheless, which nobody may ever end. As in grpc-go,
+   * a call that was given up by then has no attempt, and one whose message cannot be serialized has
+   * one that ends as the call did.
    */
-  startAttempt(previous: number, hedging: boolean): ClientAttempt {
+  startAttempt(previous: number, hedging: boolean): ClientAttempt | undefined {
+    if (isGivenUp(this.#status)) return undefined;
     const transparent = this.#retries.startAttempt(previous, hedging);
     const span = this.#span?.startAttempt(this.#retries.previous, transparent);
     this.#method.attemptStarted.record(1, span?.context);
     const exchange = new Exchange(this.#method.attempt, span?.context);
-    return new ClientAttempt(this.#retries, exchange, span);
+    const attempt = new ClientAttempt(this.#retries, exchange, span);
+    if (this.#status === undefined) return attempt;
+    attempt.end(this.#status);
+    return undefined;
   }
 
   /** The call has its final status, which the application has not seen yet. */
-  end({ code, details }: RpcStatus): void {
+  end(status: RpcStatus): void {
+    this.#status = status;
+    const { code, details } = status;
     const seconds = (performance.now() - this.#startMs) / 1000;
     const context = this.#span?.context;
     this.#method.callDuration.get(code).record(seconds, context);
@@ -155,13 +172,22 @@ export class ClientCall {
   }
 }
 
+function isGivenUp(status: RpcStatus | undefined): boolean {
+  return status?.code === Status.CANCELLED ||
+    status?.code === Status.DEADLINE_EXCEEDED;
+}
+
 /** One attempt in progress. */
 export class ClientAttempt {
   readonly #retries: Retries;
   readonly #exchange: Exchange;
   readonly #span: AttemptSpan | undefined;
 
-  constructor(retries: Retries, exchange: Exchange, span: AttemptSpan | undefined) {
+  constructor(
+    retries: Retries,
+    exchange: Exchange,
+    span: AttemptSpan | undefined,
+  ) {
     this.#retries = retries;
     this.#exchange = exchange;
     this.#span = span;

@@ -22,7 +22,10 @@ interface PublicChannel {
  * Records what can be seen through the public interface of a channel: its calls, and how they end.
  * It is what is left where the insides of a grpc-js are not known.
  */
-export function hookPublicChannel(channel: ChannelInterface, telemetry: ClientTelemetry): void {
+export function hookPublicChannel(
+  channel: ChannelInterface,
+  telemetry: ClientTelemetry,
+): void {
   const publicChannel = channel as unknown as PublicChannel;
   const { createCall } = publicChannel;
   publicChannel.createCall = function (path, ...rest) {

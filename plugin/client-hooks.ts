@@ -6,7 +6,12 @@
  * replaced on the one instance; no prototype is touched, so other channels are not affected.
  */
 import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
-import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./client-call.ts";
+import type {
+  ClientAttempt,
+  ClientCall,
+  ClientTelemetry,
+  RpcStatus,
+} from "./client-call.ts";
 import { hookPublicChannel } from "./client-fallback.ts";
 import { shielded, warnOnce } from "./warning.ts";
 
@@ -34,7 +39,10 @@ interface ResolvingCall {
 
 /** What the name's resolution says of how a method is called; made for one call. */
 interface CallConfig {
-  readonly methodConfig?: { readonly retryPolicy?: object; readonly hedgingPolicy?: object };
+  readonly methodConfig?: {
+    readonly retryPolicy?: object;
+    readonly hedgingPolicy?: object;
+  };
 }
 
 type ConfigResult =
@@ -53,18 +61,28 @@ interface InternalChannel {
   queueCallForPick(call: LoadBalancingCall): void;
 }
 
-const METHODS = ["createCall", "getConfig", "createLoadBalancingCall", "queueCallForPick"] as const;
+const METHODS = [
+  "createCall",
+  "getConfig",
+  "createLoadBalancingCall",
+  "queueCallForPick",
+] as const;
 
 function isInternalChannel(value: unknown): value is InternalChannel {
   return typeof value === "object" && value !== null &&
-    METHODS.every((name) => typeof (value as Partial<InternalChannel>)[name] === "function");
+    METHODS.every((name) =>
+      typeof (value as Partial<InternalChannel>)[name] === "function"
+    );
 }
 
 /**
  * Records every call and attempt of a channel. Of a channel of a grpc-js whose insides look
  * different only calls are recorded, with one warning.
  */
-export function hookChannel(channel: ChannelInterface, telemetry: ClientTelemetry): void {
+export function hookChannel(
+  channel: ChannelInterface,
+  telemetry: ClientTelemetry,
+): void {
   const internalChannel: unknown = "internalChannel" in channel
     ? channel.internalChannel
     : undefined;
@@ -74,7 +92,9 @@ export function hookChannel(channel: ChannelInterface, telemetry: ClientTelemetr
   }
   warnOnce(
     "gRPC client metrics are incomplete: this version of @grpc/grpc-js has no InternalChannel with " +
-      `${METHODS.join(", ")}. Calls are recorded, attempts and message sizes are not`,
+      `${
+        METHODS.join(", ")
+      }. Calls are recorded, attempts and message sizes are not`,
   );
   hookPublicChannel(channel, telemetry);
 }
@@ -82,7 +102,10 @@ export function hookChannel(channel: ChannelInterface, telemetry: ClientTelemetr
 /** The key of metadata that counts attempts, other than transparent retries, on all but the first. */
 const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
 
-function hookInternalChannel(internalChannel: InternalChannel, telemetry: ClientTelemetry): void {
+function hookInternalChannel(
+  internalChannel: InternalChannel,
+  telemetry: ClientTelemetry,
+): void {
   /** The call of each configuration: grpc-js hands it on from the call to each of its attempts. */
   const calls = new WeakMap<CallConfig, ClientCall>();
   /** The call whose configuration is being asked for. */
@@ -122,12 +145,16 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     }
     resolving.resolved();
     // A resolver of the application's own may give the same object to several calls.
-    const config = calls.has(result.config) ? { ...result.config } : result.config;
+    const config = calls.has(result.config)
+      ? { ...result.config }
+      : result.config;
     calls.set(config, resolving);
     return config === result.config ? result : { ...result, config };
   }
 
-  const attempts = telemetry.isTraced ? followPicks(internalChannel) : undefined;
+  const attempts = telemetry.isTraced
+    ? followPicks(internalChannel)
+    : undefined;
 
   internalChannel.createLoadBalancingCall = function (config, method, ...rest) {
     const attempt = createLoadBalancingCall.call(this, config, method, ...rest);
@@ -135,10 +162,12 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
       const call = calls.get(config) ?? telemetry.startCall(method);
       hookAttempt(attempt, (metadata) => {
         const recorded = call.startAttempt(
-          call.attempts === 0 ? 0 : Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0),
+          call.attempts === 0
+            ? 0
+            : Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0),
           isHedging(config),
         );
-        attempts?.set(attempt, recorded);
+        if (recorded !== undefined) attempts?.set(attempt, recorded);
         return recorded;
       });
     });
@@ -148,12 +177,13 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
 
 /** Of two policies, which only one may be given of, grpc-js prefers the one of retries. */
 function isHedging({ methodConfig }: CallConfig): boolean {
-  return methodConfig?.hedgingPolicy !== undefined && methodConfig.retryPolicy === undefined;
+  return methodConfig?.hedgingPolicy !== undefined &&
+    methodConfig.retryPolicy === undefined;
 }
 
 function hookAttempt(
   call: LoadBalancingCall,
-  startAttempt: (metadata: Metadata) => ClientAttempt,
+  startAttempt: (metadata: Metadata) => ClientAttempt | undefined,
 ): void {
   const { start, sendMessageWithContext } = call;
   let attempt: ClientAttempt | undefined;
@@ -174,7 +204,9 @@ function hookAttempt(
       },
       onReceiveStatus: (status) => {
         shielded(() => {
-          if (call.child !== null && pending !== undefined) attempt?.sent(pending);
+          if (call.child !== null && pending !== undefined) {
+            attempt?.sent(pending);
+          }
           attempt?.end(status);
         });
         listener.onReceiveStatus(status);

@@ -1,6 +1,11 @@
 import { Metadata } from "@grpc/grpc-js";
 import { context, SpanKind, trace } from "@opentelemetry/api";
-import type { Context, Span, TextMapPropagator, Tracer } from "@opentelemetry/api";
+import type {
+  Context,
+  Span,
+  TextMapPropagator,
+  Tracer,
+} from "@opentelemetry/api";
 import type { WireMessage } from "./message-frames.ts";
 import { endSpan, MessageEvents, spanName } from "./message-events.ts";
 import { metadataSetter } from "./carriers.ts";
@@ -27,9 +32,17 @@ export class ClientTracer {
     return new CallSpan(this, path, span, trace.setSpan(parent, span));
   }
 
-  startAttempt(path: string, parent: Context, previous: number, transparent: boolean): AttemptSpan {
+  startAttempt(
+    path: string,
+    parent: Context,
+    previous: number,
+    transparent: boolean,
+  ): AttemptSpan {
     const span = this.#tracer.startSpan(spanName("Attempt", path), {
-      attributes: { "previous-rpc-attempts": previous, "transparent-retry": transparent },
+      attributes: {
+        "previous-rpc-attempts": previous,
+        "transparent-retry": transparent,
+      },
     }, parent);
     return new AttemptSpan(span, trace.setSpan(parent, span), this.#propagator);
   }
@@ -43,7 +56,12 @@ export class CallSpan {
   #resolutionDelayed = false;
   readonly context: Context;
 
-  constructor(tracer: ClientTracer, path: string, span: Span, context: Context) {
+  constructor(
+    tracer: ClientTracer,
+    path: string,
+    span: Span,
+    context: Context,
+  ) {
     this.#tracer = tracer;
     this.#path = path;
     this.#span = span;
@@ -67,7 +85,12 @@ export class CallSpan {
    * @param transparent Whether this one is a transparent retry.
    */
   startAttempt(previous: number, transparent: boolean): AttemptSpan {
-    return this.#tracer.startAttempt(this.#path, this.context, previous, transparent);
+    return this.#tracer.startAttempt(
+      this.#path,
+      this.context,
+      previous,
+      transparent,
+    );
   }
 
   end(code: number, details: string): void {
@@ -85,7 +108,11 @@ export class AttemptSpan {
   #sentEncoding: string | undefined;
   #receivedEncoding: string | undefined;
 
-  constructor(span: Span, context: Context, propagator: TextMapPropagator | undefined) {
+  constructor(
+    span: Span,
+    context: Context,
+    propagator: TextMapPropagator | undefined,
+  ) {
     this.#span = span;
     this.#events = span.isRecording() ? new MessageEvents(span) : undefined;
     this.#propagator = propagator;

@@ -21,7 +21,10 @@ let labelOfOptions: string | undefined;
  * @param label Each value makes series of its own: one of a few, never an id.
  * @param options Call options to keep.
  */
-export function customLabel(label: string, options: CallOptions = {}): CallOptions {
+export function customLabel(
+  label: string,
+  options: CallOptions = {},
+): CallOptions {
   const labelled: LabelledOptions = { ...options, [LABEL]: label };
   return labelled;
 }
@@ -47,11 +50,15 @@ export function currentCustomLabel(): string {
  *
  * @param transform The client's own transformer of calls, if it has one.
  */
-export function readingCallOptions(transform: Transformer = (call) => call): Transformer {
+export function readingCallOptions(
+  transform: Transformer = (call) => call,
+): Transformer {
   return (given) => {
     const call = transform(given);
     const { [LABEL]: label } = call.callOptions as LabelledOptions;
-    return label === undefined ? call : { ...call, channel: labelling(call.channel, label) };
+    return label === undefined
+      ? call
+      : { ...call, channel: labelling(call.channel, label) };
   };
 }
 

@@ -1,5 +1,11 @@
 import { createNoopMeter } from "@opentelemetry/api";
-import type { Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
+import type {
+  Counter,
+  Histogram,
+  Meter,
+  UpDownCounter,
+} from "@opentelemetry/api";
+import { limited } from "./cardinality.ts";
 import type { ExchangeHistograms } from "./exchange.ts";
 import { METRICS } from "./metrics.ts";
 import type { MetricDefinition, MetricName } from "./metrics.ts";
@@ -52,23 +58,34 @@ export function createInstruments(
     return meter !== undefined && selected.has(name) ? meter : noop;
   }
 
+  // A no-op is one object for all, and has no series to limit.
+  function limit<T extends object>(name: MetricName, instrument: T): T {
+    return meterFor(name) === noop ? instrument : limited(instrument);
+  }
+
   function counter(name: MetricName): Counter {
     const { unit, description } = METRICS[name];
-    return meterFor(name).createCounter(name, { unit, description });
+    return limit(
+      name,
+      meterFor(name).createCounter(name, { unit, description }),
+    );
   }
 
   function upDownCounter(name: MetricName): UpDownCounter {
     const { unit, description } = METRICS[name];
-    return meterFor(name).createUpDownCounter(name, { unit, description });
+    return limit(
+      name,
+      meterFor(name).createUpDownCounter(name, { unit, description }),
+    );
   }
 
   function histogram(name: MetricName): Histogram {
     const { unit, description, bounds = [] }: MetricDefinition = METRICS[name];
-    return meterFor(name).createHistogram(name, {
-      unit,
-      description,
-      advice: { explicitBucketBoundaries: [...bounds] },
-    });
+    const advice = { explicitBucketBoundaries: [...bounds] };
+    return limit(
+      name,
+      meterFor(name).createHistogram(name, { unit, description, advice }),
+    );
   }
 
   const subchannelIsOn = meter !== undefined &&
@@ -78,8 +95,12 @@ export function createInstruments(
       attemptStarted: counter("grpc.client.attempt.started"),
       attempt: {
         duration: histogram("grpc.client.attempt.duration"),
-        sent: histogram("grpc.client.attempt.sent_total_compressed_message_size"),
-        received: histogram("grpc.client.attempt.rcvd_total_compressed_message_size"),
+        sent: histogram(
+          "grpc.client.attempt.sent_total_compressed_message_size",
+        ),
+        received: histogram(
+          "grpc.client.attempt.rcvd_total_compressed_message_size",
+        ),
       },
       callDuration: histogram("grpc.client.call.duration"),
       retries: histogram("grpc.client.call.retries"),
@@ -92,14 +113,20 @@ export function createInstruments(
       call: {
         duration: histogram("grpc.server.call.duration"),
         sent: histogram("grpc.server.call.sent_total_compressed_message_size"),
-        received: histogram("grpc.server.call.rcvd_total_compressed_message_size"),
+        received: histogram(
+          "grpc.server.call.rcvd_total_compressed_message_size",
+        ),
       },
     },
     subchannel: subchannelIsOn
       ? {
         disconnections: counter("grpc.subchannel.disconnections"),
-        connectionAttemptsSucceeded: counter("grpc.subchannel.connection_attempts_succeeded"),
-        connectionAttemptsFailed: counter("grpc.subchannel.connection_attempts_failed"),
+        connectionAttemptsSucceeded: counter(
+          "grpc.subchannel.connection_attempts_succeeded",
+        ),
+        connectionAttemptsFailed: counter(
+          "grpc.subchannel.connection_attempts_failed",
+        ),
         openConnections: upDownCounter("grpc.subchannel.open_connections"),
       }
       : undefined,

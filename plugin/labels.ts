@@ -1,63 +1,91 @@
 import { status } from "@grpc/grpc-js";
+import { warnOnce } from "./warning.ts";
 
-/** The `grpc.method` label of a method that nobody registered, or that a filter demotes. */
+/**
+ * The `grpc.method` label of a method that nobody registered, or that a filter demotes, and the
+ * `grpc.status` label of codes that are too many.
+ */
 export const OTHER = "other";
 
 /** What belongs to each status of a method, made once and reused by every call. */
 export class PerStatus<T> {
   readonly #create: (grpcStatus: string) => T;
-  readonly #statuses = new Map<number, T>();
+  readonly #statuses = new Map<string, T>();
 
   /** @param create Is given the `grpc.status` label. */
   constructor(create: (grpcStatus: string) => T) {
     this.#create = create;
   }
 
+  /**
+   * A peer may send any number as a code: those beyond a bound that gRPC does not define have the
+   * label `other` in common.
+   */
   get(statusCode: number): T {
-    let status = this.#statuses.get(statusCode);
-    if (status === undefined) {
-      status = this.#create(statusName(statusCode));
-      if (this.#statuses.size < MAX_CODES) this.#statuses.set(statusCode, status);
+    let label = statusName(statusCode);
+    let known = this.#statuses.get(label);
+    if (
+      known === undefined && this.#statuses.size >= MAX_STATUSES &&
+      !(label in status)
+    ) {
+      warnOnce(
+        `gRPC metrics: calls of a method end with more than ${MAX_STATUSES} different status ` +
+          `codes. Further ones that gRPC does not define are recorded as grpc.status="${OTHER}"`,
+      );
+      label = OTHER;
+      known = this.#statuses.get(label);
     }
-    return status;
+    if (known !== undefined) return known;
+    const created = this.#create(label);
+    this.#statuses.set(label, created);
+    return created;
   }
 }
 
-/** The 17 that gRPC defines and some more: a peer may send any number. */
-const MAX_CODES = 32;
+/** The 17 that gRPC defines and some more. */
+const MAX_STATUSES = 32;
 
 /**
  * The `grpc.status` label of a status code: the code's name (`"OK"`, `"CANCELLED"`), or `CODE(17)`
- * for a number that gRPC does not define, as the Go plugin prints it (gRFC A66).
+ * for a number that gRPC does not define, as the Go plugin prints it (gRFC A66). What is no code at
+ * all is `UNKNOWN` (gRPC over HTTP/2).
  */
 export function statusName(code: number): string {
-  return status[code] ?? `CODE(${code})`;
+  const isCode = Number.isInteger(code) && code >= 0;
+  return isCode ? status[code] ?? `CODE(${code})` : "UNKNOWN";
 }
 
 /**
- * What belongs to each method of a channel or server, made once and reused by every call.
+ * What belongs to each method of a channel or server, and to each custom label of its calls, made
+ * once and reused by every call.
  *
- * The number of methods kept is bounded. A proxy may call what its own clients name; what is beyond
- * the bound is made anew for each call, and costs time instead of memory.
+ * How many are kept is bounded. A proxy may call what its own clients name; what is beyond the bound
+ * is made anew for each call, and costs time instead of memory.
  */
 export class PerMethod<T> {
-  readonly #create: (path: string) => T;
-  readonly #methods = new Map<string, T>();
+  readonly #create: (path: string, customLabel: string) => T;
+  readonly #methods = new Map<string, Map<string, T>>();
+  #size = 0;
 
-  constructor(create: (path: string) => T) {
+  constructor(create: (path: string, customLabel: string) => T) {
     this.#create = create;
   }
 
   /** @param path The method's path, such as `/package.Service/Method`. */
-  get(path: string): T {
-    let method = this.#methods.get(path);
-    if (method === undefined) {
-      method = this.#create(path);
-      if (this.#methods.size < MAX_METHODS) this.#methods.set(path, method);
+  get(path: string, customLabel = ""): T {
+    const method = this.#methods.get(path);
+    const known = method?.get(customLabel);
+    if (known !== undefined) return known;
+    const created = this.#create(path, customLabel);
+    if (this.#size < MAX_KEPT) {
+      this.#size++;
+      if (method === undefined) {
+        this.#methods.set(path, new Map([[customLabel, created]]));
+      } else method.set(customLabel, created);
     }
-    return method;
+    return created;
   }
 }
 
 /** The SDK's own default limit of label sets per instrument. */
-const MAX_METHODS = 2000;
+const MAX_KEPT = 2000;

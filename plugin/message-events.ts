@@ -15,12 +15,18 @@ export class MessageEvents {
 
   /** @param encoding The `grpc-encoding` of messages that are compressed. */
   outbound(message: WireMessage, encoding: string | undefined): void {
-    this.#span.addEvent("Outbound message", attributes(this.#sent++, message, encoding));
+    this.#span.addEvent(
+      "Outbound message",
+      attributes(this.#sent++, message, encoding),
+    );
   }
 
   /** @param encoding The `grpc-encoding` of messages that are compressed. */
   inbound(message: WireMessage, encoding: string | undefined): void {
-    this.#span.addEvent("Inbound message", attributes(this.#received++, message, encoding));
+    this.#span.addEvent(
+      "Inbound message",
+      attributes(this.#received++, message, encoding),
+    );
   }
 }
 
@@ -33,7 +39,9 @@ function attributes(
   { bytes, compressed, trailer }: WireMessage,
   encoding: string | undefined,
 ): Attributes {
-  if (!compressed) return { "sequence-number": sequenceNumber, "message-size": bytes };
+  if (!compressed) {
+    return { "sequence-number": sequenceNumber, "message-size": bytes };
+  }
   return {
     "sequence-number": sequenceNumber,
     ...(encoding === "gzip" && { "message-size": trailer }),
@@ -46,17 +54,27 @@ function attributes(
  *
  * @param endTime Now, unless given.
  */
-export function endSpan(span: Span, code: number, details: string, endTime?: TimeInput): void {
+export function endSpan(
+  span: Span,
+  code: number,
+  details: string,
+  endTime?: TimeInput,
+): void {
   if (code === 0) {
     span.setStatus({ code: SpanStatusCode.OK });
   } else {
-    const message = details === "" ? statusName(code) : `${statusName(code)}, ${details}`;
+    const message = details === ""
+      ? statusName(code)
+      : `${statusName(code)}, ${details}`;
     span.setStatus({ code: SpanStatusCode.ERROR, message });
   }
   span.end(endTime);
 }
 
 /** The name of a span of a method's call: `Sent.package.Service.Method` (gRFC A72). */
-export function spanName(prefix: "Sent" | "Attempt" | "Recv", path: string): string {
+export function spanName(
+  prefix: "Sent" | "Attempt" | "Recv",
+  path: string,
+): string {
   return `${prefix}.${path.replace(/^\//, "").replaceAll("/", ".")}`;
 }

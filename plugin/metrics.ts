@@ -85,7 +85,11 @@ function size(description: string): MetricDefinition {
   return histogram("By", description, SIZE_BOUNDS_BYTES);
 }
 
-function histogram(unit: string, description: string, bounds: readonly number[]): MetricDefinition {
+function histogram(
+  unit: string,
+  description: string,
+  bounds: readonly number[],
+): MetricDefinition {
   return { unit, description, bounds, onByDefault: true };
 }
 
@@ -112,7 +116,10 @@ export const METRICS = {
   "grpc.client.call.duration": latency(
     "Time taken by gRPC to complete an RPC from application's perspective.",
   ),
-  "grpc.server.call.started": counter("{call}", "Number of server calls started."),
+  "grpc.server.call.started": counter(
+    "{call}",
+    "Number of server calls started.",
+  ),
   "grpc.server.call.duration": latency(
     "End-to-end time taken to complete a call from server transport's perspective.",
   ),
@@ -166,7 +173,9 @@ export const METRICS = {
 export type MetricName = keyof typeof METRICS;
 
 /** The names of all metrics that the plugin can record. */
-export const METRIC_NAMES: readonly MetricName[] = Object.keys(METRICS) as MetricName[];
+export const METRIC_NAMES: readonly MetricName[] = Object.keys(
+  METRICS,
+) as MetricName[];
 
 /**
  * Which metrics are on: those that their gRFCs switch on by default, plus `enable`, minus `disable`.
@@ -177,15 +186,21 @@ export function selectMetrics(
   enable: readonly string[],
   disable: readonly string[],
 ): ReadonlySet<MetricName> {
-  const selected = new Set(METRIC_NAMES.filter((name) => METRICS[name].onByDefault));
+  const selected = new Set(
+    METRIC_NAMES.filter((name) => METRICS[name].onByDefault),
+  );
   for (const name of enable) selected.add(knownMetric("enableMetrics", name));
-  for (const name of disable) selected.delete(knownMetric("disableMetrics", name));
+  for (const name of disable) {
+    selected.delete(knownMetric("disableMetrics", name));
+  }
   return selected;
 }
 
 function knownMetric(option: string, name: string): MetricName {
   if (Object.hasOwn(METRICS, name)) return name as MetricName;
   throw new RangeError(
-    `${option}: "${name}" is not a metric of this plugin; known are ${METRIC_NAMES.join(", ")}`,
+    `${option}: "${name}" is not a metric of this plugin; known are ${
+      METRIC_NAMES.join(", ")
+    }`,
   );
 }

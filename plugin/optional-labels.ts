@@ -15,7 +15,9 @@ export type OptionalLabel = typeof OPTIONAL_LABELS[number];
  * @throws {RangeError} for a name that is no optional label of this plugin; the message lists those
  * that are.
  */
-export function selectOptionalLabels(names: readonly string[]): ReadonlySet<OptionalLabel> {
+export function selectOptionalLabels(
+  names: readonly string[],
+): ReadonlySet<OptionalLabel> {
   const known: readonly string[] = OPTIONAL_LABELS;
   for (const name of names) {
     if (!known.includes(name)) {

@@ -1,7 +1,11 @@
 import { Channel } from "@grpc/grpc-js";
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
-import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import type {
+  MeterProvider,
+  TextMapPropagator,
+  TracerProvider,
+} from "@opentelemetry/api";
 import { ClientTelemetry } from "./client-call.ts";
 import { hookChannel } from "./client-hooks.ts";
 import { ClientTracer } from "./client-spans.ts";
@@ -69,7 +73,10 @@ export class GrpcOpenTelemetry {
   /** @throws {RangeError} for a name of a metric or label that this plugin does not know. */
   constructor(options: GrpcOpenTelemetryOptions) {
     const { meterProvider, tracerProvider, textMapPropagator } = options;
-    const selected = selectMetrics(options.enableMetrics ?? [], options.disableMetrics ?? []);
+    const selected = selectMetrics(
+      options.enableMetrics ?? [],
+      options.disableMetrics ?? [],
+    );
     this.#optionalLabels = selectOptionalLabels(options.optionalLabels ?? []);
     this.#isOn = meterProvider !== undefined || tracerProvider !== undefined;
     this.#instruments = createInstruments(
@@ -100,15 +107,21 @@ export class GrpcOpenTelemetry {
     const recorded = this.#optionalLabels.has("grpc.client.call.custom")
       ? {
         ...options,
-        callInvocationTransformer: readingCallOptions(options.callInvocationTransformer),
+        callInvocationTransformer: readingCallOptions(
+          options.callInvocationTransformer,
+        ),
       }
       : options;
     if (options.channelOverride !== undefined) {
-      this.#hookChannel(options.channelOverride, options.channelOverride.getTarget());
+      this.#hookChannel(
+        options.channelOverride,
+        options.channelOverride.getTarget(),
+      );
       return recorded;
     }
     const createChannel = options.channelFactoryOverride ??
-      ((address, credentials, channelOptions) => new Channel(address, credentials, channelOptions));
+      ((address, credentials, channelOptions) =>
+        new Channel(address, credentials, channelOptions));
     return {
       ...recorded,
       channelFactoryOverride: (address, credentials, channelOptions) => {
@@ -157,7 +170,12 @@ export class GrpcOpenTelemetry {
     if (subchannel !== undefined) {
       hookSubchannels(
         channel,
-        new SubchannelMetrics(subchannel, target, optionalLabels, this.#subchannels),
+        new SubchannelMetrics(
+          subchannel,
+          target,
+          optionalLabels,
+          this.#subchannels,
+        ),
       );
     }
   }
@@ -172,5 +190,6 @@ const SCOPE = "grpc-js";
  * such a target as a DNS name.
  */
 function isRegistered(scheme: string, channel: ChannelInterface): boolean {
-  return scheme !== "ipv4" && scheme !== "ipv6" && channel.getTarget().startsWith(`${scheme}:`);
+  return scheme !== "ipv4" && scheme !== "ipv6" &&
+    channel.getTarget().startsWith(`${scheme}:`);
 }

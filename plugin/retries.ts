@@ -1,4 +1,5 @@
-import type { Attributes, Context } from "@opentelemetry/api";
+import type { Attributes, Context, Histogram } from "@opentelemetry/api";
+import { withinLimit } from "./cardinality.ts";
 import type { ClientInstruments } from "./instruments.ts";
 
 /** Follows the attempts of one call, for the retry metrics of gRFC A96. */
@@ -31,13 +32,16 @@ export class Retries {
    * @returns Whether it is a transparent retry.
    */
   startAttempt(previous: number, hedging: boolean): boolean {
-    const isTransparentRetry = this.#attempts > 0 && previous === this.#previous;
+    const isTransparentRetry = this.#attempts > 0 &&
+      previous === this.#previous;
     if (isTransparentRetry) {
       this.#transparentRetries++;
     } else if (this.#attempts > 0) {
       if (hedging) this.#hedges++;
       else this.#retries++;
-      if (this.#active === 0) this.#delayMs += performance.now() - this.#idleSinceMs;
+      if (this.#active === 0) {
+        this.#delayMs += performance.now() - this.#idleSinceMs;
+      }
       this.#previous = previous;
     }
     this.#attempts++;
@@ -51,15 +55,20 @@ export class Retries {
   }
 
   /** The call ended: its counts are recorded, except those that are zero (gRFC A96). */
-  record(instruments: ClientInstruments, attributes: Attributes, context?: Context): void {
+  record(
+    instruments: ClientInstruments,
+    attributes: Attributes,
+    context?: Context,
+  ): void {
     if (this.#attempts < 2) return;
-    if (this.#retries > 0) instruments.retries.record(this.#retries, attributes, context);
-    if (this.#hedges > 0) instruments.hedges.record(this.#hedges, attributes, context);
-    if (this.#transparentRetries > 0) {
-      instruments.transparentRetries.record(this.#transparentRetries, attributes, context);
-    }
-    if (this.#delayMs > 0) {
-      instruments.retryDelay.record(this.#delayMs / 1000, attributes, context);
-    }
+    const record = (histogram: Histogram, value: number) => {
+      if (value > 0) {
+        histogram.record(value, withinLimit(histogram, attributes), context);
+      }
+    };
+    record(instruments.retries, this.#retries);
+    record(instruments.hedges, this.#hedges);
+    record(instruments.transparentRetries, this.#transparentRetries);
+    record(instruments.retryDelay, this.#delayMs / 1000);
   }
 }

@@ -21,15 +21,23 @@ interface AccumulationMap {
 /** `SyncMetricStorage`: the state of one instrument for one reader, or for one view. */
 interface MetricStorage {
   /** `DeltaMetricProcessor`: at each collection it begins a new map. */
-  readonly _deltaMetricStorage: { readonly _activeCollectionStorage: AccumulationMap };
+  readonly _deltaMetricStorage: {
+    readonly _activeCollectionStorage: AccumulationMap;
+  };
   readonly _attributesProcessor?: unknown;
-  record(value: number, attributes: Attributes, context: undefined, timeMs: number): void;
+  record(
+    value: number,
+    attributes: Attributes,
+    context: undefined,
+    timeMs: number,
+  ): void;
 }
 
 function isMetricStorage(value: unknown): value is MetricStorage {
   const storage = value as Partial<MetricStorage> | null | undefined;
   const map = storage?._deltaMetricStorage?._activeCollectionStorage;
-  return typeof storage?.record === "function" && typeof map?.get === "function" &&
+  return typeof storage?.record === "function" &&
+    typeof map?.get === "function" &&
     // A view that changes labels: what a label set becomes may depend on the context.
     storage._attributesProcessor === undefined;
 }
@@ -43,8 +51,11 @@ function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
     ? instrument._writableMetricStorage
     : undefined;
   if (isMetricStorage(storage)) return [storage];
-  const several = (storage as { _backingStorages?: unknown } | undefined)?._backingStorages;
-  return Array.isArray(several) && several.every(isMetricStorage) ? several : undefined;
+  const several = (storage as { _backingStorages?: unknown } | undefined)
+    ?._backingStorages;
+  return Array.isArray(several) && several.every(isMetricStorage)
+    ? several
+    : undefined;
 }
 
 /** One label set in one storage. */
@@ -77,6 +88,11 @@ class Cell {
  *
  * @returns undefined where values have to go through the instrument.
  */
-export function cellsOf(instrument: object, attributes: Attributes): readonly Cell[] | undefined {
-  return storagesOf(instrument)?.map((storage) => new Cell(storage, attributes));
+export function cellsOf(
+  instrument: object,
+  attributes: Attributes,
+): readonly Cell[] | undefined {
+  return storagesOf(instrument)?.map((storage) =>
+    new Cell(storage, attributes)
+  );
 }

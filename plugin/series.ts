@@ -1,7 +1,13 @@
-import type { Attributes, Context, Counter, Histogram } from "@opentelemetry/api";
+import type {
+  Attributes,
+  Context,
+  Counter,
+  Histogram,
+} from "@opentelemetry/api";
+import { withinLimit } from "./cardinality.ts";
 import { cellsOf } from "./sdk-storage.ts";
 
-/** One instrument with one set of labels. */
+/** One instrument with one set of labels, or with those of the overflow when it has too many. */
 export class Series {
   readonly #instrument: Histogram | Counter;
   readonly #attributes: Attributes;
@@ -9,8 +15,8 @@ export class Series {
 
   constructor(instrument: Histogram | Counter, attributes: Attributes) {
     this.#instrument = instrument;
-    this.#attributes = attributes;
-    this.#cells = cellsOf(instrument, attributes);
+    this.#attributes = withinLimit(instrument, attributes);
+    this.#cells = cellsOf(instrument, this.#attributes);
   }
 
   /**

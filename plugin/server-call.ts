@@ -29,7 +29,9 @@ export class ServerTelemetry {
 
   constructor({ instruments, methodLabel, tracer }: ServerTelemetryOptions) {
     this.#tracer = tracer;
-    this.#methods = new PerMethod((path) => serverMethod(instruments, methodLabel(path)));
+    this.#methods = new PerMethod((path) =>
+      serverMethod(instruments, methodLabel(path))
+    );
     this.#other = serverMethod(instruments, OTHER);
   }
 
@@ -39,7 +41,9 @@ export class ServerTelemetry {
    * @param isRegistered Whether its `:path` is that of a method that the application registered.
    */
   startCall(headers: IncomingHttpHeaders, isRegistered: boolean): ServerCall {
-    const method = isRegistered ? this.#methods.get(String(headers[":path"])) : this.#other;
+    const method = isRegistered
+      ? this.#methods.get(String(headers[":path"]))
+      : this.#other;
     const span = this.#tracer?.startCall(headers);
     method.started.record(1, span?.context);
     return new ServerCall(new Exchange(method.ended, span?.context), span);
@@ -56,7 +60,10 @@ export class ServerTelemetry {
     method.started.record(1, undefined);
     return {
       end: (code) =>
-        method.ended.get(code).duration.record((performance.now() - startMs) / 1000, undefined),
+        method.ended.get(code).duration.record(
+          (performance.now() - startMs) / 1000,
+          undefined,
+        ),
     };
   }
 }
@@ -67,12 +74,18 @@ interface ServerMethod {
   readonly ended: PerStatus<ExchangeSeries>;
 }
 
-function serverMethod(instruments: ServerInstruments, label: string): ServerMethod {
+function serverMethod(
+  instruments: ServerInstruments,
+  label: string,
+): ServerMethod {
   const attributes = { "grpc.method": label };
   return {
     started: new Series(instruments.callStarted, attributes),
     ended: new PerStatus((status) =>
-      new ExchangeSeries(instruments.call, { ...attributes, "grpc.status": status })
+      new ExchangeSeries(instruments.call, {
+        ...attributes,
+        "grpc.status": status,
+      })
     ),
   };
 }

@@ -4,7 +4,10 @@ import type { ServerTelemetry } from "./server-call.ts";
 import { shielded } from "./warning.ts";
 
 /** What grpc-js calls for a registered method: with a callback if it sends a single response. */
-type Handler = (call: PublicCall, callback?: (...args: unknown[]) => void) => void;
+type Handler = (
+  call: PublicCall,
+  callback?: (...args: unknown[]) => void,
+) => void;
 
 interface PublicCall {
   once(event: "cancelled" | "finish", listener: () => void): void;
@@ -24,11 +27,20 @@ export function hookRegister(server: Server, telemetry: ServerTelemetry): void {
   const publicServer = server as unknown as PublicServer;
   const { register } = publicServer;
   publicServer.register = function (path, handler, ...rest) {
-    return register.call(this, path, recorded(path, handler, telemetry), ...rest);
+    return register.call(
+      this,
+      path,
+      recorded(path, handler, telemetry),
+      ...rest,
+    );
   };
 }
 
-function recorded(path: string, handler: Handler, telemetry: ServerTelemetry): Handler {
+function recorded(
+  path: string,
+  handler: Handler,
+  telemetry: ServerTelemetry,
+): Handler {
   return (call, callback) => {
     let end = (_code: number) => {};
     shielded(() => {

@@ -10,7 +10,11 @@ import type { Server } from "@grpc/grpc-js";
 import { context } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type {
+  IncomingHttpHeaders,
+  OutgoingHttpHeaders,
+  ServerHttp2Stream,
+} from "node:http2";
 import { MessageFrames } from "./message-frames.ts";
 import type { ServerCall, ServerTelemetry } from "./server-call.ts";
 import { hookRegister } from "./server-fallback.ts";
@@ -35,7 +39,8 @@ interface ServerInternals {
 function hasInternals(server: object): server is ServerInternals {
   return "handlers" in server && server.handlers instanceof Map &&
     "boundPorts" in server && server.boundPorts instanceof Map &&
-    "_channelzHandler" in server && typeof server._channelzHandler === "function" &&
+    "_channelzHandler" in server &&
+    typeof server._channelzHandler === "function" &&
     "_streamHandler" in server && typeof server._streamHandler === "function";
 }
 
@@ -65,7 +70,9 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
       const streamIndex = isStream(args[0]) ? 0 : 1;
       const stream = args[streamIndex] as ServerHttp2Stream;
       const headers = args[streamIndex + 1] as IncomingHttpHeaders;
-      const recorder = shielded(() => hookStream(stream, headers, this.handlers, telemetry));
+      const recorder = shielded(() =>
+        hookStream(stream, headers, this.handlers, telemetry)
+      );
       const callContext = recorder?.context;
       if (callContext === undefined) {
         handler.apply(this, args);
@@ -93,7 +100,9 @@ function hookStream(
   telemetry: ServerTelemetry,
 ): StreamRecorder | undefined {
   // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
-  if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
+  if (!headers["content-type"]?.startsWith("application/grpc")) {
+    return undefined;
+  }
   const handler = handlers.get(String(headers[":path"]));
   return new StreamRecorder(
     stream,
@@ -109,7 +118,11 @@ class StreamRecorder {
   readonly #streamsRequests: boolean;
   #ended = false;
 
-  constructor(stream: ServerHttp2Stream, call: ServerCall, streamsRequests: boolean) {
+  constructor(
+    stream: ServerHttp2Stream,
+    call: ServerCall,
+    streamsRequests: boolean,
+  ) {
     this.#stream = stream;
     this.#call = call;
     this.#streamsRequests = streamsRequests;
@@ -147,7 +160,10 @@ class StreamRecorder {
     if (this.#ended) return;
     const frames = new MessageFrames((message) => this.#call.received(message));
     this.#stream.on("data", (chunk: Uint8Array) => {
-      if (!this.#ended) shielded(() => frames.push(chunk));
+      // Once the response is over grpc-js takes no further message.
+      if (!this.#ended && !this.#stream.writableEnded) {
+        shielded(() => frames.push(chunk));
+      }
     });
   }
 

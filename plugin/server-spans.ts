@@ -1,5 +1,10 @@
 import { context, SpanKind, trace } from "@opentelemetry/api";
-import type { Context, Span, TextMapPropagator, Tracer } from "@opentelemetry/api";
+import type {
+  Context,
+  Span,
+  TextMapPropagator,
+  Tracer,
+} from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
 import { headersGetter } from "./carriers.ts";
 import { endSpan, MessageEvents, spanName } from "./message-events.ts";
@@ -19,7 +24,8 @@ export class ServerTracer {
   /** The parent is the span that the client told of, if it told of one. */
   startCall(headers: IncomingHttpHeaders): ReceivedSpan {
     const active = context.active();
-    const parent = this.#propagator?.extract(active, headers, headersGetter) ?? active;
+    const parent = this.#propagator?.extract(active, headers, headersGetter) ??
+      active;
     const span = this.#tracer.startSpan(
       spanName("Recv", String(headers[":path"])),
       { kind: SpanKind.SERVER },

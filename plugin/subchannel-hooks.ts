@@ -40,7 +40,10 @@ function hasSubchannelPool(value: unknown): value is InternalChannel {
  * Records the connections of a channel. A subchannel that several channels share is recorded once.
  * On a grpc-js whose insides look different nothing is recorded, with one warning.
  */
-export function hookSubchannels(channel: ChannelInterface, metrics: SubchannelMetrics): void {
+export function hookSubchannels(
+  channel: ChannelInterface,
+  metrics: SubchannelMetrics,
+): void {
   const internalChannel: unknown = "internalChannel" in channel
     ? channel.internalChannel
     : undefined;
@@ -65,7 +68,10 @@ export function hookSubchannels(channel: ChannelInterface, metrics: SubchannelMe
   });
 }
 
-function hookSubchannel(subchannel: Subchannel, metrics: SubchannelMetrics): void {
+function hookSubchannel(
+  subchannel: Subchannel,
+  metrics: SubchannelMetrics,
+): void {
   if (!metrics.isNew(subchannel)) return;
   /** Why the current connection ends, as soon as that is known. */
   let reason: string | undefined;
@@ -77,7 +83,9 @@ function hookSubchannel(subchannel: Subchannel, metrics: SubchannelMetrics): voi
     const transport = await connect.apply(this, args);
     shielded(() => {
       reason = undefined;
-      securityLevel = transport.session?.encrypted ? "privacy_and_integrity" : "none";
+      securityLevel = transport.session?.encrypted
+        ? "privacy_and_integrity"
+        : "none";
       onDisconnect(transport, (why) => reason ??= why);
     });
     return transport;
@@ -87,7 +95,9 @@ function hookSubchannel(subchannel: Subchannel, metrics: SubchannelMetrics): voi
     shielded(() => {
       if (previous === State.CONNECTING && current === State.READY) {
         metrics.connected(securityLevel);
-      } else if (previous === State.CONNECTING && current === State.TRANSIENT_FAILURE) {
+      } else if (
+        previous === State.CONNECTING && current === State.TRANSIENT_FAILURE
+      ) {
         metrics.connectionFailed();
       } else if (previous === State.READY) {
         metrics.disconnected(reason ?? "subchannel shutdown", securityLevel);
@@ -100,13 +110,19 @@ function hookSubchannel(subchannel: Subchannel, metrics: SubchannelMetrics): voi
 export type SecurityLevel = "none" | "privacy_and_integrity";
 
 /** Tells the first reason that is seen; nothing when the subchannel itself is shut down. */
-function onDisconnect(transport: Transport, tell: (reason: string) => void): void {
+function onDisconnect(
+  transport: Transport,
+  tell: (reason: string) => void,
+): void {
   // Before grpc-js's own listeners: those tell the subchannel.
   const { session } = transport;
   session?.prependOnceListener("goaway", (code: number) => tell(goAway(code)));
   session?.prependOnceListener("error", (error: Error) => tell(ofError(error)));
   session?.prependOnceListener("close", () => tell("unknown"));
-  session?.socket?.prependOnceListener?.("error", (error: Error) => tell(ofError(error)));
+  session?.socket?.prependOnceListener?.(
+    "error",
+    (error: Error) => tell(ofError(error)),
+  );
   session?.socket?.prependOnceListener?.("close", () => tell("unknown"));
   // What grpc-js reports although nothing happened is a keepalive ping that was not answered.
   transport.addDisconnectListener(() => tell("connection timed out"));

@@ -1,4 +1,5 @@
-import type { Attributes } from "@opentelemetry/api";
+import type { Attributes, Counter, UpDownCounter } from "@opentelemetry/api";
+import { withinLimit } from "./cardinality.ts";
 import type { SubchannelInstruments } from "./instruments.ts";
 import type { OptionalLabel } from "./optional-labels.ts";
 
@@ -38,12 +39,12 @@ export class SubchannelMetrics {
 
   /** @param securityLevel The label `grpc.security_level`. */
   connected(securityLevel: string): void {
-    this.#instruments.connectionAttemptsSucceeded.add(1, this.#attributes);
-    this.#instruments.openConnections.add(1, this.#secured(securityLevel));
+    add(this.#instruments.connectionAttemptsSucceeded, 1, this.#attributes);
+    add(this.#instruments.openConnections, 1, this.#secured(securityLevel));
   }
 
   connectionFailed(): void {
-    this.#instruments.connectionAttemptsFailed.add(1, this.#attributes);
+    add(this.#instruments.connectionAttemptsFailed, 1, this.#attributes);
   }
 
   /**
@@ -51,18 +52,29 @@ export class SubchannelMetrics {
    * @param securityLevel The label that it was connected with.
    */
   disconnected(reason: string, securityLevel: string): void {
-    this.#instruments.disconnections.add(1, {
+    add(this.#instruments.disconnections, 1, {
       ...this.#attributes,
       ...this.#optional("grpc.disconnect_error", reason),
     });
-    this.#instruments.openConnections.add(-1, this.#secured(securityLevel));
+    add(this.#instruments.openConnections, -1, this.#secured(securityLevel));
   }
 
   #secured(securityLevel: string): Attributes {
-    return { ...this.#attributes, ...this.#optional("grpc.security_level", securityLevel) };
+    return {
+      ...this.#attributes,
+      ...this.#optional("grpc.security_level", securityLevel),
+    };
   }
 
   #optional(label: OptionalLabel, value: string): Attributes {
     return this.#optionalLabels.has(label) ? { [label]: value } : {};
   }
+}
+
+function add(
+  counter: Counter | UpDownCounter,
+  value: number,
+  attributes: Attributes,
+): void {
+  counter.add(value, withinLimit(counter, attributes));
 }

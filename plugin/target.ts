@@ -27,7 +27,8 @@ export function canonicalTarget(
 ): string {
   const target = parseTarget(dialled);
   if (
-    target !== undefined && (WELL_KNOWN_SCHEMES.has(target.scheme) || isRegistered(target.scheme))
+    target !== undefined &&
+    (WELL_KNOWN_SCHEMES.has(target.scheme) || isRegistered(target.scheme))
   ) {
     return `${target.scheme}://${target.authority}/${target.endpoint}`;
   }
@@ -40,11 +41,18 @@ function parseTarget(uri: string): Target | undefined {
   if (match === null) return undefined;
   const [, scheme = "", rest = ""] = match;
   const lowerCased = scheme.toLowerCase();
-  if (!rest.startsWith("/")) return { scheme: lowerCased, authority: "", endpoint: rest };
+  if (!rest.startsWith("/")) {
+    return { scheme: lowerCased, authority: "", endpoint: rest };
+  }
 
-  const [, authority = "", path = ""] = /^(?:\/\/([^/]*))?(.*)$/s.exec(rest) ?? [];
+  const [, authority = "", path = ""] = /^(?:\/\/([^/]*))?(.*)$/s.exec(rest) ??
+    [];
   try {
-    return { scheme: lowerCased, authority, endpoint: decodeURIComponent(path).replace(/^\//, "") };
+    return {
+      scheme: lowerCased,
+      authority,
+      endpoint: decodeURIComponent(path).replace(/^\//, ""),
+    };
   } catch {
     return undefined; // a percent sign that escapes nothing
   }

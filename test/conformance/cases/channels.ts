@@ -1,0 +1,186 @@
+/**
+ * What happens to channels: connections, load balancing, xDS. Only the series of gRFC A66 are looked
+ * at here. The xDS ones are played with a resolver that stands in for the xDS client, which grpc-js
+ * has in another package.
+ */
+import * as grpc from "@grpc/grpc-js";
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { unary } from "../calls.ts";
+import type { Cases, PlayedCase } from "../case.ts";
+import { eventually } from "../../support/eventually.ts";
+import { CertificateAuthority } from "../../support/certificates.ts";
+import { freePort } from "../../support/ports.ts";
+import { resolveTo } from "../resolver.ts";
+import type { Resolution } from "../resolver.ts";
+import { connected } from "../stage.ts";
+import type { RunningServer, Stage } from "../stage.ts";
+
+type LoadBalancingConfig = grpc.ServiceConfig["loadBalancingConfig"][number];
+
+const ROUND_ROBIN = { round_robin: {} } as unknown as LoadBalancingConfig;
+
+const INTERVAL_SECONDS = 2;
+
+/** Ejects a backend whose calls fail, at the end of an interval. */
+const OUTLIER_DETECTION = {
+  outlier_detection: {
+    interval: { seconds: INTERVAL_SECONDS, nanos: 0 },
+    base_ejection_time: { seconds: 600, nanos: 0 },
+    max_ejection_percent: 50,
+    failure_percentage_ejection: {
+      threshold: 50,
+      minimum_hosts: 3,
+      request_volume: 5,
+    },
+    child_policy: [{ round_robin: {} }],
+  },
+} as unknown as LoadBalancingConfig;
+
+/** A call, and then something that ends its connection. */
+function afterCall(
+  end: (
+    stage: Stage,
+    client: grpc.Client,
+    server: RunningServer,
+  ) => void | Promise<void>,
+  options: grpc.ClientOptions = {},
+): PlayedCase {
+  return {
+    async play(stage) {
+      const server = await stage.server({ recorded: false });
+      const client = stage.client(`127.0.0.1:${server.port}`, { options });
+      const saw = await unary(client);
+      await end(stage, client, server);
+      return saw;
+    },
+  };
+}
+
+function lost(client: grpc.Client): Promise<void> {
+  return eventually(() => {
+    const state = client.getChannel().getConnectivityState(false);
+    if (state === grpc.connectivityState.READY) {
+      throw new Error("the channel is still connected");
+    }
+  }, 30_000);
+}
+
+/** A call to a target whose name resolves as planned. */
+function xds(
+  name: string,
+  resolution: (port: number) => Resolution,
+): PlayedCase {
+  return {
+    differs: {
+      reason:
+        "grpc-js has xDS in a package of its own, @grpc/grpc-js-xds. The series of the calls " +
+        "are compared with a resolver that stands in for it.",
+    },
+    async play(stage) {
+      const { port } = await stage.server();
+      resolveTo("xds", name, resolution(port));
+      return await unary(stage.client(`xds:///${name}`), {
+        options: { deadline: Date.now() + 2000 },
+      });
+    },
+  };
+}
+
+export const CHANNELS: Cases = {
+  "subchannel-client-close": afterCall((_stage, client) => client.close()),
+  "subchannel-server-stop": afterCall((_stage, client, { server }) => {
+    server.forceShutdown();
+    return lost(client);
+  }),
+  "subchannel-goaway-enhance-your-calm": {
+    async play(stage) {
+      const port = await stage.raw("ok");
+      const client = stage.client(`127.0.0.1:${port}`);
+      const saw = await unary(client);
+      await stage.calm();
+      await lost(client);
+      return saw;
+    },
+  },
+  "subchannel-idle-timeout": afterCall((_stage, client) => lost(client), {
+    "grpc.client_idle_timeout_ms": 1000,
+  }),
+  "subchannel-tls": {
+    async play(stage) {
+      const authority = await CertificateAuthority.create(
+        stage.owner,
+        "conformance",
+      );
+      const { certificate, key } = await authority.issue("server");
+      const root = readFileSync(authority.certificate);
+      const { port } = await stage.server({
+        recorded: false,
+        credentials: grpc.ServerCredentials.createSsl(root, [{
+          private_key: readFileSync(key),
+          cert_chain: readFileSync(certificate),
+        }]),
+      });
+      return await unary(
+        stage.client(`127.0.0.1:${port}`, {
+          credentials: grpc.credentials.createSsl(root),
+          options: { "grpc.ssl_target_name_override": "localhost" },
+        }),
+      );
+    },
+  },
+  "subchannel-round-robin-2-backends-1-dead": {
+    async play(stage) {
+      const { port } = await stage.server({ recorded: false });
+      resolveTo("man", "two", {
+        ports: [port, await freePort()],
+        serviceConfig: { loadBalancingConfig: [ROUND_ROBIN], methodConfig: [] },
+      });
+      const client = stage.client("man:///two");
+      await connected(client);
+      return await unary(client);
+    },
+  },
+  "outlier-detection-1-of-3-failing": {
+    async play(stage) {
+      const backends = await Promise.all(
+        [1, 2, 3].map(() => stage.server({ recorded: false })),
+      );
+      const broken = backends[2]!;
+      broken.server.unregister("/grpc.examples.echo.Echo/UnaryEcho");
+      broken.server.register(
+        "/grpc.examples.echo.Echo/UnaryEcho",
+        (_call: unknown, reply: grpc.sendUnaryData<object>) =>
+          reply({ code: grpc.status.UNAVAILABLE }),
+        (reply: object) => Buffer.from(JSON.stringify(reply)),
+        (request: Buffer) => request,
+        "unary",
+      );
+      resolveTo("man", "od", {
+        ports: backends.map(({ port }) => port),
+        serviceConfig: {
+          loadBalancingConfig: [OUTLIER_DETECTION],
+          methodConfig: [],
+        },
+      });
+      const client = stage.client("man:///od");
+      await connected(client);
+      const saw = new Map<string, number>();
+      const call = async () => {
+        const status = await unary(client);
+        saw.set(status, (saw.get(status) ?? 0) + 1);
+      };
+      while ((saw.get("UNAVAILABLE") ?? 0) < 10) await call();
+      // The next interval ends, with which the backend that failed is ejected.
+      await delay(INTERVAL_SECONDS * 1000 + 500);
+      while ((saw.get("OK") ?? 0) < 126) await call();
+      const ok = saw.get("OK");
+      return `${ok} OK, ${saw.get("UNAVAILABLE")} failed`;
+    },
+  },
+
+  "xds-good": xds("good", (port) => ({ ports: [port] })),
+  "xds-bad-listener": xds("bad", () => ({ error: "listener resource error" })),
+  "xds-listener-missing": xds("absent", () => "never"),
+  "xds-management-server-stops": xds("good", (port) => ({ ports: [port] })),
+};

@@ -1,0 +1,282 @@
+/** Methods by other ways than a generated client, health checks, and targets. */
+import * as grpc from "@grpc/grpc-js";
+import {
+  HealthImplementation,
+  service as healthService,
+} from "grpc-health-check";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { echoService } from "../../support/echo.ts";
+import { bidi, statusName, statusOf, unary } from "../calls.ts";
+import { echo, LOCALHOST } from "../case.ts";
+import type { Cases, Difference, PlayedCase } from "../case.ts";
+import type { ClientSettings, Stage } from "../stage.ts";
+
+function path(path: string, client: ClientSettings = {}): PlayedCase {
+  return {
+    async play(stage) {
+      return await unary((await stage.pair({ client })).client, { path });
+    },
+  };
+}
+
+function onBareServer(
+  path: string,
+  client: ClientSettings,
+  host = "127.0.0.1",
+): PlayedCase {
+  return {
+    async play(stage) {
+      const { port } = await stage.server({ recorded: false });
+      return await unary(stage.client(`${host}:${port}`, client), { path });
+    },
+  };
+}
+
+const UNARY = "/grpc.examples.echo.Echo/UnaryEcho";
+
+/** A unary call to a target that is made of the server's port. */
+function target(of: (port: number) => string): PlayedCase {
+  return {
+    async play(stage) {
+      const { port } = await stage.server({ address: "[::]:0" });
+      return await unary(stage.client(of(port)));
+    },
+  };
+}
+
+/** A unary call over a socket in the file system, with the target made of its path. */
+function unix(of: (path: string) => string): PlayedCase {
+  return {
+    async play(stage) {
+      const folder = mkdtempSync(join(tmpdir(), "conformance-"));
+      try {
+        const socket = join(folder, "s.sock");
+        await stage.server({ address: `unix:${socket}` });
+        stage.rename(socket, "/run/s.sock");
+        return await unary(stage.client(of(socket)));
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  };
+}
+
+async function check(stage: Stage, service?: string): Promise<string> {
+  const health = new HealthImplementation({ "": "SERVING" });
+  const { client } = await stage.pair({
+    server: { prepare: (server) => health.addToServer(server) },
+  });
+  const { path, requestSerialize, responseDeserialize } =
+    healthService["Check"]!;
+  return await new Promise((resolve) => {
+    client.makeUnaryRequest(
+      path,
+      requestSerialize as (request: object) => Buffer,
+      responseDeserialize,
+      service === undefined ? {} : { service },
+      (error) => resolve(statusName(error?.code ?? 0)),
+    );
+  });
+}
+
+function unresolved(reason: string, label: string): Difference {
+  return {
+    reason,
+    caller: "UNAVAILABLE",
+    client: [
+      echo("UnaryEcho", 1, { UNAVAILABLE: { attempts: 1, calls: 1 } }, label),
+    ],
+    server: [],
+  };
+}
+
+const ownName =
+  "On a client, the names of methods are the program's own, so they are shown however the " +
+  "call is made; grpc-go shows `other` for what is called without a generated stub.";
+const serverKeepsCount =
+  "The server records a call of a method that nobody registered in all four " +
+  "of its metrics, as `other`; grpc-go counts it as started and no more.";
+const unimplementedOther = [echo("other", 1, { UNIMPLEMENTED: { calls: 1 } })];
+
+export const NAMES: Cases = {
+  "invoke-registered-non-static": {
+    ...path(UNARY),
+    differs: {
+      reason: ownName,
+      client: [echo("UnaryEcho", 1, {
+        OK: { attempts: 1, calls: 1, sent_bytes: 7, rcvd_bytes: 7 },
+      }, LOCALHOST)],
+    },
+  },
+  "invoke-registered-static": path(UNARY),
+  "invoke-unknown-service-non-static": {
+    ...path("/foo.Bar/Nope"),
+    differs: {
+      reason: `${ownName} ${serverKeepsCount}`,
+      client: [echo("foo.Bar/Nope", 1, {
+        UNIMPLEMENTED: { attempts: 1, calls: 1, sent_bytes: 7 },
+      }, LOCALHOST)],
+      server: unimplementedOther,
+    },
+  },
+  "invoke-unknown-method-static": {
+    ...path("/grpc.examples.echo.Echo/Nope"),
+    differs: { reason: serverKeepsCount, server: unimplementedOther },
+  },
+  "invoke-malformed-no-slash": {
+    ...path("noslash"),
+    differs: {
+      reason:
+        "Node's HTTP/2 refuses a path without a slash before a grpc-js server sees it, with a " +
+        "reset that is INTERNAL for the client; a path that it lets through is `other`.",
+      caller: "INTERNAL",
+      client: [{
+        ...echo(
+          "",
+          1,
+          { INTERNAL: { attempts: 1, calls: 1, sent_bytes: 7 } },
+          LOCALHOST,
+        ),
+        "grpc.method": "noslash",
+      }],
+    },
+  },
+  "newstream-registered-non-static": {
+    async play(stage) {
+      const { client } = await stage.pair();
+      const stream = bidi(client);
+      stream.end();
+      return await statusOf(stream);
+    },
+    differs: {
+      reason: ownName,
+      client: [
+        echo(
+          "BidirectionalStreamingEcho",
+          1,
+          { OK: { attempts: 1, calls: 1 } },
+          LOCALHOST,
+        ),
+      ],
+    },
+  },
+  "static-method-as-default-call-option": path(UNARY),
+  "filter-accepts": onBareServer(UNARY, {
+    plugin: { methodAttributeFilter: () => true },
+  }),
+  "filter-accepts-unregistered": onBareServer("/allowed.Svc/M", {
+    plugin: {
+      methodAttributeFilter: (method) => method.startsWith("allowed."),
+    },
+  }),
+  "unknown-service-handler": {
+    async play(stage) {
+      const {
+        requestSerialize,
+        requestDeserialize,
+        responseSerialize,
+        responseDeserialize,
+      } = echoService["UnaryEcho"]!;
+      const { port } = await stage.server({
+        recorded: false,
+        prepare: (server) =>
+          server.addService({
+            Baz: {
+              path: "/foo.Bar/Baz",
+              requestStream: false,
+              responseStream: false,
+              requestSerialize,
+              requestDeserialize,
+              responseSerialize,
+              responseDeserialize,
+            },
+          }, {
+            Baz: (_call: unknown, reply: grpc.sendUnaryData<object>) =>
+              reply(null, { message: "x".repeat(20) }),
+          }),
+      });
+      return await unary(stage.client(`127.0.0.1:${port}`), {
+        path: "/foo.Bar/Baz",
+      });
+    },
+  },
+
+  "health-check-serving": { play: (stage) => check(stage) },
+  "health-check-unknown-service": { play: (stage) => check(stage, "nope") },
+  "client-side-health-checking": {
+    async play(stage) {
+      const health = new HealthImplementation({ "": "SERVING" });
+      const { port } = await stage.server({
+        prepare: (server) => health.addToServer(server),
+      });
+      const client = stage.client(`127.0.0.1:${port}`, {
+        options: {
+          "grpc.service_config": JSON.stringify({
+            loadBalancingConfig: [{ round_robin: {} }],
+            methodConfig: [],
+            healthCheckConfig: { serviceName: "" },
+          }),
+        },
+      });
+      return await unary(client);
+    },
+    differs: {
+      reason:
+        "grpc-js has no client-side health checking (gRFC A17): it never calls `Watch`.",
+      server: [
+        echo("UnaryEcho", 1, {
+          OK: { calls: 1, sent_bytes: 7, rcvd_bytes: 7 },
+        }),
+      ],
+    },
+  },
+
+  "target 127.0.0.1:50051": target((port) => `127.0.0.1:${port}`),
+  "target :50051": {
+    async play(stage) {
+      const { port } = await stage.server();
+      const client = stage.client(`:${port}`);
+      return await unary(client, { options: { deadline: Date.now() + 500 } });
+    },
+    differs: {
+      reason:
+        "A grpc-js client resolves an empty host to no address, and waits for one until the " +
+        "call's deadline.",
+      caller: "DEADLINE_EXCEEDED",
+      client: [
+        echo(
+          "UnaryEcho",
+          0,
+          { DEADLINE_EXCEEDED: { calls: 1 } },
+          "dns:///:50051",
+        ),
+      ],
+      server: [],
+    },
+  },
+  "target dns:localhost:50051": target((port) => `dns:localhost:${port}`),
+  "target dns:///localhost:50051": target((port) => `dns:///localhost:${port}`),
+  "target passthrough:///127.0.0.1:50051": {
+    ...target((port) => `passthrough:///127.0.0.1:${port}`),
+    differs: unresolved(
+      "grpc-js has no `passthrough` scheme and takes such a target for a DNS name, which does not " +
+        "resolve. The label is that of grpc-go, so that one fleet in two languages has one.",
+      "passthrough:///127.0.0.1:50051",
+    ),
+  },
+  "target unix:/run/s.sock": unix((path) => `unix:${path}`),
+  "target unix:///run/s.sock": unix((path) => `unix://${path}`),
+  "target DNS:///localhost:50051": {
+    ...target((port) => `DNS:///localhost:${port}`),
+    differs: unresolved(
+      "grpc-js knows schemes in lower case alone and takes such a target for a DNS name, which does " +
+        "not resolve. The label is that of grpc-go.",
+      LOCALHOST,
+    ),
+  },
+  "target nosuchscheme:///localhost:50051": target((port) =>
+    `nosuchscheme:///localhost:${port}`
+  ),
+};

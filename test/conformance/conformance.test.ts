@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { currentRuntime } from "../../instrumentation/runtime-name.ts";
+import { assertPlayed } from "./assert-played.ts";
+import { CASES } from "./cases.ts";
+import type { Difference, PlayedCase } from "./case.ts";
+import { callerSaw, RECORDED_CASES, streamsSeen } from "./recorded.ts";
+import type { RecordedCase } from "./recorded.ts";
+import { Stage } from "./stage.ts";
+
+test("each of the 95 recorded cases is played, and nothing else", () => {
+  assert.equal(RECORDED_CASES.length, 95);
+  assert.deepEqual(
+    Object.keys(CASES).sort(),
+    RECORDED_CASES.map(({ case: name }) => name).sort(),
+  );
+});
+
+test("the plugin's README lists each difference", () => {
+  const readme = readFileSync(
+    new URL("../../plugin/README.md", import.meta.url),
+    "utf8",
+  )
+    .replaceAll(/\s+/g, " ");
+  for (const [name, { differs, differsOn = {} }] of Object.entries(CASES)) {
+    for (const difference of [differs, ...Object.values(differsOn)]) {
+      assert.ok(
+        difference === undefined || readme.includes(difference.reason),
+        name,
+      );
+    }
+  }
+});
+
+/** Instruments of other gRFCs that the cases have series of; those are compared elsewhere. */
+const OTHER_INSTRUMENTS = [
+  "grpc_lb_outlier_detection_ejections_enforced_total",
+  "grpc_subchannel_connection_attempts_failed_total",
+  "grpc_subchannel_connection_attempts_succeeded_total",
+  "grpc_subchannel_disconnections_total",
+  "grpc_subchannel_open_connections",
+  "grpc_xds_client_connected",
+  "grpc_xds_client_resource_updates_invalid_total",
+  "grpc_xds_client_resource_updates_valid_total",
+  "grpc_xds_client_resources",
+  "grpc_xds_client_server_failure_total",
+];
+
+test("the series that are not compared here are those of channels", () => {
+  const instruments = RECORDED_CASES.flatMap((recorded) =>
+    recorded.client_other_series ?? []
+  )
+    .map((series) => series.slice(0, series.indexOf("{")));
+  assert.deepEqual([...new Set(instruments)].sort(), OTHER_INSTRUMENTS);
+});
+
+for (const recorded of RECORDED_CASES) {
+  const played = CASES[recorded.case];
+  if (played !== undefined) {
+    test(recorded.case, (t) => play(recorded, played, new Stage(t)));
+  }
+}
+
+function play(
+  recorded: RecordedCase,
+  played: PlayedCase,
+  stage: Stage,
+): Promise<void> {
+  const differs: Partial<Difference> =
+    played.differsOn?.[currentRuntime().name] ??
+      played.differs ?? {};
+  return assertPlayed(stage, played.play, {
+    saw: differs.caller ?? callerSaw(recorded),
+    client: differs.client ?? recorded.client,
+    server: [differs.server ?? recorded.server, ...differs.serverEither ?? []],
+    streams: played.streams ?? streamsSeen(recorded),
+    leavesStreamOpen: played.leavesStreamOpen,
+  });
+}

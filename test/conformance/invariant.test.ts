@@ -1,0 +1,312 @@
+/**
+ * What started = what ended + what is in flight, at any time, whatever goes wrong. The calls are
+ * random; the title says the seed, and `INVARIANT_SEED` makes the same ones again.
+ */
+import * as grpc from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { eventually } from "../support/eventually.ts";
+import { run, Script } from "../support/script.ts";
+import type { Owner } from "../support/script.ts";
+import { snapshot } from "./observed.ts";
+import type { Snapshot } from "./observed.ts";
+import { Random } from "./random.ts";
+import { Ledger, randomCall } from "./random-call.ts";
+import type { Peer } from "./random-call.ts";
+import { CHILD_SERVER, Stage } from "./stage.ts";
+
+const CALLS = 10_000;
+const CONCURRENCY = 48;
+/** How often each of the servers is killed and started again. */
+const KILLS = 5;
+const MAX_ATTEMPTS = 4;
+
+const retryPolicy = {
+  maxAttempts: MAX_ATTEMPTS,
+  initialBackoff: "0.005s",
+  maxBackoff: "0.01s",
+  backoffMultiplier: 2,
+  retryableStatusCodes: ["UNAVAILABLE"],
+};
+const hedgingPolicy = {
+  maxAttempts: 3,
+  hedgingDelay: "0.003s",
+  nonFatalStatusCodes: ["UNAVAILABLE"],
+};
+const gzip = {
+  "grpc.default_compression_algorithm": grpc.compressionAlgorithms.gzip,
+};
+const smallReplies = { "grpc.max_receive_message_length": 60_000 };
+
+function policy(methodPolicy: object): grpc.ClientOptions {
+  const methodConfig = [{ name: [{}], ...methodPolicy }];
+  return {
+    "grpc.service_config": JSON.stringify({
+      loadBalancingConfig: [],
+      methodConfig,
+    }),
+  };
+}
+
+/** Ways for a raw server to break off. */
+const RESETS = [
+  "ok",
+  "refuse",
+  "goaway0",
+  "close",
+  "close-after-headers",
+  "data-then-close",
+  "http503",
+  "nostatus",
+  "trailersonly-unavailable",
+  "truncated-message",
+  "rst-no-error",
+  "rst-protocol-error",
+  "rst-internal-error",
+  "rst-cancel",
+  "rst-calm",
+  "hang",
+];
+
+const seed = Number(
+  process.env["INVARIANT_SEED"] ?? Math.floor(Math.random() * 2 ** 31),
+);
+
+test(`what started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t) => {
+  const random = new Random(seed);
+  const stage = new Stage(t);
+  const ledger = new Ledger();
+
+  const near = await RestartingServer.start(stage);
+  const far = await KilledServer.start(t);
+  const rawPort = await stage.raw(
+    ...Array.from({ length: 2000 }, () => random.of(RESETS)),
+  );
+  const targets = [
+    ...[{}, policy({ retryPolicy }), policy({ hedgingPolicy }), {
+      ...gzip,
+      ...smallReplies,
+    }]
+      .flatMap((
+        options,
+      ) => [{ port: near.port, options }, { port: far.port, options }]),
+    { port: rawPort, options: policy({ retryPolicy }), unaryOnly: true },
+  ];
+  const peers: Peer[] = targets.map(({ port, options, ...rest }) => ({
+    client: stage.client(`127.0.0.1:${port}`, {
+      options: {
+        "grpc.initial_reconnect_backoff_ms": 20,
+        "grpc.max_reconnect_backoff_ms": 100,
+        ...options,
+      },
+    }),
+    target: `dns:///127.0.0.1:${port}`,
+    ...rest,
+  }));
+
+  let scrapes = 0;
+  let done = false;
+  const scrape = async () => {
+    for (; !done; scrapes++) {
+      await checkScrape(stage, ledger);
+      await delay(25);
+    }
+  };
+  const kill = async () => {
+    for (let kills = 1; kills <= KILLS && !done; kills++) {
+      while (!done && ledger.ended < kills * CALLS / (KILLS + 1)) {
+        await delay(5);
+      }
+      await Promise.all([near.restart(), far.restart()]);
+    }
+  };
+  const call = async () => {
+    while (!done && ledger.started < CALLS) {
+      const unavailable = ledger.total("UNAVAILABLE");
+      await randomCall(random, random.of(peers), ledger);
+      // Without a server, calls fail faster than they can be of use.
+      if (ledger.total("UNAVAILABLE") > unavailable) await delay(5);
+    }
+  };
+  try {
+    const calling = Promise.all(Array.from({ length: CONCURRENCY }, call));
+    await Promise.all([
+      scrape(),
+      Promise.all([calling, kill()]).then(() => done = true),
+    ]);
+  } finally {
+    done = true;
+    await far.stop();
+    stage.close();
+  }
+  const started = await eventually(async () => {
+    const now = await snapshot(stage.clientRecording);
+    const servers = await snapshot(stage.serverRecording);
+    assertEverythingEnded(now, "grpc.client.attempt");
+    assertEverythingEnded(servers, "grpc.server.call");
+    return { attempts: total(now, "grpc.client.attempt.started"), servers };
+  }, 30_000);
+
+  assert.deepEqual(
+    await endedCalls(stage),
+    Object.fromEntries([...ledger.byStatus].sort()),
+    "calls, as the application counted them",
+  );
+  assert.equal(total(started.servers, "grpc.server.call.started"), near.seen);
+  for (
+    const status of ["OK", "CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"]
+  ) {
+    assert.ok(
+      ledger.total(status) > CALLS / 100,
+      `${ledger.total(status)} calls were ${status}`,
+    );
+  }
+  assert.ok(started.attempts > ledger.ended, "some calls were tried again");
+  assert.ok(scrapes > 20, `${scrapes} scrapes`);
+});
+
+/** A recorded server in this process, which cuts off its calls and starts again. */
+class RestartingServer {
+  /** Calls that an interceptor of the server's saw. */
+  seen = 0;
+  port = 0;
+  readonly #stage: Stage;
+  #server: grpc.Server | undefined;
+
+  private constructor(stage: Stage) {
+    this.#stage = stage;
+  }
+
+  static async start(stage: Stage): Promise<RestartingServer> {
+    const server = new RestartingServer(stage);
+    await server.restart();
+    return server;
+  }
+
+  async restart(): Promise<void> {
+    this.#server?.forceShutdown();
+    const { server, port } = await this.#stage.server({
+      address: `127.0.0.1:${this.port}`,
+      options: {
+        interceptors: [(_method, call) => {
+          this.seen++;
+          return new grpc.ServerInterceptingCall(call);
+        }],
+      },
+    });
+    this.#server = server;
+    this.port = port;
+  }
+}
+
+/** A server in another process, which is killed and started again. */
+class KilledServer {
+  port = 0;
+  readonly #owner: Owner;
+  #script: Script | undefined;
+
+  private constructor(owner: Owner) {
+    this.#owner = owner;
+  }
+
+  static async start(owner: Owner): Promise<KilledServer> {
+    const server = new KilledServer(owner);
+    await server.restart();
+    return server;
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    this.#script = new Script(
+      this.#owner,
+      run("node", CHILD_SERVER, `${this.port}`),
+    );
+    this.port = Number(await this.#script.printed(/^Listening on (\d+)\n/m));
+  }
+
+  async stop(): Promise<void> {
+    await this.#script?.stop("SIGKILL");
+  }
+}
+
+/** Fails unless a scrape, taken while calls are under way, adds up. */
+async function checkScrape(stage: Stage, ledger: Ledger): Promise<void> {
+  const endedBefore = ledger.ended;
+  const openBefore = ledger.started - ledger.ended;
+  const client = await snapshot(stage.clientRecording);
+  const server = await snapshot(stage.serverRecording);
+  const open = Math.max(openBefore, ledger.started - ledger.ended) +
+    ledger.ended - endedBefore;
+
+  const attempts = inFlight(client, "grpc.client.attempt");
+  for (
+    const [series, count] of [
+      ...attempts,
+      ...inFlight(server, "grpc.server.call"),
+    ]
+  ) {
+    assert.ok(count >= 0, `${series}: ${count} in flight`);
+  }
+  // A call has at most so many attempts; one that was cancelled at once may leave one behind.
+  const most = (MAX_ATTEMPTS + 1) * open + ledger.cancelledAtOnce;
+  const now = [...attempts.values()].reduce((sum, count) => sum + count, 0);
+  assert.ok(now <= most, `${now} attempts are in flight for ${open} calls`);
+
+  const calls = total(client, "grpc.client.call.duration");
+  assert.ok(
+    calls >= endedBefore,
+    `${calls} calls are recorded, ${endedBefore} had ended before`,
+  );
+  assert.ok(
+    calls <= ledger.started,
+    `${calls} calls are recorded, ${ledger.started} were made`,
+  );
+}
+
+/** How many of each method and target have started and not ended. */
+function inFlight(now: Snapshot, exchange: string): Map<string, number> {
+  const series = new Map<string, number>();
+  const histograms = new Map<string, Set<number>>();
+  for (const { instrument, attributes, count } of now.values()) {
+    if (!instrument.startsWith(`${exchange}.`)) continue;
+    const key = `${attributes["grpc.method"]} ${attributes["grpc.target"]}`;
+    const before = series.get(key) ?? 0;
+    if (instrument.endsWith(".started")) series.set(key, before + count);
+    else if (instrument.endsWith(".duration")) series.set(key, before - count);
+    if (instrument.endsWith(".started")) continue;
+    const status = `${key} ${attributes["grpc.status"]}`;
+    histograms.set(status, (histograms.get(status) ?? new Set()).add(count));
+  }
+  for (const [status, counts] of histograms) {
+    assert.equal(
+      counts.size,
+      1,
+      `${status}: as many entries in each histogram`,
+    );
+  }
+  return series;
+}
+
+function assertEverythingEnded(now: Snapshot, exchange: string): void {
+  const left = [...inFlight(now, exchange)].filter(([, count]) => count !== 0);
+  assert.deepEqual(left, [], `${exchange}: what is in flight`);
+}
+
+function total(now: Snapshot, wanted: string): number {
+  return [...now.values()].filter(({ instrument }) => instrument === wanted)
+    .reduce((sum, { count }) => sum + count, 0);
+}
+
+/** The entries of `grpc.client.call.duration` by method, target and status. */
+async function endedCalls(stage: Stage): Promise<Record<string, number>> {
+  const points = [...(await snapshot(stage.clientRecording)).values()]
+    .filter(({ instrument }) => instrument === "grpc.client.call.duration")
+    .map(({ attributes, count }) => {
+      const labels = ["grpc.method", "grpc.target", "grpc.status"].map((key) =>
+        attributes[key]
+      );
+      return [labels.join(" "), count] as const;
+    });
+  return Object.fromEntries(points.sort());
+}
