@@ -78,8 +78,7 @@ async function assertGained(
 
 function assertEnded(side: "client" | "server", series: Gained): void {
   const ended = Object.values(series.ended).reduce(
-    (sum, { attempts = 0, calls = 0 }) =>
-      sum + (side === "client" ? attempts : calls),
+    (sum, { attempts = 0, calls = 0 }) => sum + (side === "client" ? attempts : calls),
     0,
   );
   assert.equal(

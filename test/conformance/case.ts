@@ -41,9 +41,7 @@ export function echo(
   target?: string,
 ): Gained {
   return {
-    "grpc.method": method.includes("/") || method === "other"
-      ? method
-      : `${ECHO}/${method}`,
+    "grpc.method": method.includes("/") || method === "other" ? method : `${ECHO}/${method}`,
     ...(target === undefined ? {} : { "grpc.target": target }),
     started,
     ended,

@@ -48,9 +48,7 @@ const OTHER_INSTRUMENTS = [
 ];
 
 test("the series that are not compared here are those of channels", () => {
-  const instruments = RECORDED_CASES.flatMap((recorded) =>
-    recorded.client_other_series ?? []
-  )
+  const instruments = RECORDED_CASES.flatMap((recorded) => recorded.client_other_series ?? [])
     .map((series) => series.slice(0, series.indexOf("{")));
   assert.deepEqual([...new Set(instruments)].sort(), OTHER_INSTRUMENTS);
 });
@@ -67,9 +65,8 @@ function play(
   played: PlayedCase,
   stage: Stage,
 ): Promise<void> {
-  const differs: Partial<Difference> =
-    played.differsOn?.[currentRuntime().name] ??
-      played.differs ?? {};
+  const differs: Partial<Difference> = played.differsOn?.[currentRuntime().name] ??
+    played.differs ?? {};
   return assertPlayed(stage, played.play, {
     saw: differs.caller ?? callerSaw(recorded),
     client: differs.client ?? recorded.client,

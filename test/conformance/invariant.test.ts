@@ -303,9 +303,7 @@ async function endedCalls(stage: Stage): Promise<Record<string, number>> {
   const points = [...(await snapshot(stage.clientRecording)).values()]
     .filter(({ instrument }) => instrument === "grpc.client.call.duration")
     .map(({ attributes, count }) => {
-      const labels = ["grpc.method", "grpc.target", "grpc.status"].map((key) =>
-        attributes[key]
-      );
+      const labels = ["grpc.method", "grpc.target", "grpc.status"].map((key) => attributes[key]);
       return [labels.join(" "), count] as const;
     });
   return Object.fromEntries(points.sort());

@@ -53,9 +53,7 @@ export function gained(
   before: Snapshot,
   after: Snapshot,
 ): Gained[] {
-  const exchange = side === "client"
-    ? "grpc.client.attempt"
-    : "grpc.server.call";
+  const exchange = side === "client" ? "grpc.client.attempt" : "grpc.server.call";
   const unit = side === "client" ? "attempts" : "calls";
   const fields: Record<string, string> = {
     [`${exchange}.duration`]: unit,

@@ -1,17 +1,8 @@
 /** Calls of all kinds that go well or wrong at random, and a ledger of how they ended. */
 import type * as grpc from "@grpc/grpc-js";
-import {
-  setImmediate as nextTurn,
-  setTimeout as delay,
-} from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import type { EchoMessage } from "../support/echo.ts";
-import {
-  bidi,
-  clientStream,
-  serverStream,
-  statusName,
-  unaryCall,
-} from "./calls.ts";
+import { bidi, clientStream, serverStream, statusName, unaryCall } from "./calls.ts";
 import type { CallSettings } from "./calls.ts";
 import type { Plan } from "./handlers.ts";
 import type { Random } from "./random.ts";
@@ -76,9 +67,7 @@ export async function randomCall(
     : LONGEST_MS;
   const settings: CallSettings = {
     text: "t".repeat(
-      random.chance(0.05)
-        ? random.between(1000, 100_000)
-        : random.between(0, 200),
+      random.chance(0.05) ? random.between(1000, 100_000) : random.between(0, 200),
     ),
     plan,
     options: { deadline: Date.now() + timeoutMs },
@@ -159,9 +148,7 @@ function randomPlan(random: Random): Plan {
     case 5:
       return { replyCharacters: random.between(0, 80_000) };
     case 6:
-      return random.chance(0.5)
-        ? { plainError: true }
-        : { headersFirst: true, status: 9 };
+      return random.chance(0.5) ? { plainError: true } : { headersFirst: true, status: 9 };
     default:
       return {};
   }

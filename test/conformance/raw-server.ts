@@ -44,8 +44,7 @@ const PLANS: Record<string, Plan> = {
     stream.end();
   },
   /** A response of headers alone, and no status among them. */
-  "nostatus-headers-only": (stream) =>
-    stream.respond(GRPC, { endStream: true }),
+  "nostatus-headers-only": (stream) => stream.respond(GRPC, { endStream: true }),
   /** A message, and then no status. */
   "data-nostatus": (stream) => {
     stream.respond(GRPC);

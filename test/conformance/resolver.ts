@@ -41,8 +41,7 @@ class PlannedResolver implements experimental.Resolver {
   }
 
   updateResolution(): void {
-    const resolution =
-      names.get(`${this.#target.scheme}:${this.#target.path}`) ?? "never";
+    const resolution = names.get(`${this.#target.scheme}:${this.#target.path}`) ?? "never";
     if (resolution === "never") return;
     setImmediate(() => {
       if (this.#destroyed) return;

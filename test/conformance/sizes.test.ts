@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  bidi,
-  clientStream,
-  messageOf,
-  readToEnd,
-  serverStream,
-  unary,
-} from "./calls.ts";
+import { bidi, clientStream, messageOf, readToEnd, serverStream, unary } from "./calls.ts";
 import { comparable } from "./recorded.ts";
 import type { Gained } from "./recorded.ts";
 import { echo, LOCALHOST } from "./case.ts";

@@ -146,9 +146,7 @@ export class Stage {
 
   /** What a side's series gained. */
   async gained(side: "client" | "server"): Promise<Gained[]> {
-    const recording = side === "client"
-      ? this.clientRecording
-      : this.serverRecording;
+    const recording = side === "client" ? this.clientRecording : this.serverRecording;
     const all = gained(side, this.#before[side], await snapshot(recording));
     return all.map((series) => {
       let target = series["grpc.target"];

@@ -69,10 +69,7 @@ export const INTERRUPTED: Cases = {
       const { client } = await stage.pair();
       return await unary(client, {
         plan: { hang: true },
-        made: (call) =>
-          void serverStarted(stage).then(() => delay(100)).then(() =>
-            call.cancel()
-          ),
+        made: (call) => void serverStarted(stage).then(() => delay(100)).then(() => call.cancel()),
       });
     },
   },
@@ -134,8 +131,7 @@ export const INTERRUPTED: Cases = {
       const { client } = await stage.pair({
         client: {
           options: {
-            "grpc.default_compression_algorithm":
-              99 as grpc.compressionAlgorithms,
+            "grpc.default_compression_algorithm": 99 as grpc.compressionAlgorithms,
           },
         },
       });

@@ -1,9 +1,6 @@
 /** Methods by other ways than a generated client, health checks, and targets. */
 import * as grpc from "@grpc/grpc-js";
-import {
-  HealthImplementation,
-  service as healthService,
-} from "grpc-health-check";
+import { HealthImplementation, service as healthService } from "grpc-health-check";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,8 +65,7 @@ async function check(stage: Stage, service?: string): Promise<string> {
   const { client } = await stage.pair({
     server: { prepare: (server) => health.addToServer(server) },
   });
-  const { path, requestSerialize, responseDeserialize } =
-    healthService["Check"]!;
+  const { path, requestSerialize, responseDeserialize } = healthService["Check"]!;
   return await new Promise((resolve) => {
     client.makeUnaryRequest(
       path,
@@ -223,8 +219,7 @@ export const NAMES: Cases = {
       return await unary(client);
     },
     differs: {
-      reason:
-        "grpc-js has no client-side health checking (gRFC A17): it never calls `Watch`.",
+      reason: "grpc-js has no client-side health checking (gRFC A17): it never calls `Watch`.",
       server: [
         echo("UnaryEcho", 1, {
           OK: { calls: 1, sent_bytes: 7, rcvd_bytes: 7 },
@@ -276,7 +271,5 @@ export const NAMES: Cases = {
       LOCALHOST,
     ),
   },
-  "target nosuchscheme:///localhost:50051": target((port) =>
-    `nosuchscheme:///localhost:${port}`
-  ),
+  "target nosuchscheme:///localhost:50051": target((port) => `nosuchscheme:///localhost:${port}`),
 };

@@ -3,14 +3,7 @@ import { gzipSync } from "node:zlib";
 import * as grpc from "@grpc/grpc-js";
 import { echo, LOCALHOST } from "../case.ts";
 import type { Cases, PlayedCase } from "../case.ts";
-import {
-  bidi,
-  clientStream,
-  messageOf,
-  readToEnd,
-  serverStream,
-  unary,
-} from "../calls.ts";
+import { bidi, clientStream, messageOf, readToEnd, serverStream, unary } from "../calls.ts";
 import { openGate } from "../handlers.ts";
 
 /** A unary call on a channel that is connected. */
@@ -109,8 +102,7 @@ export const PLAIN: Cases = {
       return await readToEnd(stream);
     },
     differs: {
-      reason:
-        "When a call fails, a grpc-js client drops the messages that it has received and " +
+      reason: "When a call fails, a grpc-js client drops the messages that it has received and " +
         "not yet handed to the application; they are not counted. In this case the server fails " +
         "once both of its messages were read.",
     },
@@ -132,8 +124,7 @@ export const PLAIN: Cases = {
       return await unary(client, { text: "x".repeat(10_000) });
     },
     differs: {
-      reason:
-        "A grpc-js server never compresses its replies, and zlib's gzip is a few bytes " +
+      reason: "A grpc-js server never compresses its replies, and zlib's gzip is a few bytes " +
         "smaller than that of Go.",
       client: [echo("UnaryEcho", 1, {
         OK: {
@@ -154,8 +145,7 @@ export const PLAIN: Cases = {
       return await unary(client, { bytes: 0 });
     },
     differs: {
-      reason:
-        "A grpc-js client compresses an empty message too, to the bytes of an empty gzip " +
+      reason: "A grpc-js client compresses an empty message too, to the bytes of an empty gzip " +
         "file; grpc-go leaves it as it is.",
       client: [echo("UnaryEcho", 1, {
         OK: { attempts: 1, calls: 1, sent_bytes: gzippedNothing },

@@ -95,8 +95,7 @@ export const RETRIES: Cases = {
   "no-grpc-status": {
     ...rawCase(["nostatus"]),
     differs: {
-      reason:
-        "A response without trailers that ends after its headers is INTERNAL in grpc-js, " +
+      reason: "A response without trailers that ends after its headers is INTERNAL in grpc-js, " +
         "UNKNOWN in grpc-go; one that ends with its headers is UNKNOWN in both.",
       caller: "INTERNAL",
       client: [echo("UnaryEcho", 1, {

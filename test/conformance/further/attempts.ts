@@ -242,30 +242,28 @@ export const ATTEMPTS: FurtherCases = {
       server: [oneCall("UnaryEcho", "UNAVAILABLE", { received: 12 })],
     },
   },
-  "a unary call that is cancelled at once is no attempt, although the server gets it":
-    {
-      async play(stage) {
-        const { client } = await stage.pair();
-        return await unary(client, { made: (call) => call.cancel() });
-      },
-      comesTo: {
-        saw: "CANCELLED",
-        client: [echo("UnaryEcho", 0, { CANCELLED: { calls: 1 } }, LOCALHOST)],
-        server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
-      },
+  "a unary call that is cancelled at once is no attempt, although the server gets it": {
+    async play(stage) {
+      const { client } = await stage.pair();
+      return await unary(client, { made: (call) => call.cancel() });
     },
-  "a call that is cancelled at once before there is a connection is no attempt":
-    {
-      async play(stage) {
-        const { port } = await stage.server();
-        return await unary(stage.client(`localhost:${port}`), {
-          made: (call) => call.cancel(),
-        });
-      },
-      comesTo: {
-        saw: "CANCELLED",
-        client: [echo("UnaryEcho", 0, { CANCELLED: { calls: 1 } }, LOCALHOST)],
-        server: [[]],
-      },
+    comesTo: {
+      saw: "CANCELLED",
+      client: [echo("UnaryEcho", 0, { CANCELLED: { calls: 1 } }, LOCALHOST)],
+      server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
     },
+  },
+  "a call that is cancelled at once before there is a connection is no attempt": {
+    async play(stage) {
+      const { port } = await stage.server();
+      return await unary(stage.client(`localhost:${port}`), {
+        made: (call) => call.cancel(),
+      });
+    },
+    comesTo: {
+      saw: "CANCELLED",
+      client: [echo("UnaryEcho", 0, { CANCELLED: { calls: 1 } }, LOCALHOST)],
+      server: [[]],
+    },
+  },
 };

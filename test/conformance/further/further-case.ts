@@ -26,8 +26,7 @@ interface ClientSizes extends Sizes {
 export function oneAttempt(
   method: string,
   status: string,
-  { sent = 0, received = 0, call = status, target = LOCALHOST }: ClientSizes =
-    {},
+  { sent = 0, received = 0, call = status, target = LOCALHOST }: ClientSizes = {},
 ): Gained[] {
   const attempt: Ended = {
     attempts: 1,

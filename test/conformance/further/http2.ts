@@ -17,12 +17,9 @@ function raw(
   received = 0,
 ): FurtherCase {
   return {
-    play: async (stage) =>
-      unary(stage.client(`127.0.0.1:${await stage.raw(plan)}`), { bytes: 12 }),
+    play: async (stage) => unary(stage.client(`127.0.0.1:${await stage.raw(plan)}`), { bytes: 12 }),
     comesTo: {
-      saw: plan === "trailersonly-ok" || plan === "truncated-message"
-        ? "UNIMPLEMENTED"
-        : call,
+      saw: plan === "trailersonly-ok" || plan === "truncated-message" ? "UNIMPLEMENTED" : call,
       client: oneAttempt("UnaryEcho", status, {
         sent: 12,
         received,

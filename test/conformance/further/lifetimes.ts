@@ -98,8 +98,7 @@ export const LIFETIMES: FurtherCases = {
         new grpc.InterceptingCall(next(options), {
           start: (metadata, _listener, start) =>
             start(metadata, {
-              onReceiveStatus: (status, pass) =>
-                pass({ ...status, code: grpc.status.ABORTED }),
+              onReceiveStatus: (status, pass) => pass({ ...status, code: grpc.status.ABORTED }),
             }),
         });
       return await unary(client, {
@@ -138,8 +137,7 @@ export const LIFETIMES: FurtherCases = {
   },
 
   "a handler that throws": {
-    play: async (stage) =>
-      unary((await stage.pair()).client, { plan: { throws: true } }),
+    play: async (stage) => unary((await stage.pair()).client, { plan: { throws: true } }),
     comesTo: {
       saw: "UNKNOWN",
       client: oneAttempt("UnaryEcho", "UNKNOWN", { sent: 7 }),
@@ -155,8 +153,7 @@ export const LIFETIMES: FurtherCases = {
     },
   ),
   "a server without handlers": {
-    play: async (stage) =>
-      unary((await stage.pair({ server: { echo: false } })).client),
+    play: async (stage) => unary((await stage.pair({ server: { echo: false } })).client),
     comesTo: {
       saw: "UNIMPLEMENTED",
       client: oneAttempt("UnaryEcho", "UNIMPLEMENTED", { sent: 7 }),
@@ -164,8 +161,7 @@ export const LIFETIMES: FurtherCases = {
     },
   },
   "a status code below zero": {
-    play: async (stage) =>
-      unary((await stage.pair()).client, { plan: { status: -1 } }),
+    play: async (stage) => unary((await stage.pair()).client, { plan: { status: -1 } }),
     comesTo: {
       saw: "CODE(-1)",
       client: oneAttempt("UnaryEcho", "UNKNOWN", { sent: 7 }),
@@ -255,9 +251,7 @@ export const LIFETIMES: FurtherCases = {
     comesTo: completes,
   },
   "a drained port cuts off what is not over in time": {
-    play: inMidCall((_stream, { server, port }) =>
-      server.drain(`127.0.0.1:${port}`, 50)
-    ),
+    play: inMidCall((_stream, { server, port }) => server.drain(`127.0.0.1:${port}`, 50)),
     comesTo: cutOff,
   },
   "a connection that has reached its greatest age": {
@@ -296,15 +290,10 @@ export const LIFETIMES: FurtherCases = {
       let injector: grpc.ConnectionInjector | undefined;
       const insecure = grpc.ServerCredentials.createInsecure();
       await stage.server({
-        prepare: (server) =>
-          injector = server.createConnectionInjector(insecure),
+        prepare: (server) => injector = server.createConnectionInjector(insecure),
       });
-      const listener = createServer((socket) =>
-        injector?.injectConnection(socket)
-      );
-      await new Promise<void>((resolve) =>
-        listener.listen(0, "127.0.0.1", resolve)
-      );
+      const listener = createServer((socket) => injector?.injectConnection(socket));
+      await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
       try {
         return await unary(
           stage.client(`localhost:${(listener.address() as AddressInfo).port}`),

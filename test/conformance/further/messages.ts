@@ -20,13 +20,11 @@ async function callRegistered(
   serialize: (reply: object) => Buffer,
   deserialize: (request: Buffer) => object,
 ): Promise<string> {
-  const handler = (_call: unknown, reply: grpc.sendUnaryData<object>) =>
-    reply(null, {});
+  const handler = (_call: unknown, reply: grpc.sendUnaryData<object>) => reply(null, {});
   const { client } = await stage.pair({
     server: {
       echo: false,
-      prepare: (server) =>
-        server.register(UNARY.path, handler, serialize, deserialize, "unary"),
+      prepare: (server) => server.register(UNARY.path, handler, serialize, deserialize, "unary"),
     },
   });
   return await unary(client);
@@ -57,29 +55,28 @@ export const MESSAGES: FurtherCases = {
       server: [oneCall("UnaryEcho", "RESOURCE_EXHAUSTED")],
     },
   },
-  "a request over the server's limit is not counted after headers were sent either":
-    {
-      async play(stage) {
-        const { client } = await stage.pair({ server: { options: limit1000 } });
-        const stream = bidi(client);
-        stream.once("data", () => stream.write({ message: "x".repeat(2000) }));
-        stream.write(messageOf(12));
-        return await statusOf(stream);
-      },
-      comesTo: {
-        saw: "RESOURCE_EXHAUSTED",
-        client: oneAttempt("BidirectionalStreamingEcho", "RESOURCE_EXHAUSTED", {
-          sent: 2015,
+  "a request over the server's limit is not counted after headers were sent either": {
+    async play(stage) {
+      const { client } = await stage.pair({ server: { options: limit1000 } });
+      const stream = bidi(client);
+      stream.once("data", () => stream.write({ message: "x".repeat(2000) }));
+      stream.write(messageOf(12));
+      return await statusOf(stream);
+    },
+    comesTo: {
+      saw: "RESOURCE_EXHAUSTED",
+      client: oneAttempt("BidirectionalStreamingEcho", "RESOURCE_EXHAUSTED", {
+        sent: 2015,
+        received: 12,
+      }),
+      server: [
+        oneCall("BidirectionalStreamingEcho", "RESOURCE_EXHAUSTED", {
+          sent: 12,
           received: 12,
         }),
-        server: [
-          oneCall("BidirectionalStreamingEcho", "RESOURCE_EXHAUSTED", {
-            sent: 12,
-            received: 12,
-          }),
-        ],
-      },
+      ],
     },
+  },
   "a reply over the server's own limit is not sent": {
     async play(stage) {
       const { client } = await stage.pair({
@@ -141,9 +138,7 @@ export const MESSAGES: FurtherCases = {
       const { client } = await stage.pair();
       const stream = bidi(client, {
         serialize: (message) =>
-          message.message === "bad"
-            ? fails()
-            : UNARY.requestSerialize(message) as Buffer,
+          message.message === "bad" ? fails() : UNARY.requestSerialize(message) as Buffer,
       });
       stream.once("data", () => stream.write({ message: "bad" }));
       stream.write(messageOf(7));
@@ -188,8 +183,7 @@ export const MESSAGES: FurtherCases = {
     },
   },
   "a unary request without a message": {
-    play: async (stage) =>
-      rawRequest((await stage.server()).port, {}, Buffer.alloc(0)),
+    play: async (stage) => rawRequest((await stage.server()).port, {}, Buffer.alloc(0)),
     comesTo: {
       saw: "UNIMPLEMENTED",
       client: [],
