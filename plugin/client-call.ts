@@ -37,8 +37,7 @@ export class ClientTelemetry {
   readonly #methods: PerMethod<ClientMethod>;
 
   constructor(
-    { instruments, target, methodLabel, optionalLabels, tracer }:
-      ClientTelemetryOptions,
+    { instruments, target, methodLabel, optionalLabels, tracer }: ClientTelemetryOptions,
   ) {
     this.#instruments = instruments;
     this.#tracer = tracer;

@@ -6,12 +6,7 @@
  * replaced on the one instance; no prototype is touched, so other channels are not affected.
  */
 import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
-import type {
-  ClientAttempt,
-  ClientCall,
-  ClientTelemetry,
-  RpcStatus,
-} from "./client-call.ts";
+import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./client-call.ts";
 import { hookPublicChannel } from "./client-fallback.ts";
 import { shielded, warnOnce } from "./warning.ts";
 
@@ -70,9 +65,7 @@ const METHODS = [
 
 function isInternalChannel(value: unknown): value is InternalChannel {
   return typeof value === "object" && value !== null &&
-    METHODS.every((name) =>
-      typeof (value as Partial<InternalChannel>)[name] === "function"
-    );
+    METHODS.every((name) => typeof (value as Partial<InternalChannel>)[name] === "function");
 }
 
 /**
@@ -92,9 +85,7 @@ export function hookChannel(
   }
   warnOnce(
     "gRPC client metrics are incomplete: this version of @grpc/grpc-js has no InternalChannel with " +
-      `${
-        METHODS.join(", ")
-      }. Calls are recorded, attempts and message sizes are not`,
+      `${METHODS.join(", ")}. Calls are recorded, attempts and message sizes are not`,
   );
   hookPublicChannel(channel, telemetry);
 }
@@ -145,16 +136,12 @@ function hookInternalChannel(
     }
     resolving.resolved();
     // A resolver of the application's own may give the same object to several calls.
-    const config = calls.has(result.config)
-      ? { ...result.config }
-      : result.config;
+    const config = calls.has(result.config) ? { ...result.config } : result.config;
     calls.set(config, resolving);
     return config === result.config ? result : { ...result, config };
   }
 
-  const attempts = telemetry.isTraced
-    ? followPicks(internalChannel)
-    : undefined;
+  const attempts = telemetry.isTraced ? followPicks(internalChannel) : undefined;
 
   internalChannel.createLoadBalancingCall = function (config, method, ...rest) {
     const attempt = createLoadBalancingCall.call(this, config, method, ...rest);
@@ -162,9 +149,7 @@ function hookInternalChannel(
       const call = calls.get(config) ?? telemetry.startCall(method);
       hookAttempt(attempt, (metadata) => {
         const recorded = call.startAttempt(
-          call.attempts === 0
-            ? 0
-            : Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0),
+          call.attempts === 0 ? 0 : Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0),
           isHedging(config),
         );
         if (recorded !== undefined) attempts?.set(attempt, recorded);

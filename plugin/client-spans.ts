@@ -1,11 +1,6 @@
 import { Metadata } from "@grpc/grpc-js";
 import { context, SpanKind, trace } from "@opentelemetry/api";
-import type {
-  Context,
-  Span,
-  TextMapPropagator,
-  Tracer,
-} from "@opentelemetry/api";
+import type { Context, Span, TextMapPropagator, Tracer } from "@opentelemetry/api";
 import type { WireMessage } from "./message-frames.ts";
 import { endSpan, MessageEvents, spanName } from "./message-events.ts";
 import { metadataSetter } from "./carriers.ts";

@@ -56,9 +56,7 @@ export function readingCallOptions(
   return (given) => {
     const call = transform(given);
     const { [LABEL]: label } = call.callOptions as LabelledOptions;
-    return label === undefined
-      ? call
-      : { ...call, channel: labelling(call.channel, label) };
+    return label === undefined ? call : { ...call, channel: labelling(call.channel, label) };
   };
 }
 

@@ -1,10 +1,5 @@
 import { createNoopMeter } from "@opentelemetry/api";
-import type {
-  Counter,
-  Histogram,
-  Meter,
-  UpDownCounter,
-} from "@opentelemetry/api";
+import type { Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
 import { limited } from "./cardinality.ts";
 import type { ExchangeHistograms } from "./exchange.ts";
 import { METRICS } from "./metrics.ts";
@@ -58,9 +53,10 @@ export function createInstruments(
     return meter !== undefined && selected.has(name) ? meter : noop;
   }
 
-  // A no-op is one object for all, and has no series to limit.
   function limit<T extends object>(name: MetricName, instrument: T): T {
-    return meterFor(name) === noop ? instrument : limited(instrument);
+    const meter = meterFor(name);
+    // A no-op has no series, and is one object for all.
+    return meter === noop ? instrument : limited(instrument, name, meter);
   }
 
   function counter(name: MetricName): Counter {

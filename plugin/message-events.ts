@@ -63,9 +63,7 @@ export function endSpan(
   if (code === 0) {
     span.setStatus({ code: SpanStatusCode.OK });
   } else {
-    const message = details === ""
-      ? statusName(code)
-      : `${statusName(code)}, ${details}`;
+    const message = details === "" ? statusName(code) : `${statusName(code)}, ${details}`;
     span.setStatus({ code: SpanStatusCode.ERROR, message });
   }
   span.end(endTime);

@@ -199,8 +199,6 @@ export function selectMetrics(
 function knownMetric(option: string, name: string): MetricName {
   if (Object.hasOwn(METRICS, name)) return name as MetricName;
   throw new RangeError(
-    `${option}: "${name}" is not a metric of this plugin; known are ${
-      METRIC_NAMES.join(", ")
-    }`,
+    `${option}: "${name}" is not a metric of this plugin; known are ${METRIC_NAMES.join(", ")}`,
   );
 }

@@ -1,11 +1,7 @@
 import { Channel } from "@grpc/grpc-js";
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
-import type {
-  MeterProvider,
-  TextMapPropagator,
-  TracerProvider,
-} from "@opentelemetry/api";
+import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import { ClientTelemetry } from "./client-call.ts";
 import { hookChannel } from "./client-hooks.ts";
 import { ClientTracer } from "./client-spans.ts";
@@ -120,8 +116,7 @@ export class GrpcOpenTelemetry {
       return recorded;
     }
     const createChannel = options.channelFactoryOverride ??
-      ((address, credentials, channelOptions) =>
-        new Channel(address, credentials, channelOptions));
+      ((address, credentials, channelOptions) => new Channel(address, credentials, channelOptions));
     return {
       ...recorded,
       channelFactoryOverride: (address, credentials, channelOptions) => {

@@ -53,9 +53,7 @@ function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
   if (isMetricStorage(storage)) return [storage];
   const several = (storage as { _backingStorages?: unknown } | undefined)
     ?._backingStorages;
-  return Array.isArray(several) && several.every(isMetricStorage)
-    ? several
-    : undefined;
+  return Array.isArray(several) && several.every(isMetricStorage) ? several : undefined;
 }
 
 /** One label set in one storage. */
@@ -92,7 +90,5 @@ export function cellsOf(
   instrument: object,
   attributes: Attributes,
 ): readonly Cell[] | undefined {
-  return storagesOf(instrument)?.map((storage) =>
-    new Cell(storage, attributes)
-  );
+  return storagesOf(instrument)?.map((storage) => new Cell(storage, attributes));
 }

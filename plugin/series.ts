@@ -1,9 +1,4 @@
-import type {
-  Attributes,
-  Context,
-  Counter,
-  Histogram,
-} from "@opentelemetry/api";
+import type { Attributes, Context, Counter, Histogram } from "@opentelemetry/api";
 import { withinLimit } from "./cardinality.ts";
 import { cellsOf } from "./sdk-storage.ts";
 

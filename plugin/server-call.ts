@@ -29,9 +29,7 @@ export class ServerTelemetry {
 
   constructor({ instruments, methodLabel, tracer }: ServerTelemetryOptions) {
     this.#tracer = tracer;
-    this.#methods = new PerMethod((path) =>
-      serverMethod(instruments, methodLabel(path))
-    );
+    this.#methods = new PerMethod((path) => serverMethod(instruments, methodLabel(path)));
     this.#other = serverMethod(instruments, OTHER);
   }
 
@@ -41,9 +39,7 @@ export class ServerTelemetry {
    * @param isRegistered Whether its `:path` is that of a method that the application registered.
    */
   startCall(headers: IncomingHttpHeaders, isRegistered: boolean): ServerCall {
-    const method = isRegistered
-      ? this.#methods.get(String(headers[":path"]))
-      : this.#other;
+    const method = isRegistered ? this.#methods.get(String(headers[":path"])) : this.#other;
     const span = this.#tracer?.startCall(headers);
     method.started.record(1, span?.context);
     return new ServerCall(new Exchange(method.ended, span?.context), span);

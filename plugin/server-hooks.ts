@@ -10,11 +10,7 @@ import type { Server } from "@grpc/grpc-js";
 import { context } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
-import type {
-  IncomingHttpHeaders,
-  OutgoingHttpHeaders,
-  ServerHttp2Stream,
-} from "node:http2";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { MessageFrames } from "./message-frames.ts";
 import type { ServerCall, ServerTelemetry } from "./server-call.ts";
 import { hookRegister } from "./server-fallback.ts";
@@ -70,9 +66,7 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
       const streamIndex = isStream(args[0]) ? 0 : 1;
       const stream = args[streamIndex] as ServerHttp2Stream;
       const headers = args[streamIndex + 1] as IncomingHttpHeaders;
-      const recorder = shielded(() =>
-        hookStream(stream, headers, this.handlers, telemetry)
-      );
+      const recorder = shielded(() => hookStream(stream, headers, this.handlers, telemetry));
       const callContext = recorder?.context;
       if (callContext === undefined) {
         handler.apply(this, args);

@@ -1,10 +1,5 @@
 import { context, SpanKind, trace } from "@opentelemetry/api";
-import type {
-  Context,
-  Span,
-  TextMapPropagator,
-  Tracer,
-} from "@opentelemetry/api";
+import type { Context, Span, TextMapPropagator, Tracer } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
 import { headersGetter } from "./carriers.ts";
 import { endSpan, MessageEvents, spanName } from "./message-events.ts";

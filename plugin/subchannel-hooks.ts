@@ -83,9 +83,7 @@ function hookSubchannel(
     const transport = await connect.apply(this, args);
     shielded(() => {
       reason = undefined;
-      securityLevel = transport.session?.encrypted
-        ? "privacy_and_integrity"
-        : "none";
+      securityLevel = transport.session?.encrypted ? "privacy_and_integrity" : "none";
       onDisconnect(transport, (why) => reason ??= why);
     });
     return transport;

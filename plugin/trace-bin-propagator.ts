@@ -1,10 +1,5 @@
 import { isSpanContextValid, trace } from "@opentelemetry/api";
-import type {
-  Context,
-  TextMapGetter,
-  TextMapPropagator,
-  TextMapSetter,
-} from "@opentelemetry/api";
+import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from "@opentelemetry/api";
 
 const HEADER = "grpc-trace-bin";
 /** A version, then three fields of a number and a fixed length: trace id, span id, flags. */
@@ -41,9 +36,7 @@ export class GrpcTraceBinPropagator implements TextMapPropagator {
       traceFlags: bytes.readUInt8(28),
       isRemote: true,
     };
-    return isSpanContextValid(spanContext)
-      ? trace.setSpanContext(context, spanContext)
-      : context;
+    return isSpanContextValid(spanContext) ? trace.setSpanContext(context, spanContext) : context;
   }
 
   fields(): string[] {

@@ -71,7 +71,9 @@ const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
   }],
 };
 
-for (const [what, [plans, { saw, series, attempts }]] of Object.entries(CASES)) {
+for (
+  const [what, [plans, { saw, series, attempts }]] of Object.entries(CASES)
+) {
   test(what, async (t) => {
     const stage = new Stage(t);
     const spans = new SpanRecording();
@@ -100,7 +102,10 @@ for (const [what, [plans, { saw, series, attempts }]] of Object.entries(CASES)) 
 
 async function seriesOf(stage: Stage): Promise<Record<string, string>> {
   const series: Record<string, string> = {};
-  for (const { descriptor: { name }, dataPoints } of await stage.clientRecording.metrics()) {
+  for (
+    const { descriptor: { name }, dataPoints } of await stage.clientRecording
+      .metrics()
+  ) {
     if (!ENABLED.some((enabled) => enabled === name)) continue;
     for (const { attributes, value } of dataPoints) {
       const reason = attributes["grpc.disconnect_error"];
