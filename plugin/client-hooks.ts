@@ -8,7 +8,7 @@
 import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
 import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./client-call.ts";
 import { hookPublicChannel } from "./client-fallback.ts";
-import { shielded, warnOnce } from "./warning.ts";
+import { shielded, warnOfFailure, warnOnce } from "./warning.ts";
 
 /** What an attempt tells the call that it belongs to. */
 interface AttemptListener {
@@ -47,7 +47,7 @@ type ConfigResult =
 /** grpc-js's `InternalChannel`, as far as it is used here. */
 interface InternalChannel {
   createCall(method: string, ...rest: unknown[]): ResolvingCall;
-  getConfig(...args: unknown[]): ConfigResult;
+  getConfig(method: string, metadata: Metadata): ConfigResult;
   createLoadBalancingCall(
     config: CallConfig,
     method: string,
@@ -93,24 +93,34 @@ export function hookChannel(
 /** The key of metadata that counts attempts, other than transparent retries, on all but the first. */
 const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
 
-function hookInternalChannel(
-  internalChannel: InternalChannel,
-  telemetry: ClientTelemetry,
-): void {
-  /** The call of each configuration: grpc-js hands it on from the call to each of its attempts. */
-  const calls = new WeakMap<CallConfig, ClientCall>();
+/** Where a configuration keeps the call it was made for. */
+type Linked = CallConfig & { [link: symbol]: ClientCall | undefined };
+
+function hookInternalChannel(internalChannel: InternalChannel, telemetry: ClientTelemetry): void {
+  // Of this plugin alone: several may be installed on one channel.
+  const link = Symbol("call");
   /** The call whose configuration is being asked for. */
   let resolving: ClientCall | undefined;
   const { createCall, getConfig, createLoadBalancingCall } = internalChannel;
 
   internalChannel.createCall = function (method, ...rest) {
     const call = createCall.call(this, method, ...rest);
-    shielded(() => hookCall(call, telemetry.startCall(method)));
+    try {
+      hookCall(call, telemetry.startCall(method));
+    } catch (error) {
+      warnOfFailure(error);
+    }
     return call;
   };
 
   function hookCall(call: ResolvingCall, recorded: ClientCall): void {
-    call.addStatusWatcher((status) => shielded(() => recorded.end(status)));
+    call.addStatusWatcher((status) => {
+      try {
+        recorded.end(status);
+      } catch (error) {
+        warnOfFailure(error);
+      }
+    });
     const { getConfig } = call;
     call.getConfig = function () {
       const outer = resolving;
@@ -123,90 +133,129 @@ function hookInternalChannel(
     };
   }
 
-  internalChannel.getConfig = function (...args) {
-    const result = getConfig.apply(this, args);
-    return shielded(() => configured(result)) ?? result;
-  };
-
-  function configured(result: ConfigResult): ConfigResult {
+  internalChannel.getConfig = function (method, metadata) {
+    const result = getConfig.call(this, method, metadata);
     if (resolving === undefined) return result;
-    if (result.type !== "SUCCESS") {
-      resolving.resolutionDelayed();
+    try {
+      return configured(result, resolving);
+    } catch (error) {
+      warnOfFailure(error);
       return result;
     }
-    resolving.resolved();
+  };
+
+  /** Has grpc-js hand on the call with its configuration, to each of its attempts. */
+  function configured(result: ConfigResult, call: ClientCall): ConfigResult {
+    if (result.type !== "SUCCESS") {
+      call.resolutionDelayed();
+      return result;
+    }
+    call.resolved();
+    const config = result.config as Linked;
+    if (config[link] === undefined) {
+      config[link] = call;
+      return result;
+    }
     // A resolver of the application's own may give the same object to several calls.
-    const config = calls.has(result.config) ? { ...result.config } : result.config;
-    calls.set(config, resolving);
-    return config === result.config ? result : { ...result, config };
+    const copy: Linked = { ...config, [link]: call };
+    return { ...result, config: copy };
   }
 
   const attempts = telemetry.isTraced ? followPicks(internalChannel) : undefined;
 
   internalChannel.createLoadBalancingCall = function (config, method, ...rest) {
     const attempt = createLoadBalancingCall.call(this, config, method, ...rest);
-    shielded(() => {
-      const call = calls.get(config) ?? telemetry.startCall(method);
-      hookAttempt(attempt, (metadata) => {
-        const recorded = call.startAttempt(
-          call.attempts === 0 ? 0 : Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0),
-          isHedging(config),
-        );
-        if (recorded !== undefined) attempts?.set(attempt, recorded);
-        return recorded;
-      });
-    });
+    try {
+      const call = (config as Linked)[link] ?? telemetry.startCall(method);
+      new AttemptHook(attempt, call, isHedging(config), attempts);
+    } catch (error) {
+      warnOfFailure(error);
+    }
     return attempt;
   };
 }
 
 /** Of two policies, which only one may be given of, grpc-js prefers the one of retries. */
 function isHedging({ methodConfig }: CallConfig): boolean {
-  return methodConfig?.hedgingPolicy !== undefined &&
-    methodConfig.retryPolicy === undefined;
+  return methodConfig?.hedgingPolicy !== undefined && methodConfig.retryPolicy === undefined;
 }
 
-function hookAttempt(
-  call: LoadBalancingCall,
-  startAttempt: (metadata: Metadata) => ClientAttempt | undefined,
-): void {
-  const { start, sendMessageWithContext } = call;
-  let attempt: ClientAttempt | undefined;
+/** Follows an attempt of grpc-js's. */
+class AttemptHook implements AttemptListener {
+  readonly #call: LoadBalancingCall;
+  #attempt: ClientAttempt | undefined;
+  #listener: AttemptListener | undefined;
   /** Grpc-js holds one message back until a subchannel is picked: it is not sent before that. */
-  let pending: Uint8Array | undefined;
+  #pending: Uint8Array | undefined;
 
-  call.start = function (metadata, listener) {
-    attempt = shielded(() => startAttempt(metadata));
-    const outgoing = shielded(() => attempt?.outgoing(metadata)) ?? metadata;
-    start.call(this, outgoing, {
-      onReceiveMetadata: (received) => {
-        shielded(() => attempt?.incoming(received));
-        listener.onReceiveMetadata(received);
-      },
-      onReceiveMessage: (message) => {
-        shielded(() => attempt?.received(message));
-        listener.onReceiveMessage(message);
-      },
-      onReceiveStatus: (status) => {
-        shielded(() => {
-          if (call.child !== null && pending !== undefined) {
-            attempt?.sent(pending);
-          }
-          attempt?.end(status);
-        });
-        listener.onReceiveStatus(status);
-      },
-    });
-  };
+  constructor(
+    call: LoadBalancingCall,
+    recorded: ClientCall,
+    hedging: boolean,
+    followed: FollowedAttempts | undefined,
+  ) {
+    this.#call = call;
+    const { start, sendMessageWithContext } = call;
+    call.start = (metadata, listener) => {
+      this.#listener = listener;
+      let outgoing = metadata;
+      try {
+        const previous = recorded.attempts === 0 ? 0 : previousAttempts(metadata);
+        this.#attempt = recorded.startAttempt(previous, hedging);
+        if (this.#attempt !== undefined) {
+          followed?.set(call, this.#attempt);
+          outgoing = this.#attempt.outgoing(metadata);
+        }
+      } catch (error) {
+        warnOfFailure(error);
+      }
+      start.call(call, outgoing, this);
+    };
+    call.sendMessageWithContext = (context, message) => {
+      sendMessageWithContext.call(call, context, message);
+      try {
+        this.#attempt?.sending(message);
+        if (call.child !== null) this.#attempt?.sent(message);
+        else this.#pending = message;
+      } catch (error) {
+        warnOfFailure(error);
+      }
+    };
+  }
 
-  call.sendMessageWithContext = function (context, message) {
-    sendMessageWithContext.call(this, context, message);
-    shielded(() => {
-      attempt?.sending(message);
-      if (this.child !== null) attempt?.sent(message);
-      else pending = message;
-    });
-  };
+  onReceiveMetadata(metadata: Metadata): void {
+    try {
+      this.#attempt?.incoming(metadata);
+    } catch (error) {
+      warnOfFailure(error);
+    }
+    this.#listener?.onReceiveMetadata(metadata);
+  }
+
+  onReceiveMessage(message: Uint8Array): void {
+    try {
+      this.#attempt?.received(message);
+    } catch (error) {
+      warnOfFailure(error);
+    }
+    this.#listener?.onReceiveMessage(message);
+  }
+
+  onReceiveStatus(status: RpcStatus): void {
+    try {
+      if (this.#pending !== undefined && this.#call.child !== null) {
+        this.#attempt?.sent(this.#pending);
+      }
+      this.#attempt?.end(status);
+    } catch (error) {
+      warnOfFailure(error);
+    }
+    this.#listener?.onReceiveStatus(status);
+  }
+}
+
+function previousAttempts(metadata: Metadata): number {
+  return Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0);
 }
 
 /** Which attempt is recorded as which, for those whose picks are to be followed. */

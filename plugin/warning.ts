@@ -16,7 +16,12 @@ export function shielded<T>(record: () => T): T | undefined {
   try {
     return record();
   } catch (error) {
-    warnOnce(`gRPC metrics could not be recorded: ${error}`);
+    warnOfFailure(error);
     return undefined;
   }
+}
+
+/** Tells the person who runs the program, once, that something could not be recorded. */
+export function warnOfFailure(error: unknown): void {
+  warnOnce(`gRPC metrics could not be recorded: ${error}`);
 }
