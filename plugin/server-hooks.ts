@@ -67,6 +67,13 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
       const stream = args[streamIndex] as ServerHttp2Stream;
       const headers = args[streamIndex + 1] as IncomingHttpHeaders;
       const recorder = shielded(() => hookStream(stream, headers, this.handlers, telemetry));
+      if (stream.destroyed || stream.closed) {
+        // On Deno a stream that was reset at once gets here when it is over. Grpc-js would answer
+        // it, and the exception would end the process.
+        stream.on("error", () => {});
+        shielded(() => recorder?.abandoned());
+        return;
+      }
       const callContext = recorder?.context;
       if (callContext === undefined) {
         handler.apply(this, args);
@@ -159,6 +166,11 @@ class StreamRecorder {
         shielded(() => frames.push(chunk));
       }
     });
+  }
+
+  /** The stream was over before anybody saw it: it does not tell so any more. */
+  abandoned(): void {
+    this.#end(Status.CANCELLED, "");
   }
 
   #trailersScheduled(headers: Headers): void {
