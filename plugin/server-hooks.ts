@@ -146,6 +146,9 @@ class StreamRecorder {
     };
     // A stream that closes without a status was reset, or lost its connection.
     stream.once("close", () => this.#end(Status.CANCELLED, ""));
+    // One that grpc-js writes a message to after its status, because the deadline passed meanwhile,
+    // fails: it then neither sends the status nor closes, for as long as the client leaves it open.
+    stream.once("error", () => this.#endIfNoStatusFollows());
   }
 
   /** The context that the call is to be handled in, if it has one. */
@@ -192,6 +195,11 @@ class StreamRecorder {
     };
     this.#stream.prependOnceListener("close", end);
     setImmediate(() => setImmediate(end));
+  }
+
+  /** A status that was scheduled before goes first, see {@link #endUnlessCancelled}. */
+  #endIfNoStatusFollows(): void {
+    setImmediate(() => setImmediate(() => this.#end(Status.CANCELLED, "")));
   }
 
   /** @param message As in the trailer `grpc-message`, percent-encoded. */
