@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Attributes } from "@opentelemetry/api";
+import { compareText, sortKey } from "./byte-order.ts";
 import { labelName } from "./names.ts";
 import { formatFloat } from "./numbers.ts";
 
@@ -16,8 +17,11 @@ export type Label = readonly [name: string, value: string];
 export interface LabelSet {
   /** `a="1",b="2"` without braces, values escaped. */
   readonly text: string;
-  /** The values in the order of the names; what series are ordered by. */
-  readonly values: readonly string[];
+  /**
+   * What series are ordered by, as client_golang does: fewer labels first, then value by value in
+   * the order of the names. Where that is the same, any order, but always the same one.
+   */
+  readonly sortKey: string;
 }
 
 /** Says why a series can't be printed. */
@@ -99,37 +103,7 @@ export function labelSet(labels: Label[]): LabelSet {
     if (value === "" && name === LEFT_OUT_WHEN_EMPTY) continue;
     text += `${text === "" ? "" : ","}${name}="${escapeLabelValue(value)}"`;
   }
-  return { text, values };
-}
-
-/**
- * The order that client_golang gives the series of a family: fewer labels first, then value by
- * value in the order of the label names.
- */
-export function compareLabelSets(a: LabelSet, b: LabelSet): number {
-  if (a.values.length !== b.values.length) return a.values.length - b.values.length;
-  for (let i = 0; i < a.values.length; i++) {
-    const order = compareText(a.values[i] as string, b.values[i] as string);
-    if (order !== 0) return order;
-  }
-  // The same values under other names: any order, but always the same one.
-  return compareText(a.text, b.text);
-}
-
-/** Byte order of the UTF-8 forms; JavaScript's own order differs for characters beyond U+FFFF. */
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x !== y) return isSurrogate(x) === isSurrogate(y) ? x - y : isSurrogate(x) ? 1 : -1;
-  }
-  return a.length - b.length;
-}
-
-function isSurrogate(unit: number): boolean {
-  return unit >= 0xd800 && unit <= 0xdfff;
+  return { text, sortKey: String.fromCharCode(values.length) + sortKey([...values, text]) };
 }
 
 /**
