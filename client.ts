@@ -10,6 +10,7 @@ import type { Settings } from "./environment/mod.ts";
 import { createReporter, formatSummary, runLoad } from "./load/mod.ts";
 import type { Call } from "./load/mod.ts";
 import { startTelemetry } from "./telemetry.ts";
+import { callFailure, channelCredentials } from "./tls/mod.ts";
 
 interface EchoMessage {
   message: string;
@@ -37,6 +38,7 @@ const STREAMED_REQUESTS = 3;
 async function main(): Promise<void> {
   handleArguments("deno run -A client.ts");
   const settings = readSettings();
+  const credentials = channelCredentials(settings);
   const telemetry = await startTelemetry({
     defaultServiceName: "echo-client",
     defaultPrometheusPort: 9465,
@@ -53,7 +55,7 @@ async function main(): Promise<void> {
   );
   const client = new Client(
     settings.ECHO_ADDR.dial,
-    grpc.credentials.createInsecure(),
+    credentials,
     telemetry.plugin.clientOptions({
       // No question to the DNS about a service config, for which Deno would ask permission.
       "grpc.service_config_disable_resolution": 1,
@@ -97,7 +99,10 @@ function echo(client: EchoClient, settings: Settings): Call {
   const requests = Array.from({ length: STREAMED_REQUESTS }, () => request);
   const deadlineMs = settings.ECHO_DEADLINE_MS;
 
-  return (done) => {
+  return (end) => {
+    const done: typeof end = (error, text) => {
+      end(error && { code: error.code, details: callFailure(error.details, settings) }, text);
+    };
     const options = deadlineMs > 0 ? { deadline: Date.now() + deadlineMs } : {};
     const reply: Reply = (error, message) => done(error, message && textOf(message));
     switch (settings.ECHO_METHOD) {

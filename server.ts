@@ -15,6 +15,7 @@ import {
   StartupError,
 } from "./environment/mod.ts";
 import { startTelemetry } from "./telemetry.ts";
+import { serverCredentials } from "./tls/mod.ts";
 
 interface EchoMessage {
   message: string;
@@ -26,7 +27,9 @@ const SHUTDOWN_MS = 10_000;
 
 async function main(): Promise<void> {
   handleArguments("bun run server.ts");
-  const { ECHO_ADDR: address, ECHO_DELAY_MS: delayMs } = readSettings();
+  const settings = readSettings();
+  const { ECHO_ADDR: address, ECHO_DELAY_MS: delayMs } = settings;
+  const credentials = serverCredentials(settings);
   const telemetry = await startTelemetry({
     defaultServiceName: "echo-server",
     defaultPrometheusPort: 9464,
@@ -44,7 +47,7 @@ async function main(): Promise<void> {
   health.addToServer(server);
   new ReflectionService(definition).addToServer(server);
 
-  const port = await bind(server, address.bind).catch(async (error: Error) => {
+  const port = await bind(server, address.bind, credentials).catch(async (error: Error) => {
     await telemetry.shutdown();
     const reason = error.message.includes("EADDRINUSE")
       ? "the port is in use; set another one, or 0 for any free one"
@@ -109,11 +112,15 @@ function echo(answer: (request: EchoMessage) => EchoMessage, delayMs: number) {
   return implementation;
 }
 
-function bind(server: grpc.Server, address: string): Promise<number> {
+function bind(
+  server: grpc.Server,
+  address: string,
+  credentials: grpc.ServerCredentials,
+): Promise<number> {
   // Until it is bound, grpc-js would log what the error says as well.
   grpc.setLogger({ error() {}, info() {}, debug() {} });
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(address, credentials, (error, port) => {
       grpc.setLogger(console);
       if (error) reject(error);
       else resolve(port);

@@ -20,9 +20,16 @@ import {
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
 import type { TracerProvider } from "@opentelemetry/sdk-trace";
 import { randomUUID } from "node:crypto";
-import { helpText, readSettings, StartupError, withoutSecrets } from "./environment/mod.ts";
+import {
+  exposureWarning,
+  helpText,
+  readSettings,
+  StartupError,
+  withoutSecrets,
+} from "./environment/mod.ts";
 import type { Settings } from "./environment/mod.ts";
 import { PrometheusReader, startScrapeEndpoint } from "./exposition/mod.ts";
+import type { AuthenticationFiles, ScrapeEndpointTls } from "./exposition/mod.ts";
 import {
   observeProcess,
   observeRuntime,
@@ -142,12 +149,32 @@ async function startPrometheus(settings: Settings, defaults: TelemetryDefaults):
   const reader = new PrometheusReader();
   const host = settings.OTEL_EXPORTER_PROMETHEUS_HOST;
   const port = settings.OTEL_EXPORTER_PROMETHEUS_PORT ?? defaults.defaultPrometheusPort;
+  const authentication = scrapeAuthentication(settings);
+  const tls = scrapeTls(settings);
+  const warning = exposureWarning(settings);
+  if (warning !== undefined) console.error(warning);
   try {
-    const endpoint = await startScrapeEndpoint({ reader, host, port });
+    const endpoint = await startScrapeEndpoint({ reader, host, port, tls, authentication });
     return { reader, endpoint: endpoint.url, close: () => endpoint.close() };
   } catch (error) {
     throw new StartupError(listenFailure(host, port, error as NodeJS.ErrnoException));
   }
+}
+
+function scrapeTls(settings: Settings): ScrapeEndpointTls | undefined {
+  const { GRPC_METRICS_TLS_CERT, GRPC_METRICS_TLS_KEY, GRPC_METRICS_TLS_CLIENT_CA } = settings;
+  if (GRPC_METRICS_TLS_CERT === undefined || GRPC_METRICS_TLS_KEY === undefined) return undefined;
+  return {
+    certificate: GRPC_METRICS_TLS_CERT,
+    key: GRPC_METRICS_TLS_KEY,
+    clientCa: GRPC_METRICS_TLS_CLIENT_CA,
+  };
+}
+
+function scrapeAuthentication(settings: Settings): AuthenticationFiles | undefined {
+  const { GRPC_METRICS_BEARER_TOKEN_FILE, GRPC_METRICS_BASIC_AUTH_FILE } = settings;
+  const files = { bearerToken: GRPC_METRICS_BEARER_TOKEN_FILE, user: GRPC_METRICS_BASIC_AUTH_FILE };
+  return files.bearerToken ?? files.user ? files : undefined;
 }
 
 function listenFailure(host: string, port: number, error: NodeJS.ErrnoException): string {

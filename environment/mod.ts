@@ -1,4 +1,5 @@
 export { exitOnStartupError, handleArguments } from "./command-line.ts";
+export { exposureWarning } from "./exposure.ts";
 export { readSettings, StartupError } from "./read.ts";
 export { helpText, markdownTable } from "./help.ts";
 export { withoutSecrets } from "./secrets.ts";

@@ -12,6 +12,7 @@ import {
   pairsSchema,
   urlSchema,
 } from "./schemas.ts";
+import { grpcTlsVariables, metricsSecurityVariables } from "./security-variables.ts";
 import { areKeyPair, certificateFileSchema, keyFileSchema } from "./tls-files.ts";
 
 /** Where metrics can go. */
@@ -69,7 +70,7 @@ function alone<T extends z.ZodType>(
 /**
  * Every environment variable that the scripts read. This is the single source of parsing, defaults,
  * error texts, `--help` and the README's table. Names are OpenTelemetry's wherever it has one
- * (OpenTelemetry environment variable specification); the others begin with `ECHO_`.
+ * (OpenTelemetry environment variable specification); the others begin with `ECHO_` or `GRPC_`.
  */
 export const variables = z.object({
   OTEL_METRICS_EXPORTER: documented(listSchema(METRICS_EXPORTERS).prefault("prometheus"), {
@@ -247,6 +248,8 @@ export const variables = z.object({
     allowed: "none, error, warn, info, debug, verbose or all",
     initially: "warn",
   }),
+  ...metricsSecurityVariables,
+  ...grpcTlsVariables,
   ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
     description:
       "Where the server listens and the client connects; :port is every address, or this host",
@@ -320,6 +323,18 @@ export const variables = z.object({
       values.OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE,
     ),
   { path: ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"], when: () => true },
+).refine(
+  (values) => areKeyPair(values.GRPC_TLS_KEY, values.GRPC_TLS_CERT),
+  { path: ["GRPC_TLS_KEY"], when: () => true },
+).refine(
+  (values) => values.GRPC_TLS_CLIENT_AUTH !== true || (values.GRPC_TLS_CERT && values.GRPC_TLS_CA),
+  { path: ["GRPC_TLS_CLIENT_AUTH"], when: () => true },
+).refine(
+  (values) => areKeyPair(values.GRPC_METRICS_TLS_KEY, values.GRPC_METRICS_TLS_CERT),
+  { path: ["GRPC_METRICS_TLS_KEY"], when: () => true },
+).refine(
+  (values) => !values.GRPC_METRICS_TLS_CLIENT_CA || values.GRPC_METRICS_TLS_CERT,
+  { path: ["GRPC_METRICS_TLS_CLIENT_CA"], when: () => true },
 );
 
 /** The parsed environment; each name is documented in {@link variables}. */

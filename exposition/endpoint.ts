@@ -4,8 +4,11 @@
  * @module
  */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { diag } from "@opentelemetry/api";
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
+import { type IdentityPaths, watchServerCertificates } from "../tls/certificates.ts";
+import { Authentication, type AuthenticationFiles } from "./authentication.ts";
 import { startListener } from "./listener.ts";
 import { ScrapeHandler } from "./scrape.ts";
 
@@ -17,11 +20,21 @@ export interface ScrapeEndpointOptions {
   readonly host: string;
   /** The TCP port; 0 is any free one. */
   readonly port: number;
+  /** Files in PEM; with them there is TLS alone. They are read again when they change. */
+  readonly tls?: ScrapeEndpointTls | undefined;
+  /** Files with secrets, of which each request must have one, on every path. */
+  readonly authentication?: AuthenticationFiles | undefined;
+}
+
+/** The paths of an endpoint's certificates. */
+export interface ScrapeEndpointTls extends IdentityPaths {
+  /** The authorities of clients' certificates; with it, clients must show one. */
+  readonly clientCa?: string | undefined;
 }
 
 /** An endpoint that is listening. */
 export interface ScrapeEndpoint {
-  /** Where the metrics are, with the real port: `http://127.0.0.1:9464/metrics`. */
+  /** Where the metrics are, with the real port: `http://127.0.0.1:9464/metrics`, or `https:`. */
   readonly url: string;
   /** Stops listening. Scrapes under way have a second to finish. May be called again. */
   close(): Promise<void>;
@@ -32,15 +45,33 @@ export interface ScrapeEndpoint {
  * 1.0 by the Accept header, gzip, five scrapes at a time. It never keeps the process alive.
  *
  * @throws {Error} the runtime's error when the address can't be had, `code` is for example
- *   `EADDRINUSE`
+ *   `EADDRINUSE`, or when a file can't be used
  */
 export async function startScrapeEndpoint(options: ScrapeEndpointOptions): Promise<ScrapeEndpoint> {
-  const { reader, host, port } = options;
-  const listener = await startListener(router(new ScrapeHandler(reader)), { host, port });
+  const { reader, host, port, tls, authentication: files } = options;
+  const certificates = tls && watchServerCertificates(tls, tls.clientCa, diag);
+  const authentication = files && new Authentication(files);
+  const handle = router(new ScrapeHandler(reader));
+  const listener = await startListener(
+    authentication ? guarded(handle, authentication) : handle,
+    { host, port, tls: certificates },
+  );
   const authority = host.includes(":") ? `[${host}]` : host;
   return {
-    url: `http://${authority}:${listener.port}/metrics`,
-    close: () => listener.close(),
+    url: `${tls ? "https" : "http"}://${authority}:${listener.port}/metrics`,
+    close() {
+      authentication?.close();
+      return listener.close();
+    },
+  };
+}
+
+/** Lets in who has a secret; others learn nothing, not even which paths there are. */
+function guarded(handle: RequestListener, authentication: Authentication): RequestListener {
+  return (request, response) => {
+    if (authentication.allows(request.headers.authorization)) return handle(request, response);
+    response.setHeader("www-authenticate", authentication.challenges);
+    send(response, 401, "text/plain", "Unauthorized\n");
   };
 }
 
@@ -81,7 +112,7 @@ export function router(scrapes: ScrapeHandler) {
 
 /** The target without the authority that a proxy's request line has. */
 function pathAndQuery(target: string): string[] {
-  const path = target.replace(/^http:\/\/[^/?#]*/i, "");
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, "");
   return path.split("?", 2);
 }
 

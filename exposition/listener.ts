@@ -5,13 +5,16 @@
  * @module
  */
 
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { diag } from "@opentelemetry/api";
+import type { ServerCertificates } from "../tls/certificates.ts";
+import type { WatchedFiles } from "../tls/watched-files.ts";
 
 /** What a client may use. Times in milliseconds. */
 export interface ListenerLimits {
-  /** Until all headers of a request are there. */
+  /** Until all headers of a request are there; with TLS, until the handshake is over too. */
   readonly headers: number;
   /** Until all of a request is there. */
   readonly request: number;
@@ -43,76 +46,159 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Where to listen, and how. */
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 is any free port. */
+  readonly port: number;
+  /** Certificates, for TLS; new connections get new ones. */
+  readonly tls?: WatchedFiles<ServerCertificates> | undefined;
+}
+
 /**
  * Starts to listen.
  *
  * @param handle answers a request; must not throw
- * @param address where to listen; port 0 is any free port
+ * @param options where to listen
  * @param limits for tests
  * @throws {Error} the runtime's error when the address can't be had, `code` is for example
  *   `EADDRINUSE`
  */
 export async function startListener(
   handle: RequestListener,
-  address: { readonly host: string; readonly port: number },
+  { host, port: wantedPort, tls }: ListenerOptions,
   limits: ListenerLimits = LISTENER_LIMITS,
 ): Promise<Listener> {
-  const open = new Set<Socket>();
-  const busy = new Set<Socket>();
-  const server = createServer({
-    maxHeaderSize: limits.headerBytes,
-    headersTimeout: limits.headers,
-    requestTimeout: limits.request,
-    keepAliveTimeout: limits.idle,
-    connectionsCheckingInterval: Math.min(1_000, limits.headers),
-  });
-  server.maxConnections = limits.connections;
-  server.on("connection", (socket) => {
-    socket.unref();
-    open.add(socket);
-    socket.once("close", () => open.delete(socket));
-  });
+  const connections = new Connections();
+  const create = () => createLimited(handle, connections, tls?.value, limits);
+  let server = create();
+  await listen(server, host, wantedPort);
+  const { port } = server.address() as AddressInfo;
   let closed: Promise<void> | undefined;
-  server.on("request", (request, response) => {
-    const { socket } = request;
-    busy.add(socket);
-    response.once("close", () => {
-      busy.delete(socket);
-      if (closed !== undefined) socket.end();
-    });
-    handle(request, response);
+  const stop = tls?.onChange(async (certificates) => {
+    if ("setSecureContext" in server) return server.setSecureContext(certificates);
+    // On Bun, an HTTPS server keeps its certificate. What it has accepted it goes on to serve.
+    server.close();
+    server = create();
+    await listen(server, host, port).catch(logFailure);
+    if (closed !== undefined) server.close();
   });
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    // Nothing may be put into the middle of a response.
-    if (socket.writable && !busy.has(socket)) socket.end(refusal(error.code));
-    else socket.destroy();
-  });
-  await listen(server, address);
-  server.unref();
-  server.on("error", (error) => diag.error(`The metrics listener failed: ${error.message}`));
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     close() {
+      stop?.();
       closed ??= new Promise((resolve) => {
-        const cut = () => open.forEach((socket) => socket.destroy());
+        const cut = () => {
+          connections.cut();
+          resolve();
+        };
         // This timer does keep the process alive: the caller waits for the promise.
         const timer = setTimeout(cut, limits.closing);
         server.close(() => {
           clearTimeout(timer);
           resolve();
         });
-        for (const socket of open) if (!busy.has(socket)) socket.destroy();
+        connections.finish();
       });
       return closed;
     },
   };
 }
 
-function listen(server: Server, address: { host: string; port: number }): Promise<void> {
+/** Open connections, and which of them have requests under way. */
+class Connections {
+  readonly #open = new Set<Socket>();
+  /** How many requests: a client may send the next one before the first is answered. */
+  readonly #busy = new Map<Socket, number>();
+  #finishing = false;
+
+  add(socket: Socket): void {
+    socket.unref();
+    this.#open.add(socket);
+    socket.once("close", () => this.#open.delete(socket));
+  }
+
+  isBusy(socket: Socket): boolean {
+    return this.#busy.has(socket);
+  }
+
+  begin(socket: Socket): void {
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+  }
+
+  end(socket: Socket): void {
+    const others = (this.#busy.get(socket) ?? 0) - 1;
+    if (others > 0) {
+      this.#busy.set(socket, others);
+      return;
+    }
+    this.#busy.delete(socket);
+    if (this.#finishing) socket.end();
+  }
+
+  /** Closes each connection as soon as no request is under way on it. */
+  finish(): void {
+    this.#finishing = true;
+    for (const socket of this.#open) if (!this.isBusy(socket)) socket.destroy();
+  }
+
+  cut(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+}
+
+/** A server that doesn't listen yet, over TLS if there are certificates. */
+function createLimited(
+  handle: RequestListener,
+  connections: Connections,
+  certificates: ServerCertificates | undefined,
+  limits: ListenerLimits,
+): Server | TlsServer {
+  const options: ServerOptions = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headers,
+    requestTimeout: limits.request,
+    keepAliveTimeout: limits.idle,
+    connectionsCheckingInterval: Math.min(1_000, limits.headers),
+  };
+  const server = certificates === undefined ? createServer(options) : createTlsServer({
+    ...options,
+    ...certificates,
+    handshakeTimeout: limits.headers,
+    requestCert: certificates.ca !== undefined,
+  });
+  server.maxConnections = limits.connections;
+  server.on("connection", (socket) => socket.unref());
+  server.on(certificates === undefined ? "connection" : "secureConnection", (socket: Socket) => {
+    connections.add(socket);
+  });
+  server.on("request", (request, response) => {
+    const { socket } = request;
+    connections.begin(socket);
+    response.once("close", () => connections.end(socket));
+    handle(request, response);
+  });
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Nothing may be put into the middle of a response.
+    if (socket.writable && !connections.isBusy(socket)) socket.end(refusal(error.code));
+    else socket.destroy();
+  });
+  // A handshake that fails is the client's matter.
+  server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
+  return server;
+}
+
+function logFailure(error: Error): void {
+  diag.error(`The metrics listener failed: ${error.message}`);
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(address, () => {
+    server.listen({ host, port }, () => {
       server.off("error", reject);
+      server.on("error", logFailure);
+      server.unref();
       resolve();
     });
   });

@@ -12,9 +12,11 @@
  * @module
  */
 
+export type { AuthenticationFiles } from "./authentication.ts";
 export {
   type ScrapeEndpoint,
   type ScrapeEndpointOptions,
+  type ScrapeEndpointTls,
   startScrapeEndpoint,
 } from "./endpoint.ts";
 export { PrometheusReader } from "./reader.ts";

@@ -1,6 +1,7 @@
 // HTTP by hand: what no well-behaved client would send, and bytes as they come.
 
 import { connect } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 
 /** An answer as it came over the connection. */
 export interface RawAnswer {
@@ -10,14 +11,24 @@ export interface RawAnswer {
   readonly rest: string;
 }
 
-/** Sends bytes on a connection of its own and waits until the server has closed it. */
-export function sendRaw(url: string, request: string): Promise<RawAnswer> {
+/**
+ * Sends bytes on a connection of its own and waits until the server has closed it.
+ *
+ * @param tls what the client shows and believes; it speaks TLS if this is there
+ */
+export function sendRaw(
+  url: string,
+  request: string,
+  tls?: ConnectionOptions,
+): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
+  const address = { host: hostname.replace(/[[\]]/g, ""), port: Number(port) };
   return new Promise((resolve) => {
     let answer = "";
-    const socket = connect(Number(port), hostname.replace(/[[\]]/g, ""), () => {
-      socket.write(request);
-    });
+    const send = () => void socket.write(request);
+    const socket = tls === undefined
+      ? connect(address, send)
+      : connectTls({ ...address, servername: "localhost", ...tls }, send);
     socket.setEncoding("latin1");
     socket.on("data", (text) => answer += text);
     // A server that refuses may reset the connection while the request is still being written.
@@ -29,8 +40,13 @@ export function sendRaw(url: string, request: string): Promise<RawAnswer> {
 
 /** Sends a request line and headers, asking for the connection to be closed afterwards. */
 export function request(url: string, line: string, ...headers: string[]): Promise<RawAnswer> {
+  return sendRaw(url, requestText(line, ...headers));
+}
+
+/** A request that asks for the connection to be closed afterwards. */
+export function requestText(line: string, ...headers: string[]): string {
   const all = [`${line} HTTP/1.1`, "Host: localhost", "Connection: close", ...headers];
-  return sendRaw(url, `${all.join("\r\n")}\r\n\r\n`);
+  return `${all.join("\r\n")}\r\n\r\n`;
 }
 
 function parse(answer: string): RawAnswer {

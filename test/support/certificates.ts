@@ -32,6 +32,7 @@ export class CertificateAuthority {
   readonly certificate: string;
   readonly #folder: string;
   readonly #config: string;
+  #issued = Promise.resolve();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -93,10 +94,16 @@ commonName = supplied
       ...["req", ...EC_KEY, "-subj", `/CN=${name}`, "-keyout", pair.key, "-out", request],
       ...["-addext", `subjectAltName=${hosts.join(",")}`],
     ]);
+    // Two at a time would spoil the list of what was issued.
+    this.#issued = this.#issued.then(() => this.#sign(request, pair.certificate, expired));
+    await this.#issued;
+    return pair;
+  }
+
+  async #sign(request: string, certificate: string, expired: boolean): Promise<void> {
     await run("openssl", [
       ...["ca", "-batch", "-notext", "-config", this.#config, ...(expired ? LONG_AGO : [])],
-      ...["-in", request, "-out", pair.certificate],
+      ...["-in", request, "-out", certificate],
     ]);
-    return pair;
   }
 }

@@ -63,6 +63,10 @@ export class Script {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** Sends a signal; does nothing once the process has exited. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);

@@ -1,0 +1,126 @@
+/** Calls over TLS between each pair of runtimes. */
+import assert from "node:assert/strict";
+import { after, suite, test } from "node:test";
+import { CertificateAuthority } from "../support/certificates.ts";
+import type { KeyPair } from "../support/certificates.ts";
+import { RUNTIMES, startClient, startServer } from "../support/script.ts";
+import type { Environment } from "../support/script.ts";
+
+const owner = { after };
+const authority = await CertificateAuthority.create(owner, "an authority");
+const stranger = await CertificateAuthority.create(owner, "another authority");
+const good = await authority.issue("server");
+const client = await authority.issue("client");
+
+function showing({ certificate, key }: KeyPair): Environment {
+  return { GRPC_TLS_CERT: certificate, GRPC_TLS_KEY: key };
+}
+
+const trusting: Environment = { GRPC_TLS_CA: authority.certificate };
+const mutual: Environment = { ...showing(good), ...trusting, GRPC_TLS_CLIENT_AUTH: "true" };
+
+interface Case {
+  readonly name: string;
+  readonly server: Environment;
+  readonly client: Environment;
+  /** What the client says of it; the call succeeds if this is not there. */
+  readonly reason?: RegExp;
+}
+
+const UNVERIFIED =
+  "its certificate cannot be verified: it has expired, or its authority is missing in GRPC_TLS_CA";
+/** A server refuses after the client's handshake is over: most say no more than that they close. */
+const REFUSED =
+  /^(.*, perhaps for want of the right client certificate \(GRPC_TLS_CERT\)|it refuses the client certificate in GRPC_TLS_CERT)$/;
+
+const CASES: readonly Case[] = [
+  { name: "a private authority", server: showing(good), client: trusting },
+  { name: "a client certificate", server: mutual, client: { ...trusting, ...showing(client) } },
+  {
+    name: "a client certificate that nobody asks for",
+    server: showing(good),
+    client: { ...trusting, ...showing(client) },
+  },
+  {
+    name: "an authority that is not known",
+    server: showing(good),
+    client: { GRPC_TLS_CA: stranger.certificate },
+    reason: new RegExp(`^${UNVERIFIED}$`),
+  },
+  {
+    name: "an expired certificate",
+    server: showing(await authority.issue("expired", { expired: true })),
+    client: trusting,
+    reason: new RegExp(`^its certificate has expired$|^${UNVERIFIED}$`),
+  },
+  {
+    name: "a certificate for another host",
+    server: showing(await authority.issue("elsewhere", { hosts: ["DNS:elsewhere.example"] })),
+    client: trusting,
+    reason:
+      /^Hostname\/IP does not match certificate's altnames: Host: localhost\. is not in the cert's altnames: DNS:elsewhere\.example$/,
+  },
+  {
+    name: "no client certificate",
+    server: mutual,
+    client: trusting,
+    reason: new RegExp(
+      `^it asks for a client certificate, which GRPC_TLS_CERT is for$|${REFUSED.source}`,
+    ),
+  },
+  {
+    name: "a client certificate of another authority",
+    server: mutual,
+    client: { ...trusting, ...showing(await stranger.issue("stranger")) },
+    reason: REFUSED,
+  },
+  {
+    name: "an expired client certificate",
+    server: mutual,
+    client: { ...trusting, ...showing(await authority.issue("old-client", { expired: true })) },
+    reason: REFUSED,
+  },
+  {
+    name: "a server without TLS",
+    server: {},
+    client: trusting,
+    reason: /^it does not speak TLS: leave out GRPC_TLS_CA$/,
+  },
+];
+
+for (const serverRuntime of RUNTIMES) {
+  suite(`a ${serverRuntime} server with TLS`, { timeout: 600_000 }, () => {
+    for (const { name, server, client, reason } of CASES) {
+      test(name, async (t) => {
+        const { script, address } = await startServer(t, serverRuntime, {
+          ...server,
+          // The default roots must not become part of what a server shows.
+          GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: stranger.certificate,
+        });
+        for (const runtime of RUNTIMES) {
+          const environment = { ...client, ECHO_ADDR: named(address), ECHO_COUNT: "1" };
+          const { script: caller } = await startClient(t, runtime, environment);
+          const code = await caller.exit();
+          if (reason === undefined) {
+            assert.equal(code, 0, caller.stderr);
+            assert.match(caller.stdout, /^message:/m);
+            assert.equal(caller.stderr, "");
+          } else {
+            assert.equal(code, 1);
+            const lines = caller.stderr.trimEnd().split("\n");
+            assert.equal(lines.length, 1, caller.stderr);
+            const [, said] = /^UNAVAILABLE: cannot connect: (.*)$/.exec(lines[0]!) ?? [];
+            assert.match(said ?? lines[0]!, reason);
+          }
+        }
+        assert.equal(await script.stop(), 0);
+        assert.equal(script.stderr, "");
+      });
+    }
+  });
+}
+
+/** The address with a name instead of the IP address, which certificates are asked for. */
+function named(address: string): string {
+  return address.replace("127.0.0.1", "localhost");
+}

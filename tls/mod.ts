@@ -1,0 +1,8 @@
+/**
+ * TLS for gRPC servers and clients: certificates from files, read again when they change, and
+ * failures in plain words.
+ *
+ * @module
+ */
+export { callFailure, channelCredentials, serverCredentials } from "./settings.ts";
+export type { GrpcTlsSettings } from "./settings.ts";
