@@ -1,0 +1,70 @@
+import { Pair } from "./pair.ts";
+import type { PairCommands, PairWindow } from "./pair.ts";
+import type { Settings } from "./settings.ts";
+import { median, rotated } from "./statistics.ts";
+
+/** What a pair did: sums over the windows, or the one window, that one sample is made of. */
+export interface Sample {
+  readonly callsPerSecond: number;
+  readonly clientCpuUsPerCall: number;
+  readonly serverCpuUsPerCall: number;
+  /** Median of the windows'. */
+  readonly p99Ms: number;
+}
+
+/**
+ * Runs pairs against each other. In each round all of them are started anew and warmed up; then
+ * they have short windows of load in turns, so that whatever else slows the machine down slows
+ * down all of them. The one that begins is another one each time. Those that wait are idle.
+ *
+ * @returns for each pair its samples; those of the same index belong together
+ */
+export async function alternate<K extends string>(
+  pairs: Readonly<Record<K, PairCommands>>,
+  settings: Settings,
+): Promise<Record<K, Sample[]>> {
+  const names = Object.keys(pairs) as K[];
+  const samples = record(names, (): Sample[] => []);
+  for (let round = 0; round < settings.rounds; round++) {
+    const windows = await alternateOnce(pairs, rotated(names, round), settings);
+    for (const name of names) {
+      const groups = settings.samplePerWindow ? windows[name].map((w) => [w]) : [windows[name]];
+      samples[name].push(...groups.map(toSample));
+    }
+  }
+  return samples;
+}
+
+async function alternateOnce<K extends string>(
+  commands: Readonly<Record<K, PairCommands>>,
+  names: readonly K[],
+  { windows, windowMs, warmUpMs }: Settings,
+): Promise<Record<K, PairWindow[]>> {
+  const pairs = new Map<K, Pair>();
+  await Promise.all(names.map(async (name) => pairs.set(name, await Pair.start(commands[name]))));
+  for (const name of names) await pairs.get(name)!.window(warmUpMs);
+  const results = record(names, (): PairWindow[] => []);
+  for (let i = 0; i < windows; i++) {
+    for (const name of rotated(names, i)) {
+      results[name].push(await pairs.get(name)!.window(windowMs));
+    }
+  }
+  await Promise.all([...pairs.values()].map((pair) => pair.stop()));
+  return results;
+}
+
+function record<K extends string, V>(names: readonly K[], value: (name: K) => V) {
+  return Object.fromEntries(names.map((name) => [name, value(name)])) as Record<K, V>;
+}
+
+function toSample(windows: readonly PairWindow[]): Sample {
+  const sum = (of: (window: PairWindow) => number) =>
+    windows.reduce((total, window) => total + of(window), 0);
+  const calls = sum((window) => window.calls);
+  return {
+    callsPerSecond: calls / sum((window) => window.seconds),
+    clientCpuUsPerCall: sum((window) => window.cpuUs) / calls,
+    serverCpuUsPerCall: sum((window) => window.serverCpuUs) / calls,
+    p99Ms: median(windows.map((window) => window.p99Ms)),
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * Echo with `@opentelemetry/instrumentation-grpc` or without:
+ * `instrumentation-grpc.ts server bare|instrumented`, `… client PORT bare|instrumented`. It makes a
+ * span for each call and records no metrics.
+ */
+import type { TracerProvider } from "@opentelemetry/api";
+import { answerCommands, cpuMicroseconds } from "../programs/commands.ts";
+import { addEchoService, ECHO, listen, unaryCalls } from "../programs/echo.ts";
+import type { Grpc } from "../programs/echo.ts";
+import { serveLoad } from "../programs/load.ts";
+import { SpanCounter, tracing } from "../programs/telemetry.ts";
+import { requirePeer } from "./require.ts";
+
+interface Instrumentation {
+  readonly GrpcInstrumentation: new () => { setTracerProvider(provider: TracerProvider): void };
+}
+
+const counter = new SpanCounter();
+if (process.argv.at(-1) === "instrumented") {
+  const { GrpcInstrumentation } = requirePeer(
+    "@opentelemetry/instrumentation-grpc",
+  ) as Instrumentation;
+  new GrpcInstrumentation().setTracerProvider(tracing(counter));
+}
+const grpc = requirePeer("@grpc/grpc-js") as Grpc;
+const recorded = () => counter.spans;
+
+const [side, port = ""] = process.argv.slice(2);
+if (side === "server") {
+  const server = new grpc.Server();
+  addEchoService(server, ECHO);
+  answerCommands({ port: await listen(grpc, server) }, { cpu: cpuMicroseconds, recorded });
+} else {
+  serveLoad(unaryCalls(grpc, port, {}), recorded);
+}

@@ -1,0 +1,85 @@
+import { LatencyHistogram } from "../../load/latency-histogram.ts";
+import { answerCommands, cpuMicroseconds } from "./commands.ts";
+
+/** Starts one unary call and tells its end. */
+export type StartCall = (done: (error: Error | null) => void) => void;
+
+/** What a client did in one window. The program in Go prints the same. */
+export interface LoadWindow {
+  readonly calls: number;
+  readonly seconds: number;
+  /** CPU time of the client's process. */
+  readonly cpuUs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+const CONCURRENCY = 50;
+
+/** Turns this process into a client that makes calls when it is asked to. */
+export function serveLoad(start: StartCall, recorded: () => unknown): void {
+  const trickle = new Trickle(start);
+  answerCommands(null, {
+    run: (milliseconds) => runLoad(start, Number(milliseconds)),
+    trickle: () => trickle.begin(),
+    rest: () => trickle.end(),
+    recorded,
+  });
+}
+
+/** Makes calls for a time, 50 at once, one after the other. An error ends the process. */
+async function runLoad(start: StartCall, milliseconds: number): Promise<LoadWindow> {
+  const latency = new LatencyHistogram();
+  const cpuBefore = cpuMicroseconds();
+  const startMs = performance.now();
+  const endMs = startMs + milliseconds;
+
+  function worker(resolve: () => void): void {
+    const callStartMs = performance.now();
+    start((error) => {
+      if (error) throw error;
+      const now = performance.now();
+      latency.record((now - callStartMs) / 1000);
+      if (now < endMs) worker(resolve);
+      else resolve();
+    });
+  }
+  await Promise.all(Array.from({ length: CONCURRENCY }, () => new Promise<void>(worker)));
+
+  return {
+    calls: latency.count,
+    seconds: (performance.now() - startMs) / 1000,
+    cpuUs: cpuMicroseconds() - cpuBefore,
+    p50Ms: latency.percentile(50) * 1000,
+    p99Ms: latency.percentile(99) * 1000,
+  };
+}
+
+const TRICKLE_PAUSE_MS = 5;
+
+/** A call every few milliseconds: a service that is in use, far from its limit. */
+class Trickle {
+  readonly #start: StartCall;
+  #calls = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(start: StartCall) {
+    this.#start = start;
+  }
+
+  begin(): void {
+    this.#calls = 0;
+    this.#timer = setInterval(() => {
+      this.#start((error) => {
+        if (error) throw error;
+        this.#calls++;
+      });
+    }, TRICKLE_PAUSE_MS);
+  }
+
+  /** @returns how many calls were answered */
+  end(): number {
+    clearInterval(this.#timer);
+    return this.#calls;
+  }
+}

@@ -1,0 +1,55 @@
+import { figure } from "../measure/figure.ts";
+import { Program, RUNTIME_NAMES, script } from "../measure/program.ts";
+import type { Runtime } from "../measure/program.ts";
+import { ratios } from "../measure/statistics.ts";
+import { Service } from "../../stack/service.ts";
+import type { Row } from "./row.ts";
+
+/** How close the example client's load comes to what grpc-js can do without it. */
+export const clientScript: Row = {
+  name: "client-script",
+  title: "calls a second of client.ts with ECHO_CONCURRENCY=50 / a bare loop",
+  async *measure({ rounds, clientSeconds }) {
+    for (const of of RUNTIME_NAMES) {
+      const bare: number[] = [];
+      const ours: number[] = [];
+      for (let round = 0; round < rounds; round++) {
+        const [server, { port }] = await Program.start<{ port: number }>(
+          script(of, "bench/programs/server.ts", "bare"),
+        );
+        await bareLoop(of, port, 1);
+        const runBare = async () => bare.push(await bareLoop(of, port, clientSeconds));
+        const runOurs = async () => ours.push(await clientScriptLoad(of, port, clientSeconds));
+        const order = round % 2 === 0 ? [runBare, runOurs] : [runOurs, runBare];
+        for (const run of order) await run();
+        await server.stop();
+      }
+      yield figure({ what: "bare loop", of, unit: "calls/s" }, bare);
+      yield figure({ what: "client.ts", of, unit: "calls/s" }, ours);
+      yield figure({ what: "client.ts / bare loop", of, unit: "" }, ratios(ours, bare), {
+        atLeast: 0.95,
+      });
+    }
+  },
+};
+
+async function bareLoop(runtime: Runtime, port: number, seconds: number): Promise<number> {
+  const path = "bench/programs/bare-client.ts";
+  return await qps(script(runtime, path, `${port}`, `${seconds}`), {});
+}
+
+async function clientScriptLoad(runtime: Runtime, port: number, seconds: number): Promise<number> {
+  return await qps(script(runtime, "client.ts"), {
+    ECHO_ADDR: `127.0.0.1:${port}`,
+    ECHO_CONCURRENCY: "50",
+    ECHO_DURATION_S: `${seconds}`,
+    OTEL_EXPORTER_PROMETHEUS_PORT: "0",
+  });
+}
+
+async function qps(command: string[], environment: Record<string, string>): Promise<number> {
+  const client = new Service({ name: "the client", command, environment, log: () => {} });
+  const printed = await client.printed(/^ *QPS +([\d.]+)$/);
+  await client.ended;
+  return Number(printed);
+}
