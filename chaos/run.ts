@@ -1,0 +1,189 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { findExecutable } from "../stack/executable.ts";
+import { freePorts } from "../stack/ports.ts";
+import { Random } from "../test/conformance/random.ts";
+import { startCollectors } from "./collectors.ts";
+import { SmallDisk } from "./disk.ts";
+import { injectFaults } from "./faults.ts";
+import { startFleet } from "./fleet.ts";
+import type { Fleet } from "./fleet.ts";
+import { planFaults } from "./plan.ts";
+import { killAll } from "./program.ts";
+import { Prometheus } from "./prometheus.ts";
+import { reconcile } from "./reconcile.ts";
+import { summarize } from "./results.ts";
+import type { Results } from "./results.ts";
+import { ScriptPair } from "./scripts.ts";
+import type { Worker } from "./worker-process.ts";
+
+/** How a run is to be. */
+export interface RunOptions {
+  /** Of the random numbers that choose faults and calls. */
+  readonly seed: number;
+  /** For how long there are calls and faults. */
+  readonly seconds: number;
+  /** Rejects when the run is to be given up. */
+  readonly aborted: Promise<never>;
+  /** Takes lines that say what happens. */
+  readonly log: (line: string) => void;
+}
+
+const SERVERS = 6;
+/** How often memory is looked at in a run. */
+const HEAP_SAMPLES = 20;
+
+/**
+ * Lets servers and clients call each other while things go wrong, then compares what they counted
+ * with what Prometheus shows.
+ *
+ * @throws {Error} when there is no Prometheus or Collector, or something does not start.
+ */
+export async function runChaos(options: RunOptions): Promise<Results> {
+  const folder = await mkdtemp(join(tmpdir(), "chaos-"));
+  const queue = join(folder, "queue");
+  await mkdir(queue);
+  const disk = await SmallDisk.mount(queue).catch((error: Error) => {
+    options.log(`Skipped: the disk is not filled, for there is no small one. ${error.message}`);
+    return undefined;
+  });
+  try {
+    return await Promise.race([run(options, folder, queue, disk), options.aborted]);
+  } finally {
+    await killAll();
+    await disk?.unmount();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function run(
+  { seed, seconds, log }: RunOptions,
+  folder: string,
+  queue: string,
+  disk: SmallDisk | undefined,
+): Promise<Results> {
+  const prometheusBinary = await findExecutable("prometheus");
+  if (prometheusBinary === undefined) throw new Error("There is no prometheus on the PATH");
+  const random = new Random(seed);
+  const ports = await choosePorts();
+  const collectors = await startCollectors(ports, queue);
+  const prometheus = await Prometheus.start(
+    prometheusBinary,
+    folder,
+    ports.web,
+    `127.0.0.1:${ports.gateway.prometheus}`,
+  );
+  const scripts = await ScriptPair.start(ports.agent, ports.script);
+  const targets = new Targets(prometheus, scripts);
+  const fleet = await startFleet({
+    random,
+    agent: ports.agent,
+    ports: ports.servers,
+    onChange: () => targets.update(),
+  });
+  await targets.follow(fleet);
+  log(`${fleet.workers.length + scripts.programs.length} programs run`);
+
+  const durationMs = seconds * 1000;
+  const steady = fleet.workers.filter(({ options }) => options.steady);
+  const plan = planFaults(random, durationMs);
+  const [faults] = await Promise.all([
+    injectFaults(plan, durationMs, {
+      ...collectors,
+      prometheus: prometheus.part,
+      fleet,
+      disk,
+      log,
+    }),
+    sampleHeap(steady, durationMs),
+  ]);
+
+  log("No more faults; the calls that run may end");
+  await Promise.all(fleet.servers.map(({ probe }) => probe.stop()));
+  await Promise.all(fleet.clients.map((client) => client.finish()));
+  const made = await scripts.finish();
+  const sinceMs = performance.now();
+  const differences = await reconcile(prometheus, fleet, made);
+  log(`Compared after ${((performance.now() - sinceMs) / 1000).toFixed(1)} s`);
+
+  await Promise.all(steady.map((worker) => worker.sampleHeap()));
+  await Promise.all(fleet.workers.map((worker) => worker.noteHandles()));
+  await Promise.all(fleet.servers.map(({ proxy }) => proxy.close()));
+  const endings = await Promise.all(
+    fleet.workers.map(async (worker) => `${worker.instance}: ${await worker.end()}`),
+  );
+  endings.push(`server.ts: ${await scripts.end()}`);
+  const parts = [collectors.agent, collectors.gateway, prometheus.part];
+  for (const part of parts) await part.end();
+  return summarize({
+    seed,
+    seconds,
+    faults,
+    diskFilled: disk !== undefined,
+    fleet,
+    scripts,
+    scriptCalls: made["calls"]!,
+    parts,
+    differences,
+    endings,
+  });
+}
+
+/** Keeps Prometheus told of the processes that are scraped. */
+class Targets {
+  readonly #prometheus: Prometheus;
+  readonly #scripts: ScriptPair;
+  #fleet: Fleet | undefined;
+  #writing = Promise.resolve();
+
+  constructor(prometheus: Prometheus, scripts: ScriptPair) {
+    this.#prometheus = prometheus;
+    this.#scripts = scripts;
+  }
+
+  async follow(fleet: Fleet): Promise<void> {
+    this.#fleet = fleet;
+    await this.update();
+  }
+
+  update(): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      const workers = this.#fleet?.workers ?? [];
+      await this.#prometheus.setTargets([
+        this.#scripts.server,
+        ...workers.flatMap(({ target }) => target ?? []),
+      ]);
+    });
+    return this.#writing;
+  }
+}
+
+async function sampleHeap(workers: readonly Worker[], durationMs: number): Promise<void> {
+  for (let i = 0; i < HEAP_SAMPLES; i++) {
+    await delay(durationMs / HEAP_SAMPLES);
+    await Promise.all(workers.map((worker) => worker.sampleHeap()));
+  }
+}
+
+/** Ports below those that systems give away unasked: nobody takes one while its owner is away. */
+async function choosePorts() {
+  let next = 10_000 + Math.floor(Math.random() * 20_000);
+  const collector = () =>
+    freePorts({
+      http: next++,
+      grpc: next++,
+      prometheus: next++,
+      health: next++,
+      telemetry: next++,
+    });
+  const servers = [];
+  const agent = await collector();
+  const gateway = await collector();
+  for (let i = 0; i < SERVERS; i++) {
+    servers.push(await freePorts({ server: next++, proxy: next++ }));
+  }
+  const { web, script } = await freePorts({ web: next++, script: next++ });
+  return { agent, gateway, servers, web, script };
+}
