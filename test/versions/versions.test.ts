@@ -1,0 +1,131 @@
+/** The plugin's own tests, with each version of grpc-js that the plugin claims to support. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { globSync } from "node:fs";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import plugin from "../../plugin/package.json" with { type: "json" };
+import project from "../../package.json" with { type: "json" };
+import { copyBeside, installedPackages } from "../support/npm-packages.ts";
+import { PROJECT } from "../support/script.ts";
+import type { Owner, Runtime } from "../support/script.ts";
+import { skipWithout } from "../tools.ts";
+import { EXCEPTIONS } from "./exceptions.ts";
+import type { Exception } from "./exceptions.ts";
+import manifest from "./package.json" with { type: "json" };
+
+const run = promisify(execFile);
+
+/** The name that a version has among the packages, for several can't have the same. */
+const ALIAS = "grpc-js-";
+const versions = Object.keys(manifest.dependencies)
+  .map((name) => name.replace(ALIAS, ""))
+  .sort(compare);
+const [oldest = "", newest = ""] = [versions[0], versions.at(-1)];
+
+/** Orders versions such as `1.9.15` and `1.10.0`. */
+function compare(one: string, other: string): number {
+  return one.localeCompare(other, "en", { numeric: true });
+}
+
+function minorOf(version: string): number {
+  return Number(version.split(".")[1]);
+}
+
+test("the peer dependency is the range from the oldest to the newest that is tested", () => {
+  assert.equal(
+    plugin.peerDependencies["@grpc/grpc-js"],
+    `>=${oldest} <1.${minorOf(newest) + 1}.0`,
+  );
+  assert.equal(project.dependencies["@grpc/grpc-js"], newest, "what all other tests run with");
+});
+
+test("no minor version between the oldest and the newest is left out", () => {
+  const minors = [...new Set(versions.map(minorOf))];
+  const all = Array.from({ length: minors.length }, (_, index) => minorOf(oldest) + index);
+  assert.deepEqual(minors, all);
+});
+
+const packages = await installedPackages("test/versions");
+const skip = skipWithout(packages, "the package registry");
+
+/** How many tests there are. */
+let total = 0;
+
+test(`grpc-js ${newest} on node`, { skip }, async (t) => {
+  total = await passed(t, "node", newest);
+});
+
+for (const version of versions.slice(0, -1)) {
+  test(`grpc-js ${version} on node`, { skip }, async (t) => {
+    const exceptions = exceptionsOf(version);
+    for (const { test, reason } of exceptions) t.diagnostic(`without "${test}": ${reason}`);
+    assert.equal(await passed(t, "node", version), total - exceptions.length);
+  });
+}
+
+// The newest version is the one that the tests of modules run with on each runtime.
+for (const runtime of ["bun", "deno"] as const) {
+  test(`grpc-js ${oldest} on ${runtime}`, { skip }, async (t) => {
+    assert.ok(await passed(t, runtime, oldest) > 0);
+  });
+}
+
+function exceptionsOf(version: string): Exception[] {
+  return EXCEPTIONS.filter(({ until }) => compare(version, until) <= 0);
+}
+
+/** Makes a folder where the plugin and its tests import one version of grpc-js. */
+async function folderOf(owner: Owner, version: string): Promise<string> {
+  assert.ok(packages !== undefined);
+  const files = ["plugin", "echo.proto", "test/plugin", "test/support"];
+  const folder = await copyBeside(owner, packages, files);
+  await mkdir(join(folder, "node_modules", "@grpc"), { recursive: true });
+  await symlink(
+    join(packages, "node_modules", ALIAS + version),
+    join(folder, "node_modules", "@grpc", "grpc-js"),
+  );
+  await writeFile(join(folder, "deno.json"), '{ "nodeModulesDir": "manual" }\n');
+  return folder;
+}
+
+const files = globSync("test/plugin/*.test.ts", { cwd: PROJECT });
+// Up to 1.13, a retry that is waiting when its call ends keeps the process alive.
+const commands: Record<Runtime, (pattern: string) => string[]> = {
+  node: (pattern) => [
+    "node",
+    "--test",
+    "--test-reporter=tap",
+    "--test-force-exit",
+    "--test-concurrency=1",
+    `--test-name-pattern=/${pattern}/`,
+    ...files,
+  ],
+  bun: (pattern) => [
+    "bun",
+    "test",
+    "--timeout=60000",
+    `--test-name-pattern=${pattern}`,
+    ...files.map((file) => `./${file}`),
+  ],
+  deno: (pattern) => ["deno", "test", "-A", "--no-check", `--filter=/${pattern}/`, ...files],
+};
+
+/** Runs the plugin's tests; fails when one of them does. Returns how many passed. */
+async function passed(owner: Owner, runtime: Runtime, version: string): Promise<number> {
+  const folder = await folderOf(owner, version);
+  const names = exceptionsOf(version).map(({ test }) => test.replace(/[()]/g, "\\$&"));
+  const pattern = names.length === 0 ? "^" : `^(?!(${names.join("|")})$)`;
+  const [file = "", ...args] = commands[runtime](pattern);
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { stdout, stderr } = await run(file, args, {
+    cwd: folder,
+    env: { ...env, NO_COLOR: "1" },
+    timeout: 300_000,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const count = /^# pass (\d+)$|^ (\d+) pass$|(\d+) passed/m.exec(stdout + stderr);
+  return Number(count?.slice(1).find((group) => group !== undefined));
+}
