@@ -4,17 +4,16 @@
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { LEAST_SECONDS } from "./plan.ts";
 import { runChaos } from "./run.ts";
 import { table } from "./table.ts";
 
 const USAGE = `Usage: npm run chaos -- [--seconds=N] [--seed=N] [--json=FILE]
 
-  --seconds=N  how long there are calls and faults (600); 30 or more
+  --seconds=N  how long there are calls and faults (600); 50 or more, which is time for each fault
   --seed=N     repeats the faults of a run; any number unless given, printed
   --json=FILE  where the results are written to
 `;
-const LEAST_SECONDS = 30;
-
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "600" },
@@ -31,12 +30,15 @@ if (values.help || !(seconds >= LEAST_SECONDS) || !Number.isInteger(seed)) {
 }
 
 console.log(`Chaos for ${seconds} s, --seed=${seed}`);
-const aborted = new Promise<never>((_, reject) => {
-  for (const signal of ["SIGINT", "SIGTERM"]) {
-    process.on(signal, () => reject(new Error(`Ended by ${signal}`)));
-  }
-});
-const results = await runChaos({ seconds, seed, aborted, log: console.log });
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => interrupted.abort(new Error(`Ended by ${signal}`)));
+}
+const results = await runChaos({ seconds, seed, signal: interrupted.signal, log: console.log })
+  .catch((error: Error) => {
+    console.error(error.message);
+    process.exit(1);
+  });
 if (values.json !== undefined) {
   await writeFile(values.json, `${JSON.stringify(results, undefined, 2)}\n`);
 }

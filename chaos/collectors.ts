@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { collectorBinary } from "../collector/binary.ts";
 import { Part } from "./part.ts";
 import { Program } from "./program.ts";
 import type { Environment } from "./program.ts";
@@ -19,12 +18,11 @@ export interface Collectors {
   readonly gateway: Part;
 }
 
-/** @throws {Error} when there is no Collector and none can be built. */
 export async function startCollectors(
+  binary: string,
   ports: { readonly agent: CollectorPorts; readonly gateway: CollectorPorts },
   queueFolder: string,
 ): Promise<Collectors> {
-  const binary = await collectorBinary({ log: console.log });
   const gateway = await Part.start("gateway", () => startCollector(binary, [], ports.gateway));
   const agent = await Part.start(
     "agent",

@@ -44,6 +44,8 @@ export async function injectFaults(
     if (repaired === undefined) continue;
     victims.log(`${(fault.atMs / 1000).toFixed(1).padStart(6)} s  ${fault.kind}: ${what}`);
     injected.push({ kind: fault.kind, runtime });
+    // What cannot be started again is told of when the time is over.
+    repaired.catch(() => {});
     repairs.push(repaired);
   }
   await delay(Math.max(0, beginMs + durationMs - performance.now()));

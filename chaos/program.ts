@@ -22,10 +22,12 @@ export interface ProgramOptions {
 
 /** Programs that run, so that none outlives this process. */
 const running = new Map<ChildProcessWithoutNullStreams, Program>();
+let over = false;
 process.on("exit", killAll);
 
-/** Kills all programs; resolves when they are gone. */
+/** Kills all programs, for good: none can be started any more. Resolves when they are gone. */
 export async function killAll(): Promise<void> {
+  over = true;
   for (const child of running.keys()) child.kill("SIGKILL");
   await Promise.all([...running.values()].map(({ ended }) => ended));
 }
@@ -40,7 +42,9 @@ export class Program {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #watchers = new Set<(line: string) => void>();
 
+  /** @throws {Error} when all programs have been killed before. */
   constructor({ name, command: [file = "", ...args], environment = {} }: ProgramOptions) {
+    if (over) throw new Error(`${name} is not started: the run is over`);
     this.name = name;
     const child = spawn(file, args, { cwd: PROJECT, env: { ...inherited(), ...environment } });
     this.#child = child;

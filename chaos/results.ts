@@ -3,11 +3,11 @@ import type { Fleet } from "./fleet.ts";
 import { lost } from "./ledger.ts";
 import type { Difference } from "./ledger.ts";
 import type { Part } from "./part.ts";
-import { slope } from "./resources.ts";
-import type { Handles } from "./resources.ts";
+import { heapSlope } from "./resources.ts";
+import type { MemorySample } from "./resources.ts";
 import type { ScriptPair } from "./scripts.ts";
 import { RUNTIMES } from "./worker-process.ts";
-import type { Runtime, Worker } from "./worker-process.ts";
+import type { Role, Runtime, Worker } from "./worker-process.ts";
 
 /** What a run measured of one runtime. */
 export interface RuntimeResults {
@@ -19,20 +19,24 @@ export interface RuntimeResults {
   readonly clientsKilled: number;
   readonly serversKilled: number;
   readonly resets: number;
-  /** Calls of its processes that Prometheus does not show, or that were not made. */
+  /** Calls of the processes that ran to the end, by their own counts: these were compared. */
+  readonly compared: number;
+  /** Calls of these that Prometheus does not show, or that were not made. */
   readonly lost: number;
-  /** Longest that one of its servers did not answer, in seconds. */
+  /** Longest that a server that was killed did not answer, in seconds. */
   readonly unavailableS: number;
+  /** The same of one that was not killed: only its connections were reset. */
+  readonly unavailableAliveS: number;
   readonly scrapes: number;
   readonly scrapesFailed: number;
   /** Longest time between two answered scrapes of a living process, in seconds. */
   readonly withoutScrapeS: number;
-  /** Of the memory in use of those that were never killed, in KB/s. */
-  readonly heapSlope: Readonly<Record<Worker["options"]["role"], number>>;
-  /** What they used first, and last, in bytes. */
-  readonly heap: Readonly<Record<Worker["options"]["role"], readonly [number, number]>>;
+  /** Of the heaps of those that were never killed, in KB/s. */
+  readonly heapSlope: Readonly<Record<Role, number>>;
+  /** What they used first, and last. */
+  readonly memory: Readonly<Record<Role, readonly [MemorySample, MemorySample]>>;
   /** Open files of its workers before the first call, and after the last, by process. */
-  readonly handles: Readonly<Record<string, readonly [Handles, Handles]>>;
+  readonly files: Readonly<Record<string, readonly [number, number]>>;
 }
 
 /** What a run measured. */
@@ -46,6 +50,8 @@ export interface Results {
   readonly faults: Readonly<Record<string, number>>;
   /** Whether the disk could be filled; it takes root and a loop device. */
   readonly diskFilled: boolean;
+  /** How often the agent could not write to its queue for want of room. */
+  readonly writesRefused: number;
   readonly differences: readonly Difference[];
   /** What must not be: a line or more about each. */
   readonly failures: readonly string[];
@@ -62,6 +68,7 @@ export interface Evidence {
   readonly scriptCalls: number;
   /** The Collectors and Prometheus. */
   readonly parts: readonly Part[];
+  readonly agent: Part;
   readonly differences: readonly Difference[];
   /** How programs ended at last that were told to, `name: exit code 0`. */
   readonly endings: readonly string[];
@@ -71,9 +78,11 @@ export interface Evidence {
  * So many more files may be open at the end: sockets to who scrapes and to the Collector come and go,
  * and Deno opens some for itself when it first serves. It would be more for each fault, were they lost.
  */
-const SPARE_HANDLES = 8;
+const SPARE_FILES = 8;
 /** What a heap may have grown by from its first sample to its last, in bytes. */
-const SPARE_HEAP = 20e6;
+const SPARE_HEAP = 10e6;
+/** What the agent says when its disk is full. */
+const NO_ROOM = /Rejecting data.*no space left on device/;
 /** What the programs say of a Collector that is away, and when it is back. */
 const EXPECTED_COMPLAINT =
   /^telemetry: (metrics cannot be delivered to .*|.* again, after .* points? (was|were) late)$/;
@@ -85,6 +94,8 @@ export function summarize(evidence: Evidence): Results {
     ...scripts.programs,
   ];
   const runtimes = RUNTIMES.map((runtime) => ofRuntime(runtime, evidence));
+  const writesRefused = evidence.agent.programs
+    .flatMap(({ complaints }) => complaints.filter((line) => NO_ROOM.test(line))).length;
   const failures = [
     ...differences.map(({ process, what, own, shown }) =>
       `${process}: ${what}: ${own} by its own count, ${shown} in Prometheus`
@@ -98,6 +109,7 @@ export function summarize(evidence: Evidence): Results {
       scrapers.flatMap(({ failures }) => failures.map((failure) => `${name}: ${failure}`))
     ),
     ...runtimes.flatMap(leaks),
+    ...(evidence.diskFilled && writesRefused === 0 ? ["The agent never missed the disk"] : []),
   ];
   return {
     seed,
@@ -106,6 +118,7 @@ export function summarize(evidence: Evidence): Results {
     scriptCalls: evidence.scriptCalls,
     faults: countKinds(faults),
     diskFilled: evidence.diskFilled,
+    writesRefused,
     differences,
     failures,
   };
@@ -119,16 +132,17 @@ function countKinds(faults: readonly InjectedFault[]): Record<string, number> {
 
 function ofRuntime(runtime: Runtime, { fleet, faults, differences }: Evidence): RuntimeResults {
   const workers = fleet.workers.filter(({ options }) => options.runtime === runtime);
-  const ofRole = (role: Worker["options"]["role"]) =>
-    workers.filter(({ options }) => options.role === role);
-  const steady = (role: Worker["options"]["role"]) =>
-    ofRole(role).find(({ options }) => options.steady)!;
+  const ofRole = (role: Role) => workers.filter(({ options }) => options.role === role);
+  const samples = (role: Role) => ofRole(role).find(({ options }) => options.steady)!.memory;
   const calls = (workers: Worker[]) => workers.reduce((sum, { calls }) => sum + calls, 0);
   const count = (kind: InjectedFault["kind"]) =>
     faults.filter((fault) => fault.kind === kind && fault.runtime === runtime).length;
   const scrapers = workers.flatMap((worker) => worker.scrapers);
-  const probes = fleet.servers.filter(({ worker }) => workers.includes(worker))
-    .map(({ probe }) => probe);
+  const unavailable = (steady: boolean) =>
+    fleet.servers.find(({ worker }) =>
+      workers.includes(worker) && worker.options.steady === steady
+    )!
+      .probe.gap.longestMs / 1000;
   const instances = new Set(workers.map(({ instance }) => instance));
   return {
     runtime,
@@ -137,42 +151,49 @@ function ofRuntime(runtime: Runtime, { fleet, faults, differences }: Evidence): 
     clientsKilled: count("client killed"),
     serversKilled: count("server killed"),
     resets: count("connections reset"),
+    compared: workers.reduce((sum, worker) => sum + callsOf(worker), 0),
     lost: lost(differences.filter(({ process }) => instances.has(process))),
-    unavailableS: Math.max(...probes.map(({ gap }) => gap.longestMs)) / 1000,
+    unavailableS: unavailable(false),
+    unavailableAliveS: unavailable(true),
     scrapes: scrapers.reduce((sum, { answered }) => sum + answered, 0),
     scrapesFailed: scrapers.reduce((sum, { failures }) => sum + failures.length, 0),
     withoutScrapeS: Math.max(...scrapers.map(({ gap }) => gap.longestMs)) / 1000,
     heapSlope: {
-      server: slope(settled(steady("server"))),
-      client: slope(settled(steady("client"))),
+      server: heapSlope(settled(samples("server"))),
+      client: heapSlope(settled(samples("client"))),
     },
-    heap: { server: firstAndLast(steady("server")), client: firstAndLast(steady("client")) },
-    handles: Object.fromEntries(
-      workers.map((worker) => [worker.instance, [worker.handlesAtStart, worker.handlesAtEnd]]),
-    ),
+    memory: { server: firstAndLast(samples("server")), client: firstAndLast(samples("client")) },
+    files: Object.fromEntries(workers.map(({ instance, files }) => [instance, files])),
   };
 }
 
+/** How many calls a client has ended or a server started, by its own count. */
+function callsOf({ options: { role }, lastCounts }: Worker): number {
+  return Object.entries(lastCounts)
+    .filter(([what]) => role === "client" || what.startsWith("started "))
+    .reduce((sum, [, count]) => sum + count, 0);
+}
+
 /** Without the first third, in which code is still compiled and series come into being. */
-function settled({ heap }: Worker) {
-  return heap.slice(Math.floor(heap.length / 3));
+function settled(samples: readonly MemorySample[]): readonly MemorySample[] {
+  return samples.slice(Math.floor(samples.length / 3));
 }
 
-function firstAndLast({ heap }: Worker): [number, number] {
-  return [heap[0]?.bytes ?? 0, heap.at(-1)?.bytes ?? 0];
+function firstAndLast(samples: readonly MemorySample[]): [MemorySample, MemorySample] {
+  return [samples[0]!, samples.at(-1)!];
 }
 
-function leaks({ runtime, handles, heap }: RuntimeResults): string[] {
+function leaks({ runtime, files, memory }: RuntimeResults): string[] {
   return [
-    ...Object.entries(handles)
-      .filter(([, [start, end]]) => end.files > start.files + SPARE_HANDLES)
+    ...Object.entries(files)
+      .filter(([, [start, end]]) => end > start + SPARE_FILES)
       .map(([process, [start, end]]) =>
-        `${process}: ${start.files} open files at the start, ${end.files} at the end`
+        `${process}: ${start} open files at the start, ${end} at the end`
       ),
-    ...Object.entries(heap)
-      .filter(([, [first, last]]) => last > first + SPARE_HEAP)
+    ...Object.entries(memory)
+      .filter(([, [first, last]]) => last.heap > first.heap + SPARE_HEAP)
       .map(([role, [first, last]]) =>
-        `${role} on ${runtime}: heap of ${first} bytes first, ${last} last`
+        `${role} on ${runtime}: heap of ${first.heap} bytes first, ${last.heap} last`
       ),
   ];
 }

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { collectorBinary } from "../collector/binary.ts";
 import { findExecutable } from "../stack/executable.ts";
 import { freePorts } from "../stack/ports.ts";
 import { Random } from "../test/conformance/random.ts";
@@ -25,32 +26,45 @@ export interface RunOptions {
   readonly seed: number;
   /** For how long there are calls and faults. */
   readonly seconds: number;
-  /** Rejects when the run is to be given up. */
-  readonly aborted: Promise<never>;
+  /** Has the run given up; all programs are killed then. */
+  readonly signal: AbortSignal;
   /** Takes lines that say what happens. */
   readonly log: (line: string) => void;
 }
 
 const SERVERS = 6;
+/** What starting, comparing and stopping may take in all, besides the time of calls and faults. */
+const SPARE_MS = 300_000;
 /** How often memory is looked at in a run. */
-const HEAP_SAMPLES = 20;
+const MEMORY_SAMPLES = 20;
 
 /**
  * Lets servers and clients call each other while things go wrong, then compares what they counted
  * with what Prometheus shows.
  *
- * @throws {Error} when there is no Prometheus or Collector, or something does not start.
+ * It can be done once in a process.
+ *
+ * @throws {Error} when there is no Prometheus or Collector, something does not start, or takes too
+ * long.
  */
 export async function runChaos(options: RunOptions): Promise<Results> {
+  const { seconds, log, signal } = options;
+  const prometheus = await findExecutable("prometheus");
+  if (prometheus === undefined) throw new Error("There is no prometheus on the PATH");
+  const binaries = { prometheus, collector: await collectorBinary({ log }) };
+  const late = AbortSignal.timeout(seconds * 1000 + SPARE_MS);
   const folder = await mkdtemp(join(tmpdir(), "chaos-"));
   const queue = join(folder, "queue");
   await mkdir(queue);
   const disk = await SmallDisk.mount(queue).catch((error: Error) => {
-    options.log(`Skipped: the disk is not filled, for there is no small one. ${error.message}`);
+    log(`Skipped: the disk is not filled, for there is no small one. ${error.message}`);
     return undefined;
   });
   try {
-    return await Promise.race([run(options, folder, queue, disk), options.aborted]);
+    return await Promise.race([
+      run(options, binaries, folder, queue, disk),
+      rejectOn(AbortSignal.any([signal, late])),
+    ]);
   } finally {
     await killAll();
     await disk?.unmount();
@@ -58,19 +72,27 @@ export async function runChaos(options: RunOptions): Promise<Results> {
   }
 }
 
+function rejectOn(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+}
+
 async function run(
   { seed, seconds, log }: RunOptions,
+  binaries: { readonly prometheus: string; readonly collector: string },
   folder: string,
   queue: string,
   disk: SmallDisk | undefined,
 ): Promise<Results> {
-  const prometheusBinary = await findExecutable("prometheus");
-  if (prometheusBinary === undefined) throw new Error("There is no prometheus on the PATH");
   const random = new Random(seed);
+  const durationMs = seconds * 1000;
+  const plan = planFaults(random, durationMs);
   const ports = await choosePorts();
-  const collectors = await startCollectors(ports, queue);
+  const collectors = await startCollectors(binaries.collector, ports, queue);
   const prometheus = await Prometheus.start(
-    prometheusBinary,
+    binaries.prometheus,
     folder,
     ports.web,
     `127.0.0.1:${ports.gateway.prometheus}`,
@@ -86,9 +108,7 @@ async function run(
   await targets.follow(fleet);
   log(`${fleet.workers.length + scripts.programs.length} programs run`);
 
-  const durationMs = seconds * 1000;
   const steady = fleet.workers.filter(({ options }) => options.steady);
-  const plan = planFaults(random, durationMs);
   const [faults] = await Promise.all([
     injectFaults(plan, durationMs, {
       ...collectors,
@@ -97,7 +117,7 @@ async function run(
       disk,
       log,
     }),
-    sampleHeap(steady, durationMs),
+    sampleMemory(steady, durationMs),
   ]);
 
   log("No more faults; the calls that run may end");
@@ -108,8 +128,8 @@ async function run(
   const differences = await reconcile(prometheus, fleet, made);
   log(`Compared after ${((performance.now() - sinceMs) / 1000).toFixed(1)} s`);
 
-  await Promise.all(steady.map((worker) => worker.sampleHeap()));
-  await Promise.all(fleet.workers.map((worker) => worker.noteHandles()));
+  await Promise.all(steady.map((worker) => worker.sampleMemory()));
+  await Promise.all(fleet.workers.map((worker) => worker.noteFiles()));
   await Promise.all(fleet.servers.map(({ proxy }) => proxy.close()));
   const endings = await Promise.all(
     fleet.workers.map(async (worker) => `${worker.instance}: ${await worker.end()}`),
@@ -126,6 +146,7 @@ async function run(
     scripts,
     scriptCalls: made["calls"]!,
     parts,
+    agent: collectors.agent,
     differences,
     endings,
   });
@@ -160,10 +181,10 @@ class Targets {
   }
 }
 
-async function sampleHeap(workers: readonly Worker[], durationMs: number): Promise<void> {
-  for (let i = 0; i < HEAP_SAMPLES; i++) {
-    await delay(durationMs / HEAP_SAMPLES);
-    await Promise.all(workers.map((worker) => worker.sampleHeap()));
+async function sampleMemory(workers: readonly Worker[], durationMs: number): Promise<void> {
+  for (let i = 0; i < MEMORY_SAMPLES; i++) {
+    await delay(durationMs / MEMORY_SAMPLES);
+    await Promise.all(workers.map((worker) => worker.sampleMemory()));
   }
 }
 

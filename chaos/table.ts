@@ -1,5 +1,6 @@
-import type { Handles } from "./resources.ts";
+import type { MemorySample } from "./resources.ts";
 import type { Results, RuntimeResults } from "./results.ts";
+import type { Role } from "./worker-process.ts";
 
 type Row = readonly [heading: string, cell: (results: RuntimeResults) => string];
 
@@ -9,24 +10,26 @@ const ROWS: readonly Row[] = [
   ["clients killed", ({ clientsKilled }) => `${clientsKilled}`],
   ["servers killed", ({ serversKilled }) => `${serversKilled}`],
   ["servers' connections reset", ({ resets }) => `${resets}`],
+  ["RPCs compared", ({ compared }) => `${compared}`],
   ["counts lost", ({ lost }) => `${lost}`],
-  ["longest unavailability of a server", ({ unavailableS }) => `${unavailableS.toFixed(1)} s`],
+  ["longest unavailability, server killed", ({ unavailableS }) => seconds(unavailableS)],
+  ["longest unavailability, not killed", ({ unavailableAliveS }) => seconds(unavailableAliveS)],
   ["scrapes answered", ({ scrapes }) => `${scrapes}`],
   ["scrapes not answered", ({ scrapesFailed }) => `${scrapesFailed}`],
-  [
-    "longest time without a scrape",
-    ({ withoutScrapeS }) => `${withoutScrapeS.toFixed(1)} s`,
-  ],
+  ["longest time without a scrape", ({ withoutScrapeS }) => seconds(withoutScrapeS)],
   ["heap slope, server", ({ heapSlope }) => `${heapSlope.server.toFixed(2)} KB/s`],
   ["heap slope, client", ({ heapSlope }) => `${heapSlope.client.toFixed(2)} KB/s`],
-  ["heap first and last, server", ({ heap }) => heap.server.map(megabytes).join(" -> ")],
-  ["heap first and last, client", ({ heap }) => heap.client.map(megabytes).join(" -> ")],
-  ["open files, servers", ({ handles }) => filesOf(handles, "server")],
-  ["open files, clients", ({ handles }) => filesOf(handles, "client")],
+  ["heap, server", ({ memory }) => growth(memory.server, "heap")],
+  ["heap, client", ({ memory }) => growth(memory.client, "heap")],
+  ["resident memory, server", ({ memory }) => growth(memory.server, "resident")],
+  ["resident memory, client", ({ memory }) => growth(memory.client, "resident")],
+  ["open files, servers", ({ files }) => filesOf(files, "server")],
+  ["open files, clients", ({ files }) => filesOf(files, "client")],
 ];
 
 /** The results as text for people. */
-export function table({ runtimes, faults, scriptCalls, diskFilled }: Results): string {
+export function table(results: Results): string {
+  const { runtimes, faults, scriptCalls, diskFilled, writesRefused } = results;
   const rows = [
     ["", ...runtimes.map(({ runtime }) => runtime)],
     ...ROWS.map(([heading, cell]) => [heading, ...runtimes.map(cell)]),
@@ -41,17 +44,22 @@ export function table({ runtimes, faults, scriptCalls, diskFilled }: Results): s
     ...lines,
     "",
     `Faults: ${total} (${injected.sort().join(", ")})`,
-    ...(diskFilled ? [] : ["The disk was not filled: that takes root and a loop device"]),
+    diskFilled
+      ? `Times that the agent could not write to its full disk: ${writesRefused}`
+      : "The disk was not filled: that takes root and a loop device",
     `Calls of client.ts to server.ts, to which nothing happened: ${scriptCalls}`,
   ].join("\n");
 }
 
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+function seconds(seconds: number): string {
+  return `${seconds.toFixed(1)} s`;
 }
 
-function filesOf(handles: RuntimeResults["handles"], role: string): string {
-  const files = (moment: Handles) => `${moment.files}`;
-  return Object.entries(handles).filter(([process]) => process.includes(role))
-    .map(([, [start, end]]) => `${files(start)} -> ${files(end)}`).join(", ");
+function growth(samples: readonly MemorySample[], of: "heap" | "resident"): string {
+  return samples.map((sample) => `${(sample[of] / 1e6).toFixed(1)} MB`).join(" -> ");
+}
+
+function filesOf(files: RuntimeResults["files"], role: Role): string {
+  return Object.entries(files).filter(([process]) => process.includes(role))
+    .map(([, [start, end]]) => `${start} -> ${end}`).join(", ");
 }

@@ -3,12 +3,13 @@ import { Program } from "./program.ts";
 import type { Environment } from "./program.ts";
 import type { Counts } from "./ledger.ts";
 import type { Target } from "./prometheus.ts";
-import { openHandles } from "./resources.ts";
-import type { Handles, HeapSample } from "./resources.ts";
+import { openFiles } from "./resources.ts";
+import type { MemorySample } from "./resources.ts";
 import { Scraper } from "./scraper.ts";
 
 export const RUNTIMES = ["node", "bun", "deno"] as const;
 export type Runtime = typeof RUNTIMES[number];
+export type Role = "server" | "client";
 
 /** The command that runs a script as the README says. */
 export function run(runtime: Runtime, file: string, ...args: string[]): string[] {
@@ -19,7 +20,7 @@ export function run(runtime: Runtime, file: string, ...args: string[]): string[]
 /** What a worker is. */
 export interface WorkerOptions {
   readonly runtime: Runtime;
-  readonly role: "server" | "client";
+  readonly role: Role;
   /** Whether it is never killed. */
   readonly steady: boolean;
   /** The variables that say how it exports. */
@@ -35,12 +36,13 @@ export class Worker {
   readonly options: WorkerOptions;
   readonly name: string;
   readonly scrapers: Scraper[] = [];
-  readonly heap: HeapSample[] = [];
+  readonly memory: MemorySample[] = [];
   #part: Part | undefined;
   #target: Target | undefined;
   #instance = "";
-  #handlesAtStart: Handles = { files: 0, sockets: 0 };
-  #handlesAtEnd: Handles = { files: 0, sockets: 0 };
+  #lastCounts: Counts = {};
+  #filesAtStart = 0;
+  #filesAtEnd = 0;
   /** Calls that each process had ended when it last said so. */
   readonly #calls: number[] = [];
 
@@ -73,17 +75,14 @@ export class Worker {
     return this.#calls.reduce((sum, calls) => sum + calls, 0);
   }
 
-  get handlesAtStart(): Handles {
-    return this.#handlesAtStart;
+  /** Open files of the process that runs, before its first call and when it was last noted. */
+  get files(): readonly [number, number] {
+    return [this.#filesAtStart, this.#filesAtEnd];
   }
 
-  get handlesAtEnd(): Handles {
-    return this.#handlesAtEnd;
-  }
-
-  /** Notes what is open now, at the end. */
-  async noteHandles(): Promise<void> {
-    this.#handlesAtEnd = await openHandles(this.part.program.pid);
+  /** Notes how many files are open now, at the end. */
+  async noteFiles(): Promise<void> {
+    this.#filesAtEnd = await openFiles(this.part.program.pid);
   }
 
   /** Kills the process, in the middle of whatever it does, and starts another one. */
@@ -93,14 +92,21 @@ export class Worker {
   }
 
   /** Notes how much memory is in use. */
-  async sampleHeap(): Promise<void> {
-    const bytes = Number(await this.part.program.ask("heap", /^Heap (\d+)$/));
-    this.heap.push({ atMs: performance.now(), bytes });
+  async sampleMemory(): Promise<void> {
+    const answer = await this.part.program.ask("memory", /^Memory (\d+ \d+)$/);
+    const [heap, resident] = answer.split(" ").map(Number);
+    this.memory.push({ atMs: performance.now(), heap: heap!, resident: resident! });
   }
 
   /** What the process has counted. */
   async counts(): Promise<Counts> {
-    return JSON.parse(await this.part.program.ask("counts", /^Counts (.*)$/)) as Counts;
+    this.#lastCounts = JSON.parse(await this.part.program.ask("counts", /^Counts (.*)$/)) as Counts;
+    return this.#lastCounts;
+  }
+
+  /** What it had counted when it was last asked. */
+  get lastCounts(): Counts {
+    return this.#lastCounts;
   }
 
   /** Has a client make no more calls, and waits for those that run. */
@@ -151,7 +157,7 @@ export class Worker {
       this.scrapers.push(new Scraper(url));
     }
     this.options.onChange();
-    this.#handlesAtStart = await openHandles(program.pid);
+    this.#filesAtStart = await openFiles(program.pid);
     program.send("start");
     return program;
   }

@@ -36,7 +36,9 @@ const progress = setInterval(() => console.log(`Calls ${work.ended}`), 1000);
 const commands = createInterface(process.stdin);
 commands.on("line", async (command) => {
   if (command === "start") work.start?.();
-  if (command === "heap") console.log(`Heap ${await heapInUse()}`);
+  if (command === "memory") {
+    console.log(`Memory ${await heapInUse()} ${process.memoryUsage().rss}`);
+  }
   if (command === "counts") console.log(`Counts ${JSON.stringify(work.ledger.counts)}`);
   if (command === "finish") {
     await work.finish();

@@ -1,15 +1,17 @@
 /** A server under the supervisor's command that docs/reliability.md gives. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/ports.ts";
 import { run, RUNTIMES, Script, startClient } from "../support/script.ts";
 import type { Owner } from "../support/script.ts";
+import { childrenOf } from "./children.ts";
 
 for (const runtime of RUNTIMES) {
   test(`${runtime}: a server that dies is back on its port; one that is stopped stays away`, async (t) => {
     const address = `127.0.0.1:${await freePort()}`;
+    t.after(() => killIfAlive(supervisor));
     const supervisor = new Script(
       t,
       ["sh", "-c", `until ${run(runtime, "server.ts").join(" ")}; do sleep 1; done`],
@@ -21,7 +23,6 @@ for (const runtime of RUNTIMES) {
         },
       },
     );
-    t.after(() => killIfAlive(supervisor));
     await supervisor.printed(/^Serving on/m);
     await callOnce(t, address);
 
@@ -48,11 +49,6 @@ function serverOf({ pid }: Script): number {
   }
   assert.notEqual(innermost, pid);
   return innermost;
-}
-
-function childrenOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
-  return children === "" ? [] : children.split(" ").map(Number);
 }
 
 /** The shell's child would outlive it. */

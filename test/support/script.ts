@@ -78,9 +78,9 @@ export class Script {
     return this.exit();
   }
 
-  /** Waits for the exit code, or the signal that ended the process. */
-  exit(): Promise<number | NodeJS.Signals> {
-    return this.#within(this.#exit, "does not exit");
+  /** Waits for the exit code, or the signal that ended the process; for a minute unless told. */
+  exit(patienceMs = PATIENCE_MS): Promise<number | NodeJS.Signals> {
+    return this.#within(this.#exit, "does not exit", patienceMs);
   }
 
   /** Waits until standard output has a match; returns its first group. */
@@ -107,10 +107,10 @@ export class Script {
     return this.#within(match, failure);
   }
 
-  async #within<T>(work: Promise<T>, failure: string): Promise<T> {
+  async #within<T>(work: Promise<T>, failure: string, patienceMs = PATIENCE_MS): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(this.#failure(failure)), PATIENCE_MS);
+      timer = setTimeout(() => reject(this.#failure(failure)), patienceMs);
     });
     try {
       return await Promise.race([work, patience]);
