@@ -4,7 +4,7 @@ import type { Attributes } from "@opentelemetry/api";
 import type { AttemptSpan, CallSpan, ClientTracer } from "./client-spans.ts";
 import { currentCustomLabel } from "./custom-label.ts";
 import { Exchange, ExchangeSeries } from "./exchange.ts";
-import type { ClientInstruments } from "./instruments.ts";
+import type { ClientInstruments, RetryInstruments } from "./instruments.ts";
 import { PerMethod, PerStatus } from "./labels.ts";
 import { messageLength, wireMessage } from "./message-frames.ts";
 import type { OptionalLabel } from "./optional-labels.ts";
@@ -30,7 +30,7 @@ export interface ClientTelemetryOptions {
 
 /** Records the calls of one channel: metrics of gRFC A66 and A96, spans of gRFC A72. */
 export class ClientTelemetry {
-  readonly #instruments: ClientInstruments;
+  readonly #followsRetries: boolean;
   readonly #tracer: ClientTracer | undefined;
   readonly #hasCustomLabel: boolean;
   /** By path, and by custom label where that is recorded. */
@@ -39,7 +39,7 @@ export class ClientTelemetry {
   constructor(
     { instruments, target, methodLabel, optionalLabels, tracer }: ClientTelemetryOptions,
   ) {
-    this.#instruments = instruments;
+    this.#followsRetries = instruments.retries !== undefined || tracer !== undefined;
     this.#tracer = tracer;
     this.#hasCustomLabel = optionalLabels.has("grpc.client.call.custom");
     // What grpc-js's load balancers know of these is not passed on: they are empty, as the gRFCs
@@ -59,6 +59,7 @@ export class ClientTelemetry {
         : method;
       return {
         attributes,
+        retries: instruments.retries,
         attemptStarted: new Series(instruments.attemptStarted, attributes),
         attempt: new PerStatus((status) =>
           new ExchangeSeries(instruments.attempt, {
@@ -85,11 +86,8 @@ export class ClientTelemetry {
   /** The application started a call; its message is not serialized yet. */
   startCall(path: string): ClientCall {
     const label = this.#hasCustomLabel ? currentCustomLabel() : "";
-    return new ClientCall(
-      this.#instruments,
-      this.#methods.get(path, label),
-      this.#tracer?.startCall(path),
-    );
+    const retries = this.#followsRetries ? new Retries() : undefined;
+    return new ClientCall(this.#methods.get(path, label), this.#tracer?.startCall(path), retries);
   }
 }
 
@@ -97,6 +95,7 @@ export class ClientTelemetry {
 interface ClientMethod {
   /** The labels of all its metrics. */
   readonly attributes: Attributes;
+  readonly retries: RetryInstruments | undefined;
   readonly attemptStarted: Series;
   readonly attempt: PerStatus<ExchangeSeries>;
   readonly callDuration: PerStatus<Series>;
@@ -104,26 +103,21 @@ interface ClientMethod {
 
 /** One call in progress, as the application sees it. */
 export class ClientCall {
-  readonly #instruments: ClientInstruments;
   readonly #method: ClientMethod;
   readonly #span: CallSpan | undefined;
   readonly #startMs = performance.now();
-  readonly #retries = new Retries();
+  readonly #retries: Retries | undefined;
   #status: RpcStatus | undefined;
 
+  /** @param retries Missing if nobody wants to know what kind of attempt each is. */
   constructor(
-    instruments: ClientInstruments,
     method: ClientMethod,
     span: CallSpan | undefined,
+    retries: Retries | undefined,
   ) {
-    this.#instruments = instruments;
     this.#method = method;
     this.#span = span;
-  }
-
-  /** How many attempts were started so far. */
-  get attempts(): number {
-    return this.#retries.attempts;
+    this.#retries = retries;
   }
 
   /** The call has to wait for the name to be resolved. */
@@ -140,20 +134,19 @@ export class ClientCall {
    * An attempt starts: the first, a retry, a hedge or a transparent retry. The name is resolved, a
    * subchannel is not picked yet.
    *
-   * @param previous How many attempts were made before, without transparent retries.
+   * @param metadata That of the attempt.
    * @param hedging Whether the method's policy is one of hedging.
    * @returns undefined if what grpc-js starts is not to be followed. Of a call that ends in the turn
    * in which it is made grpc-js opens a stream nonetheless, which nobody may ever end. As in grpc-go,
    * a call that was given up by then has no attempt, and one whose message cannot be serialized has
    * one that ends as the call did.
    */
-  startAttempt(previous: number, hedging: boolean): ClientAttempt | undefined {
+  startAttempt(metadata: Metadata, hedging: boolean): ClientAttempt | undefined {
     if (isGivenUp(this.#status)) return undefined;
-    const transparent = this.#retries.startAttempt(previous, hedging);
-    const span = this.#span?.startAttempt(this.#retries.previous, transparent);
+    const transparent = this.#retries?.startAttempt(metadata, hedging) ?? false;
+    const span = this.#span?.startAttempt(this.#retries?.previous ?? 0, transparent);
     this.#method.attemptStarted.record(1, span?.context);
-    const exchange = new Exchange(this.#method.attempt, span?.context);
-    const attempt = new ClientAttempt(this.#retries, exchange, span);
+    const attempt = new ClientAttempt(this.#method.attempt, this.#retries, span);
     if (this.#status === undefined) return attempt;
     attempt.end(this.#status);
     return undefined;
@@ -166,7 +159,8 @@ export class ClientCall {
     const seconds = (performance.now() - this.#startMs) / 1000;
     const context = this.#span?.context;
     this.#method.callDuration.get(code).record(seconds, context);
-    this.#retries.record(this.#instruments, this.#method.attributes, context);
+    const { retries, attributes } = this.#method;
+    if (retries !== undefined) this.#retries?.record(retries, attributes, context);
     this.#span?.end(code, details);
   }
 }
@@ -177,18 +171,17 @@ function isGivenUp(status: RpcStatus | undefined): boolean {
 }
 
 /** One attempt in progress. */
-export class ClientAttempt {
-  readonly #retries: Retries;
-  readonly #exchange: Exchange;
+export class ClientAttempt extends Exchange {
+  readonly #retries: Retries | undefined;
   readonly #span: AttemptSpan | undefined;
 
   constructor(
-    retries: Retries,
-    exchange: Exchange,
+    series: PerStatus<ExchangeSeries>,
+    retries: Retries | undefined,
     span: AttemptSpan | undefined,
   ) {
+    super(series, span?.context);
     this.#retries = retries;
-    this.#exchange = exchange;
     this.#span = span;
   }
 
@@ -219,18 +212,18 @@ export class ClientAttempt {
 
   /** A message, given in its frame, was handed to the transport. */
   sent(frame: Uint8Array): void {
-    this.#exchange.sent(messageLength(frame));
+    this.countSent(messageLength(frame));
   }
 
   /** A message, given in its frame, came in. */
   received(frame: Uint8Array): void {
-    this.#exchange.received(messageLength(frame));
+    this.countReceived(messageLength(frame));
     this.#span?.received(wireMessage(frame));
   }
 
   end({ code, details }: RpcStatus): void {
-    this.#exchange.end(code);
-    this.#retries.endAttempt();
+    this.recordEnd(code, performance.now());
+    this.#retries?.endAttempt();
     this.#span?.end(code, details);
   }
 }

@@ -90,47 +90,42 @@ export function hookChannel(
   hookPublicChannel(channel, telemetry);
 }
 
-/** The key of metadata that counts attempts, other than transparent retries, on all but the first. */
-const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+/** Keeps what is recorded with what it is recorded of. Each plugin has a link of its own. */
+type Linked<T, R> = T & { [link: symbol]: R | undefined };
 
-/** Where a configuration keeps the call it was made for. */
-type Linked = CallConfig & { [link: symbol]: ClientCall | undefined };
-
+/**
+ * Replaces methods of a channel's internal channel, of its calls and of its attempts. Calls and
+ * attempts get functions that all of them share: with a few closures for each, recording would cost
+ * twice as much.
+ */
 function hookInternalChannel(internalChannel: InternalChannel, telemetry: ClientTelemetry): void {
-  // Of this plugin alone: several may be installed on one channel.
-  const link = Symbol("call");
+  const link = Symbol("recorded");
   /** The call whose configuration is being asked for. */
   let resolving: ClientCall | undefined;
   const { createCall, getConfig, createLoadBalancingCall } = internalChannel;
 
   internalChannel.createCall = function (method, ...rest) {
-    const call = createCall.call(this, method, ...rest);
+    const call = createCall.call(this, method, ...rest) as Linked<ResolvingCall, CallHook>;
     try {
-      hookCall(call, telemetry.startCall(method));
+      const recorded = telemetry.startCall(method);
+      call.addStatusWatcher((status) => endCall(recorded, status));
+      call[link] = new CallHook(recorded, call.getConfig);
+      call.getConfig = getConfigOfCall;
     } catch (error) {
       warnOfFailure(error);
     }
     return call;
   };
 
-  function hookCall(call: ResolvingCall, recorded: ClientCall): void {
-    call.addStatusWatcher((status) => {
-      try {
-        recorded.end(status);
-      } catch (error) {
-        warnOfFailure(error);
-      }
-    });
-    const { getConfig } = call;
-    call.getConfig = function () {
-      const outer = resolving;
-      resolving = recorded;
-      try {
-        getConfig.call(this);
-      } finally {
-        resolving = outer;
-      }
-    };
+  function getConfigOfCall(this: ResolvingCall): void {
+    const hook = (this as Linked<ResolvingCall, CallHook>)[link]!;
+    const outer = resolving;
+    resolving = hook.recorded;
+    try {
+      hook.getConfig.call(this);
+    } finally {
+      resolving = outer;
+    }
   }
 
   internalChannel.getConfig = function (method, metadata) {
@@ -151,28 +146,53 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
       return result;
     }
     call.resolved();
-    const config = result.config as Linked;
+    const config = result.config as Linked<CallConfig, ClientCall>;
     if (config[link] === undefined) {
       config[link] = call;
       return result;
     }
     // A resolver of the application's own may give the same object to several calls.
-    const copy: Linked = { ...config, [link]: call };
+    const copy = { ...config, [link]: call } as CallConfig;
     return { ...result, config: copy };
   }
 
-  const attempts = telemetry.isTraced ? followPicks(internalChannel) : undefined;
+  const followed = telemetry.isTraced ? followPicks(internalChannel) : undefined;
 
   internalChannel.createLoadBalancingCall = function (config, method, ...rest) {
-    const attempt = createLoadBalancingCall.call(this, config, method, ...rest);
+    const attempt = createLoadBalancingCall.call(this, config, method, ...rest) as Linked<
+      LoadBalancingCall,
+      AttemptHook
+    >;
     try {
-      const call = (config as Linked)[link] ?? telemetry.startCall(method);
-      new AttemptHook(attempt, call, isHedging(config), attempts);
+      const call = (config as Linked<CallConfig, ClientCall>)[link] ?? telemetry.startCall(method);
+      attempt[link] = new AttemptHook(attempt, call, isHedging(config), followed);
+      attempt.start = start;
+      attempt.sendMessageWithContext = sendMessageWithContext;
     } catch (error) {
       warnOfFailure(error);
     }
     return attempt;
   };
+
+  function start(this: LoadBalancingCall, metadata: Metadata, listener: AttemptListener): void {
+    (this as Linked<LoadBalancingCall, AttemptHook>)[link]!.start(metadata, listener);
+  }
+
+  function sendMessageWithContext(
+    this: LoadBalancingCall,
+    context: unknown,
+    message: Uint8Array,
+  ): void {
+    (this as Linked<LoadBalancingCall, AttemptHook>)[link]!.send(context, message);
+  }
+}
+
+function endCall(recorded: ClientCall, status: RpcStatus): void {
+  try {
+    recorded.end(status);
+  } catch (error) {
+    warnOfFailure(error);
+  }
 }
 
 /** Of two policies, which only one may be given of, grpc-js prefers the one of retries. */
@@ -180,9 +200,25 @@ function isHedging({ methodConfig }: CallConfig): boolean {
   return methodConfig?.hedgingPolicy !== undefined && methodConfig.retryPolicy === undefined;
 }
 
+/** A call of grpc-js's. */
+class CallHook {
+  readonly recorded: ClientCall;
+  readonly getConfig: () => void;
+
+  constructor(recorded: ClientCall, getConfig: () => void) {
+    this.recorded = recorded;
+    this.getConfig = getConfig;
+  }
+}
+
 /** Follows an attempt of grpc-js's. */
 class AttemptHook implements AttemptListener {
   readonly #call: LoadBalancingCall;
+  readonly #start: LoadBalancingCall["start"];
+  readonly #sendMessageWithContext: LoadBalancingCall["sendMessageWithContext"];
+  readonly #recorded: ClientCall;
+  readonly #hedging: boolean;
+  readonly #followed: FollowedAttempts | undefined;
   #attempt: ClientAttempt | undefined;
   #listener: AttemptListener | undefined;
   /** Grpc-js holds one message back until a subchannel is picked: it is not sent before that. */
@@ -195,32 +231,37 @@ class AttemptHook implements AttemptListener {
     followed: FollowedAttempts | undefined,
   ) {
     this.#call = call;
-    const { start, sendMessageWithContext } = call;
-    call.start = (metadata, listener) => {
-      this.#listener = listener;
-      let outgoing = metadata;
-      try {
-        const previous = recorded.attempts === 0 ? 0 : previousAttempts(metadata);
-        this.#attempt = recorded.startAttempt(previous, hedging);
-        if (this.#attempt !== undefined) {
-          followed?.set(call, this.#attempt);
-          outgoing = this.#attempt.outgoing(metadata);
-        }
-      } catch (error) {
-        warnOfFailure(error);
+    this.#start = call.start;
+    this.#sendMessageWithContext = call.sendMessageWithContext;
+    this.#recorded = recorded;
+    this.#hedging = hedging;
+    this.#followed = followed;
+  }
+
+  start(metadata: Metadata, listener: AttemptListener): void {
+    this.#listener = listener;
+    let outgoing = metadata;
+    try {
+      this.#attempt = this.#recorded.startAttempt(metadata, this.#hedging);
+      if (this.#attempt !== undefined) {
+        this.#followed?.set(this.#call, this.#attempt);
+        outgoing = this.#attempt.outgoing(metadata);
       }
-      start.call(call, outgoing, this);
-    };
-    call.sendMessageWithContext = (context, message) => {
-      sendMessageWithContext.call(call, context, message);
-      try {
-        this.#attempt?.sending(message);
-        if (call.child !== null) this.#attempt?.sent(message);
-        else this.#pending = message;
-      } catch (error) {
-        warnOfFailure(error);
-      }
-    };
+    } catch (error) {
+      warnOfFailure(error);
+    }
+    this.#start.call(this.#call, outgoing, this);
+  }
+
+  send(context: unknown, message: Uint8Array): void {
+    this.#sendMessageWithContext.call(this.#call, context, message);
+    try {
+      this.#attempt?.sending(message);
+      if (this.#call.child !== null) this.#attempt?.sent(message);
+      else this.#pending = message;
+    } catch (error) {
+      warnOfFailure(error);
+    }
   }
 
   onReceiveMetadata(metadata: Metadata): void {
@@ -252,10 +293,6 @@ class AttemptHook implements AttemptListener {
     }
     this.#listener?.onReceiveStatus(status);
   }
-}
-
-function previousAttempts(metadata: Metadata): number {
-  return Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0);
 }
 
 /** Which attempt is recorded as which, for those whose picks are to be followed. */

@@ -40,12 +40,12 @@ export class Exchange {
   }
 
   /** Messages of so many bytes, compressed, without their frames, were handed to the transport. */
-  sent(bytes: number): void {
+  protected countSent(bytes: number): void {
     this.#sentBytes += bytes;
   }
 
   /** Messages of so many bytes, compressed, without their frames, came in. */
-  received(bytes: number): void {
+  protected countReceived(bytes: number): void {
     this.#receivedBytes += bytes;
   }
 
@@ -54,7 +54,7 @@ export class Exchange {
    *
    * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
    */
-  end(statusCode: number, endMs = performance.now()): void {
+  protected recordEnd(statusCode: number, endMs: number): void {
     const { duration, sent, received } = this.#series.get(statusCode);
     duration.record((endMs - this.#startMs) / 1000, this.#context);
     sent.record(this.#sentBytes, this.#context);

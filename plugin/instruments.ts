@@ -2,7 +2,7 @@ import { createNoopMeter } from "@opentelemetry/api";
 import type { Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
 import { limited } from "./cardinality.ts";
 import type { ExchangeHistograms } from "./exchange.ts";
-import { METRICS } from "./metrics.ts";
+import { METRIC_NAMES, METRICS } from "./metrics.ts";
 import type { MetricDefinition, MetricName } from "./metrics.ts";
 
 /** The instruments that the plugin records to; one that is switched off records nowhere. */
@@ -13,11 +13,17 @@ export interface Instruments {
   readonly subchannel: SubchannelInstruments | undefined;
 }
 
-/** The instruments of calls on a channel (gRFC A66, A96). */
+/** The instruments of calls on a channel (gRFC A66). */
 export interface ClientInstruments {
   readonly attemptStarted: Counter;
   readonly attempt: ExchangeHistograms;
   readonly callDuration: Histogram;
+  /** Undefined when none of them is switched on. */
+  readonly retries: RetryInstruments | undefined;
+}
+
+/** The instruments of a call's further attempts (gRFC A96). */
+export interface RetryInstruments {
   readonly retries: Histogram;
   readonly transparentRetries: Histogram;
   readonly hedges: Histogram;
@@ -37,6 +43,14 @@ export interface SubchannelInstruments {
   readonly connectionAttemptsFailed: Counter;
   readonly openConnections: UpDownCounter;
 }
+
+const RETRY_METRICS = [
+  "grpc.client.call.retries",
+  "grpc.client.call.transparent_retries",
+  "grpc.client.call.hedges",
+  "grpc.client.call.retry_delay",
+] as const satisfies MetricName[];
+const SUBCHANNEL_METRICS = METRIC_NAMES.filter((name) => name.startsWith("grpc.subchannel."));
 
 /**
  * Creates on `meter` the instruments that `selected` names; the others are no-ops.
@@ -84,8 +98,10 @@ export function createInstruments(
     );
   }
 
-  const subchannelIsOn = meter !== undefined &&
-    [...selected].some((name) => name.startsWith("grpc.subchannel."));
+  function isOn(name: MetricName): boolean {
+    return meterFor(name) !== noop;
+  }
+
   return {
     client: {
       attemptStarted: counter("grpc.client.attempt.started"),
@@ -99,10 +115,14 @@ export function createInstruments(
         ),
       },
       callDuration: histogram("grpc.client.call.duration"),
-      retries: histogram("grpc.client.call.retries"),
-      transparentRetries: histogram("grpc.client.call.transparent_retries"),
-      hedges: histogram("grpc.client.call.hedges"),
-      retryDelay: histogram("grpc.client.call.retry_delay"),
+      retries: RETRY_METRICS.some(isOn)
+        ? {
+          retries: histogram("grpc.client.call.retries"),
+          transparentRetries: histogram("grpc.client.call.transparent_retries"),
+          hedges: histogram("grpc.client.call.hedges"),
+          retryDelay: histogram("grpc.client.call.retry_delay"),
+        }
+        : undefined,
     },
     server: {
       callStarted: counter("grpc.server.call.started"),
@@ -114,7 +134,7 @@ export function createInstruments(
         ),
       },
     },
-    subchannel: subchannelIsOn
+    subchannel: SUBCHANNEL_METRICS.some(isOn)
       ? {
         disconnections: counter("grpc.subchannel.disconnections"),
         connectionAttemptsSucceeded: counter(

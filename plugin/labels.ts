@@ -10,7 +10,11 @@ export const OTHER = "other";
 /** What belongs to each status of a method, made once and reused by every call. */
 export class PerStatus<T> {
   readonly #create: (grpcStatus: string) => T;
-  readonly #statuses = new Map<string, T>();
+  /** Of the codes that gRPC defines, by code. */
+  readonly #defined: T[] = [];
+  /** Of other codes, by label. */
+  readonly #others = new Map<string, T>();
+  #size = 0;
 
   /** @param create Is given the `grpc.status` label. */
   constructor(create: (grpcStatus: string) => T) {
@@ -22,23 +26,29 @@ export class PerStatus<T> {
    * label `other` in common.
    */
   get(statusCode: number): T {
-    let label = statusName(statusCode);
-    let known = this.#statuses.get(label);
-    if (
-      known === undefined && this.#statuses.size >= MAX_STATUSES &&
-      !(label in status)
-    ) {
+    return this.#defined[statusCode] ?? this.#find(statusName(statusCode));
+  }
+
+  #find(label: string): T {
+    const code = status[label as keyof typeof status];
+    if (code !== undefined) return this.#defined[code] ??= this.#add(label);
+    const known = this.#others.get(label);
+    if (known !== undefined) return known;
+    if (this.#size >= MAX_STATUSES && label !== OTHER) {
       warnOnce(
         `gRPC metrics: calls of a method end with more than ${MAX_STATUSES} different status ` +
           `codes. Further ones that gRPC does not define are recorded as grpc.status="${OTHER}"`,
       );
-      label = OTHER;
-      known = this.#statuses.get(label);
+      return this.#find(OTHER);
     }
-    if (known !== undefined) return known;
-    const created = this.#create(label);
-    this.#statuses.set(label, created);
-    return created;
+    const added = this.#add(label);
+    this.#others.set(label, added);
+    return added;
+  }
+
+  #add(label: string): T {
+    this.#size++;
+    return this.#create(label);
   }
 }
 

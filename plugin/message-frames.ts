@@ -5,8 +5,16 @@ export interface WireMessage {
   /** Its length as it was sent, in bytes, without its frame. */
   readonly bytes: number;
   readonly compressed: boolean;
-  /** Its last four bytes as a little-endian number: of a gzip stream, the size before compression. */
+  /**
+   * The last four bytes of a compressed one as a little-endian number: of a gzip stream, the size
+   * before compression.
+   */
   readonly trailer: number;
+}
+
+/** Is told of each message when its last byte is there, in the terms of {@link WireMessage}. */
+export interface MessageReceiver {
+  received(bytes: number, compressed: boolean, trailer: number): void;
 }
 
 /**
@@ -14,16 +22,15 @@ export interface WireMessage {
  * bytes of length, then the message. Nothing is copied.
  */
 export class MessageFrames {
-  readonly #onMessage: (message: WireMessage) => void;
+  readonly #receiver: MessageReceiver;
   #prefixBytes = 0;
   #compressed = false;
   #length = 0;
   #missingBytes = 0;
   #trailer = 0;
 
-  /** @param onMessage Told of each message when its last byte is there. */
-  constructor(onMessage: (message: WireMessage) => void) {
-    this.#onMessage = onMessage;
+  constructor(receiver: MessageReceiver) {
+    this.#receiver = receiver;
   }
 
   /** Takes the next bytes. */
@@ -40,18 +47,15 @@ export class MessageFrames {
         this.#missingBytes = this.#length;
       } else {
         const taken = Math.min(this.#missingBytes, chunk.length - offset);
-        this.#trailer = shiftIn(this.#trailer, chunk, offset + taken);
         this.#missingBytes -= taken;
         offset += taken;
+        if (this.#compressed) this.#trailer = shiftIn(this.#trailer, chunk, offset);
       }
       if (this.#missingBytes === 0) {
-        this.#onMessage({
-          bytes: this.#length,
-          compressed: this.#compressed,
-          trailer: this.#trailer,
-        });
+        const length = this.#length;
         this.#prefixBytes = 0;
         this.#length = 0;
+        this.#receiver.received(length, this.#compressed, this.#trailer);
       }
     }
   }
@@ -64,10 +68,11 @@ export function messageLength(frame: Uint8Array): number {
 
 /** The message in one whole frame. */
 export function wireMessage(frame: Uint8Array): WireMessage {
+  const compressed = frame[0] === 1;
   return {
     bytes: messageLength(frame),
-    compressed: frame[0] === 1,
-    trailer: shiftIn(0, frame, frame.length),
+    compressed,
+    trailer: compressed ? shiftIn(0, frame, frame.length) : 0,
   };
 }
 

@@ -1,8 +1,12 @@
+import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes, Context, Histogram } from "@opentelemetry/api";
 import { withinLimit } from "./cardinality.ts";
-import type { ClientInstruments } from "./instruments.ts";
+import type { RetryInstruments } from "./instruments.ts";
 
-/** Follows the attempts of one call, for the retry metrics of gRFC A96. */
+/** The key of metadata that counts attempts, other than transparent retries, on all but the first. */
+const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
+
+/** Follows the attempts of one call, for the retry metrics of gRFC A96 and the spans of A72. */
 export class Retries {
   #attempts = 0;
   #active = 0;
@@ -13,12 +17,7 @@ export class Retries {
   #idleSinceMs = 0;
   #delayMs = 0;
 
-  /** How many attempts were started so far. */
-  get attempts(): number {
-    return this.#attempts;
-  }
-
-  /** How many of them there were before the last one, without transparent retries. */
+  /** How many attempts there were before the last one, without transparent retries. */
   get previous(): number {
     return this.#previous;
   }
@@ -26,27 +25,26 @@ export class Retries {
   /**
    * An attempt starts.
    *
-   * @param previous How many attempts were made before by the retry or hedging policy's count. It
-   * does not grow with a transparent retry.
+   * @param metadata Has the retry or hedging policy's count of the attempts before, which does not
+   * grow with a transparent retry.
    * @param hedging Whether the policy is one of hedging.
    * @returns Whether it is a transparent retry.
    */
-  startAttempt(previous: number, hedging: boolean): boolean {
-    const isTransparentRetry = this.#attempts > 0 &&
-      previous === this.#previous;
-    if (isTransparentRetry) {
-      this.#transparentRetries++;
-    } else if (this.#attempts > 0) {
-      if (hedging) this.#hedges++;
-      else this.#retries++;
-      if (this.#active === 0) {
-        this.#delayMs += performance.now() - this.#idleSinceMs;
-      }
-      this.#previous = previous;
-    }
+  startAttempt(metadata: Metadata, hedging: boolean): boolean {
+    const isFirst = this.#attempts === 0;
     this.#attempts++;
     this.#active++;
-    return isTransparentRetry;
+    if (isFirst) return false;
+    const previous = Number(metadata.get(PREVIOUS_ATTEMPTS)[0] ?? 0);
+    if (previous === this.#previous) {
+      this.#transparentRetries++;
+      return true;
+    }
+    if (hedging) this.#hedges++;
+    else this.#retries++;
+    if (this.#active === 1) this.#delayMs += performance.now() - this.#idleSinceMs;
+    this.#previous = previous;
+    return false;
   }
 
   endAttempt(): void {
@@ -55,16 +53,10 @@ export class Retries {
   }
 
   /** The call ended: its counts are recorded, except those that are zero (gRFC A96). */
-  record(
-    instruments: ClientInstruments,
-    attributes: Attributes,
-    context?: Context,
-  ): void {
+  record(instruments: RetryInstruments, attributes: Attributes, context?: Context): void {
     if (this.#attempts < 2) return;
     const record = (histogram: Histogram, value: number) => {
-      if (value > 0) {
-        histogram.record(value, withinLimit(histogram, attributes), context);
-      }
+      if (value > 0) histogram.record(value, withinLimit(histogram, attributes), context);
     };
     record(instruments.retries, this.#retries);
     record(instruments.hedges, this.#hedges);

@@ -4,7 +4,7 @@ import { Exchange, ExchangeSeries } from "./exchange.ts";
 import type { ServerInstruments } from "./instruments.ts";
 import { OTHER, PerMethod, PerStatus } from "./labels.ts";
 import { messageLength, wireMessage } from "./message-frames.ts";
-import type { WireMessage } from "./message-frames.ts";
+import type { MessageReceiver } from "./message-frames.ts";
 import { Series } from "./series.ts";
 import type { ReceivedSpan, ServerTracer } from "./server-spans.ts";
 
@@ -42,7 +42,7 @@ export class ServerTelemetry {
     const method = isRegistered ? this.#methods.get(String(headers[":path"])) : this.#other;
     const span = this.#tracer?.startCall(headers);
     method.started.record(1, span?.context);
-    return new ServerCall(new Exchange(method.ended, span?.context), span);
+    return new ServerCall(method.ended, span);
   }
 
   /**
@@ -87,12 +87,11 @@ function serverMethod(
 }
 
 /** One call in progress on a server. */
-export class ServerCall {
-  readonly #exchange: Exchange;
+export class ServerCall extends Exchange implements MessageReceiver {
   readonly #span: ReceivedSpan | undefined;
 
-  constructor(exchange: Exchange, span: ReceivedSpan | undefined) {
-    this.#exchange = exchange;
+  constructor(series: PerStatus<ExchangeSeries>, span: ReceivedSpan | undefined) {
+    super(series, span?.context);
     this.#span = span;
   }
 
@@ -108,14 +107,14 @@ export class ServerCall {
 
   /** A message, given in its frame, was handed to the transport. */
   sent(frame: Uint8Array): void {
-    this.#exchange.sent(messageLength(frame));
+    this.countSent(messageLength(frame));
     this.#span?.sent(wireMessage(frame));
   }
 
   /** A message came in. */
-  received(message: WireMessage): void {
-    this.#exchange.received(message.bytes);
-    this.#span?.received(message);
+  received(bytes: number, compressed: boolean, trailer: number): void {
+    this.countReceived(bytes);
+    this.#span?.received({ bytes, compressed, trailer });
   }
 
   /**
@@ -123,7 +122,7 @@ export class ServerCall {
    * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
    */
   end(code: number, message: string, endMs: number): void {
-    this.#exchange.end(code, endMs);
+    this.recordEnd(code, endMs);
     this.#span?.end(code, message, endMs);
   }
 }

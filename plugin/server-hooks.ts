@@ -10,11 +10,16 @@ import type { Server } from "@grpc/grpc-js";
 import { context } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type {
+  IncomingHttpHeaders,
+  OutgoingHttpHeaders,
+  ServerHttp2Stream,
+  ServerStreamResponseOptions,
+} from "node:http2";
 import { MessageFrames } from "./message-frames.ts";
 import type { ServerCall, ServerTelemetry } from "./server-call.ts";
 import { hookRegister } from "./server-fallback.ts";
-import { shielded, warnOnce } from "./warning.ts";
+import { warnOfFailure, warnOnce } from "./warning.ts";
 
 /** Called as `(interceptors, stream, headers)`, up to grpc-js 1.10 as `(stream, headers)`. */
 type StreamHandler = (...args: unknown[]) => void;
@@ -61,17 +66,18 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
     throw new Error("instrumentServer must be called before bindAsync");
   }
 
+  const follow = streamHooks(telemetry);
   function hook(handler: StreamHandler): StreamHandler {
     return function (this: ServerInternals, ...args) {
       const streamIndex = isStream(args[0]) ? 0 : 1;
       const stream = args[streamIndex] as ServerHttp2Stream;
       const headers = args[streamIndex + 1] as IncomingHttpHeaders;
-      const recorder = shielded(() => hookStream(stream, headers, this.handlers, telemetry));
+      const recorder = follow(stream, headers, this.handlers);
       if (stream.destroyed || stream.closed) {
         // On Deno a stream that was reset at once gets here when it is over. Grpc-js would answer
         // it, and the exception would end the process.
         stream.on("error", () => {});
-        shielded(() => recorder?.abandoned());
+        recorder?.closed();
         return;
       }
       const callContext = recorder?.context;
@@ -82,7 +88,6 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
         context.bind(callContext, stream);
         context.with(callContext, () => handler.apply(this, args));
       }
-      shielded(() => recorder?.readRequests());
     };
   }
   // Which of the two is bound depends on the server's channelz option, so both are replaced.
@@ -94,61 +99,117 @@ function isStream(value: unknown): boolean {
   return typeof value === "object" && value !== null && "respond" in value;
 }
 
-function hookStream(
+/** A stream that is followed. Each plugin has a link of its own: several may be installed. */
+type FollowedStream = ServerHttp2Stream & { [link: symbol]: StreamRecorder };
+
+/** Follows a stream; returns undefined if it is no call. */
+type Follow = (
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   handlers: ReadonlyMap<string, Handler>,
-  telemetry: ServerTelemetry,
-): StreamRecorder | undefined {
-  // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
-  if (!headers["content-type"]?.startsWith("application/grpc")) {
-    return undefined;
+) => StreamRecorder | undefined;
+
+/**
+ * Makes what follows the streams of one server. Their methods are replaced by functions that all of
+ * them share, and no listener is added: with a few closures and listeners for each, recording would
+ * cost several times as much.
+ */
+function streamHooks(telemetry: ServerTelemetry): Follow {
+  const link = Symbol("recorder");
+
+  function respond(
+    this: FollowedStream,
+    headers?: OutgoingHttpHeaders | readonly string[],
+    options?: ServerStreamResponseOptions,
+  ): void {
+    const recorder = this[link]!;
+    recorder.methods.respond.call(this, headers, options);
+    recorder.responded(headers, options?.endStream === true);
   }
-  const handler = handlers.get(String(headers[":path"]));
-  return new StreamRecorder(
-    stream,
-    telemetry.startCall(headers, handler !== undefined),
-    handler?.type === "clientStream" || handler?.type === "bidi",
-  );
+
+  function sendTrailers(this: FollowedStream, headers: OutgoingHttpHeaders): void {
+    const recorder = this[link]!;
+    recorder.methods.sendTrailers.call(this, headers);
+    recorder.trailersSent(headers);
+  }
+
+  function write(this: FollowedStream, frame: Uint8Array, ...rest: unknown[]): boolean {
+    const recorder = this[link]!;
+    const flushed = recorder.methods.write.call(this, frame, ...rest);
+    recorder.written(frame);
+    return flushed;
+  }
+
+  function emit(this: FollowedStream, event: string | symbol, ...args: unknown[]): boolean {
+    const recorder = this[link]!;
+    if (event === "close") recorder.closed();
+    else if (event === "error") {
+      recorder.failed();
+      // Grpc-js listens for errors of the calls that it serves; one of a call that it refused, such
+      // as a reset by the client, would end the process.
+      if (this.listenerCount("error") === 0) return false;
+    }
+    const heard = recorder.methods.emit.call(this, event, ...args);
+    // Grpc-js has taken it by now, or refused it.
+    if (event === "data") recorder.read(args[0] as Uint8Array);
+    return heard;
+  }
+
+  return (stream, headers, handlers) => {
+    // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
+    if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
+    try {
+      const handler = handlers.get(String(headers[":path"]));
+      const recorder = new StreamRecorder(
+        stream,
+        telemetry.startCall(headers, handler !== undefined),
+        handler?.type === "clientStream" || handler?.type === "bidi",
+      );
+      (stream as FollowedStream)[link] = recorder;
+      stream.respond = respond;
+      stream.sendTrailers = sendTrailers;
+      stream.write = write;
+      stream.emit = emit;
+      return recorder;
+    } catch (error) {
+      warnOfFailure(error);
+      return undefined;
+    }
+  };
 }
 
-/** Follows one HTTP/2 stream until its status is known. */
+/** A stream's own methods, which are called from those that replace them. */
+class StreamMethods {
+  readonly respond: ServerHttp2Stream["respond"];
+  readonly sendTrailers: ServerHttp2Stream["sendTrailers"];
+  readonly write: (...args: unknown[]) => boolean;
+  readonly emit: (...args: unknown[]) => boolean;
+
+  constructor({ respond, sendTrailers, write, emit }: ServerHttp2Stream) {
+    this.respond = respond;
+    this.sendTrailers = sendTrailers;
+    this.write = write as StreamMethods["write"];
+    this.emit = emit as StreamMethods["emit"];
+  }
+}
+
+/** Records one HTTP/2 stream until its status is known. Nothing that it is told throws. */
 class StreamRecorder {
+  readonly methods: StreamMethods;
   readonly #stream: ServerHttp2Stream;
   readonly #call: ServerCall;
   readonly #streamsRequests: boolean;
+  readonly #requests: MessageFrames;
   #ended = false;
+  /** When the status OK was sent, as long as it is not known whether the client has cancelled. */
+  #unconfirmedEndMs: number | undefined;
 
-  constructor(
-    stream: ServerHttp2Stream,
-    call: ServerCall,
-    streamsRequests: boolean,
-  ) {
+  constructor(stream: ServerHttp2Stream, call: ServerCall, streamsRequests: boolean) {
+    this.methods = new StreamMethods(stream);
     this.#stream = stream;
     this.#call = call;
     this.#streamsRequests = streamsRequests;
-
-    const { respond, sendTrailers } = stream;
-    const write = stream.write as (...args: unknown[]) => boolean;
-    stream.respond = (headers, options) => {
-      respond.call(stream, headers, options);
-      shielded(() => call.responding(text(headers, "grpc-encoding")));
-      if (options?.endStream) this.#trailersScheduled(headers);
-    };
-    stream.sendTrailers = (headers) => {
-      sendTrailers.call(stream, headers);
-      this.#trailersScheduled(headers);
-    };
-    stream.write = (frame: Uint8Array, ...rest: unknown[]) => {
-      const flushed = write.call(stream, frame, ...rest);
-      shielded(() => call.sent(frame));
-      return flushed;
-    };
-    // A stream that closes without a status was reset, or lost its connection.
-    stream.once("close", () => this.#end(Status.CANCELLED, ""));
-    // One that grpc-js writes a message to after its status, because the deadline passed meanwhile,
-    // fails: it then neither sends the status nor closes, for as long as the client leaves it open.
-    stream.once("error", () => this.#endIfNoStatusFollows());
+    this.#requests = new MessageFrames(call);
   }
 
   /** The context that the call is to be handled in, if it has one. */
@@ -156,30 +217,55 @@ class StreamRecorder {
     return this.#call.context;
   }
 
-  /**
-   * Counts request messages from now on. Called after grpc-js has paused the stream: a listener for
-   * data would otherwise start the flow before grpc-js asks for it.
-   */
-  readRequests(): void {
-    if (this.#ended) return;
-    const frames = new MessageFrames((message) => this.#call.received(message));
-    this.#stream.on("data", (chunk: Uint8Array) => {
-      // Once the response is over grpc-js takes no further message.
-      if (!this.#ended && !this.#stream.writableEnded) {
-        shielded(() => frames.push(chunk));
-      }
-    });
+  /** Response headers were sent, or those of a response without messages. */
+  responded(headers: Headers, areTrailers: boolean): void {
+    try {
+      this.#call.responding(text(headers, "grpc-encoding"));
+    } catch (error) {
+      warnOfFailure(error);
+    }
+    if (areTrailers) this.trailersSent(headers);
   }
 
-  /** The stream was over before anybody saw it: it does not tell so any more. */
-  abandoned(): void {
-    this.#end(Status.CANCELLED, "");
-  }
-
-  #trailersScheduled(headers: Headers): void {
+  trailersSent(headers: Headers): void {
     const code = Number(text(headers, "grpc-status") ?? Status.UNKNOWN);
     if (this.#streamsRequests && code === Status.OK) this.#endUnlessCancelled();
-    else this.#end(code, text(headers, "grpc-message") ?? "");
+    else this.#end(code, text(headers, "grpc-message") ?? "", performance.now());
+  }
+
+  /** A message was handed to the stream, in its frame. */
+  written(frame: Uint8Array): void {
+    try {
+      this.#call.sent(frame);
+    } catch (error) {
+      warnOfFailure(error);
+    }
+  }
+
+  /** Bytes of requests came in. Once the response is over grpc-js takes no further message. */
+  read(chunk: Uint8Array): void {
+    if (this.#ended || this.#stream.writableEnded) return;
+    try {
+      this.#requests.push(chunk);
+    } catch (error) {
+      warnOfFailure(error);
+    }
+  }
+
+  /** A stream that closes without a status was reset, or lost its connection. */
+  closed(): void {
+    if (this.#unconfirmedEndMs === undefined) this.#end(Status.CANCELLED, "", performance.now());
+    else this.#confirm(this.#unconfirmedEndMs);
+  }
+
+  /**
+   * One that grpc-js writes a message to after its status, because the deadline passed meanwhile,
+   * fails: it then neither sends the status nor closes, for as long as the client leaves it open.
+   * A status that was scheduled before goes first.
+   */
+  failed(): void {
+    if (this.#ended) return;
+    setImmediate(() => setImmediate(() => this.#end(Status.CANCELLED, "", performance.now())));
   }
 
   /**
@@ -189,24 +275,24 @@ class StreamRecorder {
    */
   #endUnlessCancelled(): void {
     const endMs = performance.now();
-    const end = () => {
-      const cancelled = this.#stream.rstCode === constants.NGHTTP2_CANCEL;
-      this.#end(cancelled ? Status.CANCELLED : Status.OK, "", endMs);
-    };
-    this.#stream.prependOnceListener("close", end);
-    setImmediate(() => setImmediate(end));
+    this.#unconfirmedEndMs = endMs;
+    setImmediate(() => setImmediate(() => this.#confirm(endMs)));
   }
 
-  /** A status that was scheduled before goes first, see {@link #endUnlessCancelled}. */
-  #endIfNoStatusFollows(): void {
-    setImmediate(() => setImmediate(() => this.#end(Status.CANCELLED, "")));
+  #confirm(endMs: number): void {
+    const cancelled = this.#stream.rstCode === constants.NGHTTP2_CANCEL;
+    this.#end(cancelled ? Status.CANCELLED : Status.OK, "", endMs);
   }
 
   /** @param message As in the trailer `grpc-message`, percent-encoded. */
-  #end(statusCode: number, message: string, endMs = performance.now()): void {
+  #end(statusCode: number, message: string, endMs: number): void {
     if (this.#ended) return;
     this.#ended = true;
-    shielded(() => this.#call.end(statusCode, message, endMs));
+    try {
+      this.#call.end(statusCode, message, endMs);
+    } catch (error) {
+      warnOfFailure(error);
+    }
   }
 }
 

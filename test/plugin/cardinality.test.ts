@@ -251,7 +251,9 @@ function callOnce(
 ): void {
   const call = telemetry.startCall(path);
   for (let previous = 0; previous < attempts; previous++) {
-    call.startAttempt(previous, false)!.end({ code, details: "" });
+    const metadata = new grpc.Metadata();
+    if (previous > 0) metadata.set("grpc-previous-rpc-attempts", `${previous}`);
+    call.startAttempt(metadata, false)!.end({ code, details: "" });
   }
   call.end({ code, details: "" });
 }

@@ -16,7 +16,7 @@ const bytes = Buffer.concat(lengths.map(frame));
 for (const chunkBytes of [1, 2, 3, 5, 7, 4096, bytes.length]) {
   test(`messages that come in chunks of ${chunkBytes} bytes are all seen`, () => {
     const seen: number[] = [];
-    const frames = new MessageFrames((message) => seen.push(message.bytes));
+    const frames = new MessageFrames({ received: (bytes) => seen.push(bytes) });
     for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
       frames.push(bytes.subarray(offset, offset + chunkBytes));
     }
@@ -26,7 +26,7 @@ for (const chunkBytes of [1, 2, 3, 5, 7, 4096, bytes.length]) {
 
 test("a message is seen when its last byte is there, not before", () => {
   const seen: number[] = [];
-  const frames = new MessageFrames((message) => seen.push(message.bytes));
+  const frames = new MessageFrames({ received: (bytes) => seen.push(bytes) });
   const message = frame(10);
   frames.push(message.subarray(0, 14));
   assert.deepEqual(seen, []);
@@ -35,7 +35,7 @@ test("a message is seen when its last byte is there, not before", () => {
 });
 
 test("lengths above two gibibytes are read as unsigned", () => {
-  const frames = new MessageFrames(() => assert.fail("it is not whole"));
+  const frames = new MessageFrames({ received: () => assert.fail("it is not whole") });
   frames.push(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]));
   frames.push(Buffer.alloc(1024));
 });
@@ -49,7 +49,9 @@ zipped.writeUInt32BE(compressed.length, 1);
 for (const chunkBytes of [1, 2, 3, 5, 1000]) {
   test(`the size before gzip is found in chunks of ${chunkBytes} bytes`, () => {
     const seen: WireMessage[] = [];
-    const frames = new MessageFrames((message) => seen.push(message));
+    const frames = new MessageFrames({
+      received: (bytes, compressed, trailer) => seen.push({ bytes, compressed, trailer }),
+    });
     const twice = Buffer.concat([zipped, compressed, frame(3), zipped, compressed]);
     for (let offset = 0; offset < twice.length; offset += chunkBytes) {
       frames.push(twice.subarray(offset, offset + chunkBytes));
