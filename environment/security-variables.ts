@@ -1,24 +1,10 @@
-import { readFileSync } from "node:fs";
-import { z } from "zod";
 import { parseBearerToken, parseUser } from "../exposition/authentication.ts";
 import { booleanSchema, documented } from "./schemas.ts";
-import { certificateFileSchema, keyFileSchema } from "./tls-files.ts";
+import { certificateFileSchema, fileSchema, keyFileSchema } from "./tls-files.ts";
 
 const CERTIFICATE = "a file that can be read, with a certificate in PEM";
 const KEY = "a file that can be read, with the private key of the certificate in PEM, without a " +
   "passphrase";
-
-/** The path of a file whose content can be made something of. */
-function fileSchema(parse: (content: Buffer) => unknown) {
-  return z.string().refine((path) => {
-    try {
-      parse(readFileSync(path));
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** Who may read `/metrics`. Secrets come from files: an environment is seen by too many. */
 export const metricsSecurityVariables = {

@@ -1,43 +1,37 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { checkKeyPair, parseCertificates, parseKey } from "../tls/pem.ts";
 
 /**
  * The path of a file with certificates in PEM. It is read now: the exporters, which read it again
  * later, go on without it if they can't, and then trust others than they were told to.
  */
-export const certificateFileSchema = z.string().refine((path) => readCertificate(path));
+export const certificateFileSchema = fileSchema(parseCertificates);
 
 /** The path of a file with a private key in PEM that no passphrase protects. */
-export const keyFileSchema = z.string().refine((path) => readKey(path));
+export const keyFileSchema = fileSchema(parseKey);
+
+/** The path of a file of whose content something can be made: `parse` throws if it can't. */
+export function fileSchema(parse: (content: Buffer) => unknown) {
+  return z.string().refine((path) => isFileOf(path, parse));
+}
 
 /**
- * Whether a client can show this certificate: it takes both files, and the key has to be the
- * certificate's. Of files that are bad by themselves enough is said already.
+ * Whether a certificate can be shown: it takes both files, the key has to be the certificate's, and
+ * TLS has to take them. Of files that are bad by themselves enough is said already.
  */
 export function areKeyPair(keyPath: string | undefined, certPath: string | undefined): boolean {
-  const key = keyPath === undefined ? undefined : readKey(keyPath);
-  const certificate = certPath === undefined ? undefined : readCertificate(certPath);
-  const isBad = (keyPath && !key) || (certPath && !certificate);
-  if (isBad || (!keyPath && !certPath)) return true;
-  return key !== undefined && certificate !== undefined && certificate.checkPrivateKey(key);
+  if (keyPath !== undefined && !isFileOf(keyPath, parseKey)) return true;
+  if (certPath !== undefined && !isFileOf(certPath, parseCertificates)) return true;
+  if (keyPath === undefined || certPath === undefined) return keyPath === certPath;
+  return isFileOf(certPath, (content) => checkKeyPair(content, readFileSync(keyPath)));
 }
 
-/** The first certificate of a file. */
-function readCertificate(path: string): X509Certificate | undefined {
+function isFileOf(path: string, parse: (content: Buffer) => unknown): boolean {
   try {
-    const text = readFileSync(path, "utf8");
-    // Without this a certificate in DER would do, which TLS takes nowhere.
-    return text.includes("-----BEGIN ") ? new X509Certificate(text) : undefined;
+    parse(readFileSync(path));
+    return true;
   } catch {
-    return undefined;
-  }
-}
-
-function readKey(path: string): ReturnType<typeof createPrivateKey> | undefined {
-  try {
-    return createPrivateKey(readFileSync(path));
-  } catch {
-    return undefined;
+    return false;
   }
 }

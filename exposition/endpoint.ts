@@ -71,6 +71,7 @@ function guarded(handle: RequestListener, authentication: Authentication): Reque
   return (request, response) => {
     if (authentication.allows(request.headers.authorization)) return handle(request, response);
     response.setHeader("www-authenticate", authentication.challenges);
+    response.setHeader("connection", "close");
     send(response, 401, "text/plain", "Unauthorized\n");
   };
 }

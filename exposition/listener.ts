@@ -5,7 +5,13 @@
  * @module
  */
 
-import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+} from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { diag } from "@opentelemetry/api";
@@ -20,9 +26,14 @@ export interface ListenerLimits {
   readonly request: number;
   /** Between two requests on a connection. Longer than the usual scrape interval of a minute. */
   readonly idle: number;
+  /** From a request until its response is sent: more than a scrape may take. */
+  readonly response: number;
   /** Of a request's headers, bytes. */
   readonly headerBytes: number;
-  /** Open at a time; more are closed at once. Bun counts those that have sent something. */
+  /**
+   * Open at a time. For one more, the one that has asked for nothing for longest is closed, so that
+   * nobody keeps others out by holding connections. Bun counts those that have sent something.
+   */
   readonly connections: number;
   /** What a request under way may still take once the listener is being closed. */
   readonly closing: number;
@@ -33,6 +44,7 @@ export const LISTENER_LIMITS: ListenerLimits = {
   headers: 5_000,
   request: 10_000,
   idle: 75_000,
+  response: 45_000,
   headerBytes: 16_384,
   connections: 64,
   closing: 1_000,
@@ -69,19 +81,22 @@ export async function startListener(
   { host, port: wantedPort, tls }: ListenerOptions,
   limits: ListenerLimits = LISTENER_LIMITS,
 ): Promise<Listener> {
-  const connections = new Connections();
+  const connections = new Connections(limits.connections);
   const create = () => createLimited(handle, connections, tls?.value, limits);
   let server = create();
   await listen(server, host, wantedPort);
   const { port } = server.address() as AddressInfo;
   let closed: Promise<void> | undefined;
-  const stop = tls?.onChange(async (certificates) => {
-    if ("setSecureContext" in server) return server.setSecureContext(certificates);
-    // On Bun, an HTTPS server keeps its certificate. What it has accepted it goes on to serve.
+  /** On Bun, an HTTPS server keeps its certificate. What it has accepted it goes on to serve. */
+  const replace = async () => {
     server.close();
     server = create();
-    await listen(server, host, port).catch(logFailure);
+    await listen(server, host, port);
     if (closed !== undefined) server.close();
+  };
+  const stop = tls?.onChange((certificates) => {
+    if ("setSecureContext" in server) server.setSecureContext(certificates);
+    else replace().catch(logFailure);
   });
   return {
     port,
@@ -105,46 +120,83 @@ export async function startListener(
   };
 }
 
+interface Connection {
+  /** The one over TLS once the handshake is over. */
+  readonly socket: Socket;
+  /** How many are under way: a client may send the next one before the first is answered. */
+  requests: number;
+}
+
 /** Open connections, and which of them have requests under way. */
 class Connections {
-  readonly #open = new Set<Socket>();
-  /** How many requests: a client may send the next one before the first is answered. */
-  readonly #busy = new Map<Socket, number>();
+  readonly #limit: number;
+  /** By the client's address and port; that of the latest event is the last. */
+  readonly #open = new Map<string, Connection>();
   #finishing = false;
 
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Takes a new connection, or the one over TLS in its place. */
   add(socket: Socket): void {
     socket.unref();
-    this.#open.add(socket);
-    socket.once("close", () => this.#open.delete(socket));
+    const client = clientOf(socket);
+    this.#open.delete(client);
+    this.#open.set(client, { socket, requests: 0 });
+    socket.once("close", () => {
+      if (this.#open.get(client)?.socket === socket) this.#open.delete(client);
+    });
+    if (this.#open.size > this.#limit) this.#makeRoom();
   }
 
   isBusy(socket: Socket): boolean {
-    return this.#busy.has(socket);
+    return (this.#open.get(clientOf(socket))?.requests ?? 0) > 0;
   }
 
-  begin(socket: Socket): void {
-    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+  /** @returns what has to be called when the request is over */
+  begin(socket: Socket): () => void {
+    const client = clientOf(socket);
+    const connection = this.#open.get(client);
+    if (connection === undefined) return () => {};
+    connection.requests++;
+    this.#touch(client, connection);
+    return () => {
+      connection.requests--;
+      if (connection.requests > 0 || this.#open.get(client) !== connection) return;
+      this.#touch(client, connection);
+      if (this.#finishing) socket.end();
+    };
   }
 
-  end(socket: Socket): void {
-    const others = (this.#busy.get(socket) ?? 0) - 1;
-    if (others > 0) {
-      this.#busy.set(socket, others);
+  #touch(client: string, connection: Connection): void {
+    this.#open.delete(client);
+    this.#open.set(client, connection);
+  }
+
+  /** Closes the connection that did nothing for longest; if all are busy, the newest. */
+  #makeRoom(): void {
+    for (const [client, { socket, requests }] of this.#open) {
+      if (requests > 0) continue;
+      this.#open.delete(client);
+      socket.destroy();
       return;
     }
-    this.#busy.delete(socket);
-    if (this.#finishing) socket.end();
   }
 
   /** Closes each connection as soon as no request is under way on it. */
   finish(): void {
     this.#finishing = true;
-    for (const socket of this.#open) if (!this.isBusy(socket)) socket.destroy();
+    for (const { socket, requests } of this.#open.values()) if (requests === 0) socket.destroy();
   }
 
   cut(): void {
-    for (const socket of this.#open) socket.destroy();
+    for (const { socket } of this.#open.values()) socket.destroy();
   }
+}
+
+function clientOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** A server that doesn't listen yet, over TLS if there are certificates. */
@@ -167,15 +219,18 @@ function createLimited(
     handshakeTimeout: limits.headers,
     requestCert: certificates.ca !== undefined,
   });
-  server.maxConnections = limits.connections;
-  server.on("connection", (socket) => socket.unref());
-  server.on(certificates === undefined ? "connection" : "secureConnection", (socket: Socket) => {
-    connections.add(socket);
-  });
+  for (const event of ["connection", "secureConnection"]) {
+    server.on(event, (socket: Socket) => connections.add(socket));
+  }
   server.on("request", (request, response) => {
-    const { socket } = request;
-    connections.begin(socket);
-    response.once("close", () => connections.end(socket));
+    const end = connections.begin(request.socket);
+    const timer = setTimeout(() => request.socket.destroy(), limits.response).unref();
+    response.once("close", () => {
+      clearTimeout(timer);
+      end();
+    });
+    // Nobody reads a body here, and Deno would wait for the end of one without a limit.
+    if (hasBody(request)) response.setHeader("connection", "close");
     handle(request, response);
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -186,6 +241,10 @@ function createLimited(
   // A handshake that fails is the client's matter.
   server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
   return server;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 function logFailure(error: Error): void {

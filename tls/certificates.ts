@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { checkKeyPair, parseCertificates } from "./pem.ts";
 import { type FileLog, WatchedFiles } from "./watched-files.ts";
 
 /** The paths of files in PEM. */
@@ -63,31 +63,12 @@ export function watchServerCertificates(
 
 function parseIdentity([cert, key]: readonly Buffer[]): Identity {
   if (cert === undefined || key === undefined) throw new Error("a file is missing");
-  if (!parse(cert).checkPrivateKey(parseKey(key))) {
-    throw new Error("the key is not the certificate's");
-  }
+  checkKeyPair(cert, key);
   return { cert, key };
 }
 
 function parseAuthorities(content: Buffer | undefined): Buffer {
   if (content === undefined) throw new Error("a file is missing");
-  parse(content);
+  parseCertificates(content);
   return content;
-}
-
-/** The first certificate of a file. */
-function parse(content: Buffer): X509Certificate {
-  try {
-    return new X509Certificate(content);
-  } catch {
-    throw new Error("there is no certificate in PEM");
-  }
-}
-
-function parseKey(content: Buffer): ReturnType<typeof createPrivateKey> {
-  try {
-    return createPrivateKey(content);
-  } catch {
-    throw new Error("there is no private key in PEM without a passphrase");
-  }
 }

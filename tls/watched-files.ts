@@ -21,6 +21,7 @@ export class WatchedFiles<T> {
   readonly #paths: readonly string[];
   readonly #parse: (contents: readonly Buffer[]) => T;
   readonly #log: FileLog;
+  readonly #lookMs: number;
   readonly #listeners = new Set<(value: T) => void>();
   #value: T;
   /** What the value was made of. */
@@ -34,19 +35,27 @@ export class WatchedFiles<T> {
    *
    * @param parse makes the value of the contents, in the order of the paths; throws an error that
    *   says without secrets why they can't be used
-   * @throws {Error} the runtime's error if a file can't be read, or what `parse` throws
+   * @param lookMs for tests
+   * @throws {Error} the runtime's error if a file can't be read, or what `parse` throws with the
+   *   names of the files before it
    */
   constructor(
     paths: readonly string[],
     parse: (contents: readonly Buffer[]) => T,
     log: FileLog,
+    lookMs = LOOK_MS,
   ) {
     this.#paths = paths;
     this.#parse = parse;
     this.#log = log;
+    this.#lookMs = lookMs;
     const contents = paths.map((path) => readFileSync(path));
     this.#state = digest(contents);
-    this.#value = parse(contents);
+    try {
+      this.#value = parse(contents);
+    } catch (error) {
+      throw new Error(`${this.#names}: ${(error as Error).message}`);
+    }
   }
 
   /** What the files say, as far as it is known. */
@@ -74,7 +83,7 @@ export class WatchedFiles<T> {
     this.#timer = setTimeout(async () => {
       await this.#look();
       if (this.#listeners.size > 0) this.#wait();
-    }, LOOK_MS);
+    }, this.#lookMs);
     this.#timer.unref();
   }
 
@@ -83,15 +92,25 @@ export class WatchedFiles<T> {
     try {
       const contents = await Promise.all(this.#paths.map((path) => readFile(path)));
       state = digest(contents);
-      if (state === this.#state) return;
-      this.#value = this.#parse(contents);
+      if (state !== this.#state) this.#value = this.#parse(contents);
     } catch (error) {
       const { message } = error as Error;
       return this.#refuse(state || message, message);
     }
+    this.#bad = { state: "", times: 0 };
+    if (state === this.#state) return;
     this.#state = state;
     this.#log.info(`${this.#names} changed: the new content is in use`);
-    for (const listener of this.#listeners) listener(this.#value);
+    for (const listener of this.#listeners) this.#tell(listener);
+  }
+
+  /** What a listener cannot do with new content must not end the process, nor keep others from it. */
+  #tell(listener: (value: T) => void): void {
+    try {
+      listener(this.#value);
+    } catch (error) {
+      this.#log.warn(`${this.#names} changed, but is not in use: ${(error as Error).message}`);
+    }
   }
 
   /** Says so when it is found twice: in between, one file may be new and the other about to be. */

@@ -1,7 +1,7 @@
 /** Files that a variable names: what they have to hold is seen at start, not at the first export. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -21,7 +21,7 @@ function file(name: string, content: string | Uint8Array): string {
 const authority = await CertificateAuthority.create({ after }, "an authority");
 const client = await authority.issue("client");
 const server = await authority.issue("server");
-const openssl = (...args: string[]) => execFileSync("openssl", args);
+const openssl = (...args: string[]) => execFileSync("openssl", args, { stdio: "pipe" });
 
 const garbage = file("garbage.pem", "not a certificate");
 const broken = file(
@@ -49,7 +49,12 @@ test("certificates that can be used are taken, for metrics alone too", () => {
   }
 });
 
-const BAD_CERTIFICATES = { folder, garbage, broken, der, key: client.key };
+/** What comes after the first certificate counts too: an authority must not be missing silently. */
+const [good, rest] = [readFileSync(client.certificate, "utf8"), readFileSync(broken, "utf8")];
+const brokenSecond = file("broken-second.pem", `${good}${rest}`);
+const cutOff = file("cut-off.pem", `${good}${good.slice(0, 200)}`);
+
+const BAD_CERTIFICATES = { folder, garbage, broken, brokenSecond, cutOff, der, key: client.key };
 for (const [what, path] of Object.entries(BAD_CERTIFICATES)) {
   for (const name of ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE"]) {
     test(`${name} is not a certificate but ${what}`, () => {
@@ -95,6 +100,24 @@ test("each pair of files belongs together, the one for metrics alone too", () =>
       OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: server.certificate,
     }),
     `OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY="": ${KEY}`,
+  );
+});
+
+test("several authorities in one file are taken", () => {
+  const path = file("two.pem", `${good}# a comment\n${readFileSync(authority.certificate)}`);
+  assert.equal(complaint({ GRPC_TLS_CA: path }), "nothing");
+});
+
+// Bun takes it; its clients refuse it.
+test("a key that is too short for TLS", { skip: "Bun" in globalThis }, () => {
+  const [certificate, key] = [join(folder, "short.pem"), join(folder, "short.key")];
+  openssl(
+    ...["req", "-x509", "-newkey", "rsa:512", "-nodes", "-days", "1", "-subj", "/CN=short"],
+    ...["-keyout", key, "-out", certificate],
+  );
+  assert.match(
+    complaint({ GRPC_TLS_CERT: certificate, GRPC_TLS_KEY: key }),
+    /^GRPC_TLS_KEY=".*short\.key": must be a file .* private key of the certificate/,
   );
 });
 

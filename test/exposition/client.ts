@@ -25,7 +25,8 @@ export function sendRaw(
   const address = { host: hostname.replace(/[[\]]/g, ""), port: Number(port) };
   return new Promise((resolve) => {
     let answer = "";
-    const send = () => void socket.write(request);
+    // After an empty write over TLS, Deno does not see the connection's end.
+    const send = () => request !== "" && socket.write(request);
     const socket = tls === undefined
       ? connect(address, send)
       : connectTls({ ...address, servername: "localhost", ...tls }, send);

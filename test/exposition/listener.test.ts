@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import { connect } from "node:net";
+import type { Socket } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
 import { LISTENER_LIMITS, type ListenerLimits, startListener } from "../../exposition/listener.ts";
 import { eventually } from "../support/eventually.ts";
-import { request, sendRaw } from "./client.ts";
+import { request, requestText, sendRaw } from "./client.ts";
 
 const hello: RequestListener = (_request, response) => response.end("hello");
 
@@ -103,18 +104,6 @@ test("a connection may be idle for longer than a scrape interval", () =>
     assert.equal(response.headers.get("keep-alive"), "timeout=75");
   }));
 
-test("more connections than the limit are closed at once", () =>
-  listening(async (url) => {
-    const port = Number(new URL(url).port);
-    const sockets = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
-    // Bun counts a connection from its first byte on.
-    for (const socket of sockets) socket.write("GET ");
-    await Promise.all(sockets.map((socket) => once(socket, "connect")));
-    await eventually(async () => assert.equal((await request(url, "GET /")).status, 0));
-    for (const socket of sockets) socket.destroy();
-    await eventually(async () => assert.equal((await request(url, "GET /")).status, 200));
-  }, { connections: 2 }));
-
 /** Answers when it is told to. */
 function pendingRequests() {
   const pending: (() => void)[] = [];
@@ -125,6 +114,71 @@ function pendingRequests() {
 }
 
 const KEEP_ALIVE = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const LAST = requestText("GET /");
+
+/** A connection on which no request comes to an end. */
+async function unfinished(url: string): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  socket.on("error", () => {}).resume();
+  await once(socket, "connect");
+  // Bun counts a connection from its first byte on.
+  socket.write("GET ");
+  return socket;
+}
+
+test("one connection too many costs the one that has asked for nothing for longest", () =>
+  listening(async (url) => {
+    const [first, second] = [await unfinished(url), await unfinished(url)];
+    const [firstClosed, secondClosed] = [once(first, "close"), once(second, "close")];
+    assert.equal((await request(url, "GET /")).status, 200);
+    await firstClosed;
+    assert.equal(second.destroyed, false);
+    await unfinished(url);
+    await unfinished(url);
+    await secondClosed;
+  }, { connections: 2, headers: 60_000, request: 60_000 }));
+
+test("no request under way is cut off for a new connection", async () => {
+  const { pending, handle } = pendingRequests();
+  await listening(async (url) => {
+    const underWay = [sendRaw(url, LAST), sendRaw(url, LAST)];
+    await eventually(() => assert.equal(pending.length, 2));
+    assert.equal((await request(url, "GET /")).status, 0);
+    for (const finish of pending) finish();
+    for (const { rest } of await Promise.all(underWay)) assert.equal(rest, "finished");
+    const later = request(url, "GET /");
+    await eventually(() => assert.equal(pending.length, 3));
+    pending[2]?.();
+    assert.equal((await later).rest, "finished");
+  }, { handle, connections: 2 });
+});
+
+test("who doesn't read the answers is cut off", async () => {
+  const large = "x".repeat(1_000_000);
+  let answers = 0;
+  let cut = false;
+  const handle: RequestListener = (request, response) => {
+    if (answers++ === 0) request.socket.once("close", () => cut = true);
+    response.end(large);
+  };
+  await listening(async (url) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1");
+    socket.on("error", () => {}).pause().write(KEEP_ALIVE.repeat(100));
+    await eventually(() => assert.ok(cut));
+    assert.equal(answers, 100);
+    socket.destroy();
+  }, { handle, response: 300 });
+});
+
+test("a connection ends with a request that has a body, which nobody reads", () =>
+  listening(async (url) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1");
+    socket.on("error", () => {}).resume();
+    socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    const timer = setInterval(() => socket.write("x"), 20);
+    await once(socket, "close");
+    clearInterval(timer);
+  }, { request: 60_000 }));
 
 test("closing waits for requests under way, not for what isn't one", async () => {
   const { pending, handle } = pendingRequests();

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -137,6 +138,18 @@ test("a handshake that doesn't come to an end times out, and doesn't hold up clo
     assert.equal((await sendRaw(url, "")).status, 0);
     assert.equal((await sendRaw(url, requestText("GET /"), trusting)).status, 200);
     connect(Number(new URL(url).port), "127.0.0.1").on("error", () => {}).unref();
+  }));
+
+test("handshakes that don't come to an end keep nobody out", () =>
+  listening({ connections: 2 }, async (url) => {
+    const sockets = Array.from(
+      { length: 5 },
+      () => connect(Number(new URL(url).port), "127.0.0.1"),
+    );
+    for (const socket of sockets) socket.on("error", () => {}).resume();
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    assert.equal((await sendRaw(url, requestText("GET /"), trusting)).status, 200);
+    for (const socket of sockets) socket.destroy();
   }));
 
 test("files that can't be used are refused at the start", async () => {

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { watchServerCertificates } from "../../tls/certificates.ts";
+import { checkKeyPair } from "../../tls/pem.ts";
 import { WatchedFiles } from "../../tls/watched-files.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 
 const PATIENCE_MS = 30_000;
+const LOOK_MS = 50;
 const folder = mkdtempSync(join(tmpdir(), "watched-files-"));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -34,7 +36,7 @@ test("what changes is told, what can't be used is not, and the last good value s
   const path = join(folder, "number");
   writeFileSync(path, "1");
   const { lines, log } = keptLog();
-  const file = new WatchedFiles([path], parseNumber, log);
+  const file = new WatchedFiles([path], parseNumber, log, LOOK_MS);
   const told: number[] = [];
   const stop = file.onChange((value) => told.push(value));
   assert.equal(file.value, 1);
@@ -57,11 +59,49 @@ test("what changes is told, what can't be used is not, and the last good value s
   assert.match(third, /^warn: .* stays in use: .*(ENOENT|No such file)/i);
 });
 
+test("a listener that fails ends nothing: it is told of, and others are called", async () => {
+  const path = join(folder, "failing");
+  writeFileSync(path, "1");
+  const { lines, log } = keptLog();
+  const file = new WatchedFiles([path], parseNumber, log, LOOK_MS);
+  const told: number[] = [];
+  const stops = [
+    file.onChange(() => {
+      throw new Error("no");
+    }),
+    file.onChange((value) => told.push(value)),
+  ];
+  writeFileSync(path, "2");
+  await eventually(() => assert.deepEqual(told, [2]), PATIENCE_MS);
+  writeFileSync(path, "3");
+  await eventually(() => assert.deepEqual(told, [2, 3]), PATIENCE_MS);
+  for (const stop of stops) stop();
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("warn")),
+    Array(2).fill(`warn: ${path} changed, but is not in use: no`),
+  );
+});
+
+test("a chain has to be whole", async () => {
+  const authority = await CertificateAuthority.create({ after }, "an authority");
+  const { certificate, key } = await authority.issue("chained");
+  const whole = `${readFileSync(certificate)}${readFileSync(authority.certificate)}`;
+  const check = (text: string) => checkKeyPair(Buffer.from(text), readFileSync(key));
+  check(whole);
+  assert.throws(() => check(whole.slice(0, -40)), /^Error: a certificate has no end$/);
+  assert.throws(
+    () => check(whole.replace(/MII(?!.*MII)/s, "MI!")),
+    /^Error: a certificate is broken$/,
+  );
+});
+
 test("a file that can't be used at the start is an error", () => {
   const { log } = keptLog();
   const path = join(folder, "bad");
   writeFileSync(path, "?");
-  assert.throws(() => new WatchedFiles([path], parseNumber, log), /^Error: not a number$/);
+  assert.throws(() => new WatchedFiles([path], parseNumber, log), {
+    message: `${path}: not a number`,
+  });
   assert.throws(() => new WatchedFiles([`${path}-missing`], parseNumber, log), { code: "ENOENT" });
 });
 
