@@ -54,8 +54,9 @@ export class SmallDisk {
     await rm(join(this.folder, "filler"), { force: true });
   }
 
+  /** Takes it away, as soon as nobody has a file of it open any more. */
   async unmount(): Promise<void> {
-    await run("umount", [this.folder]);
+    await run("umount", ["--lazy", this.folder]);
     await rm(`${this.folder}.img`);
   }
 }
