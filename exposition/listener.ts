@@ -31,8 +31,8 @@ export interface ListenerLimits {
   /** Of a request's headers, bytes. */
   readonly headerBytes: number;
   /**
-   * Open at a time. For one more, the one that has asked for nothing for longest is closed, so that
-   * nobody keeps others out by holding connections. Bun counts those that have sent something.
+   * Open at a time. For one more, one that has asked for nothing is closed, or else one that is idle,
+   * so that nobody keeps others out by holding connections. Bun counts those that have sent something.
    */
   readonly connections: number;
   /** What a request under way may still take once the listener is being closed. */
@@ -125,6 +125,8 @@ interface Connection {
   readonly socket: Socket;
   /** How many are under way: a client may send the next one before the first is answered. */
   requests: number;
+  /** Whether one was answered. With authentication others are closed: whoever has it is known. */
+  served: boolean;
 }
 
 /** Open connections, and which of them have requests under way. */
@@ -143,7 +145,7 @@ class Connections {
     socket.unref();
     const client = clientOf(socket);
     this.#open.delete(client);
-    this.#open.set(client, { socket, requests: 0 });
+    this.#open.set(client, { socket, requests: 0, served: false });
     socket.once("close", () => {
       if (this.#open.get(client)?.socket === socket) this.#open.delete(client);
     });
@@ -163,6 +165,7 @@ class Connections {
     this.#touch(client, connection);
     return () => {
       connection.requests--;
+      connection.served = true;
       if (connection.requests > 0 || this.#open.get(client) !== connection) return;
       this.#touch(client, connection);
       if (this.#finishing) socket.end();
@@ -174,14 +177,16 @@ class Connections {
     this.#open.set(client, connection);
   }
 
-  /** Closes the connection that did nothing for longest; if all are busy, the newest. */
+  /**
+   * Closes the oldest on which nothing was ever answered, or else the one that has been idle for
+   * longest; the newest only if all others are busy.
+   */
   #makeRoom(): void {
-    for (const [client, { socket, requests }] of this.#open) {
-      if (requests > 0) continue;
-      this.#open.delete(client);
-      socket.destroy();
-      return;
-    }
+    const idle = [...this.#open].filter(([, { requests }]) => requests === 0);
+    const newest = idle.pop();
+    const [client, { socket }] = idle.find(([, { served }]) => !served) ?? idle[0] ?? newest!;
+    this.#open.delete(client);
+    socket.destroy();
   }
 
   /** Closes each connection as soon as no request is under way on it. */

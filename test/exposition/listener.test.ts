@@ -126,17 +126,32 @@ async function unfinished(url: string): Promise<Socket> {
   return socket;
 }
 
-test("one connection too many costs the one that has asked for nothing for longest", () =>
+test("one connection too many costs the oldest that has asked for nothing", () =>
   listening(async (url) => {
+    // Answered once, and open since.
+    const known = await unfinished(url);
+    const answered = once(known, "data");
+    known.write("/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    await answered;
     const [first, second] = [await unfinished(url), await unfinished(url)];
     const [firstClosed, secondClosed] = [once(first, "close"), once(second, "close")];
     assert.equal((await request(url, "GET /")).status, 200);
     await firstClosed;
     assert.equal(second.destroyed, false);
-    await unfinished(url);
-    await unfinished(url);
+    const [third, fourth] = [await unfinished(url), await unfinished(url)];
     await secondClosed;
-  }, { connections: 2, headers: 60_000, request: 60_000 }));
+    assert.deepEqual([known.destroyed, third.destroyed, fourth.destroyed], [false, false, false]);
+  }, { connections: 3, headers: 60_000, request: 60_000 }));
+
+test("connections that are idle keep nobody out", () =>
+  listening(async (url) => {
+    const idle = await unfinished(url);
+    const closed = once(idle, "close");
+    idle.write("/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(idle, "data");
+    assert.equal((await request(url, "GET /")).status, 200);
+    await closed;
+  }, { connections: 1 }));
 
 test("no request under way is cut off for a new connection", async () => {
   const { pending, handle } = pendingRequests();
