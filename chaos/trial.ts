@@ -2,7 +2,7 @@
  * Tries other versions of the runtimes than the pinned ones: does each carry the scripts as a server
  * and as a client, with the pinned ones as its peers, and does it survive connections that end?
  *
- *     node runtimes/run.mjs node runtimes/trial.ts deno@2.9.6 bun@1.3.14
+ *     node runtimes/run.mjs node chaos/trial.ts deno@2.9.6 bun@1.3.14
  *
  * Installs them from npm into a temporary folder and prints a line of Markdown for each.
  */
@@ -21,11 +21,11 @@ import type { Environment, Owner } from "../test/support/script.ts";
 /** How many servers, and how many clients, of a version are worn out. */
 const LIVES = 5;
 /** How many connections end in the life of each. */
-const CONNECTIONS = 25;
+const CONNECTIONS = 20;
 /** A server ends a connection of a client that is this old. */
 const CONNECTION_AGE_MS = 200;
 /** Calls of each kind over a connection. */
-const CALLS = 5;
+const CALLS = 25;
 const METHODS = [
   "UnaryEcho",
   "ServerStreamingEcho",
@@ -106,7 +106,7 @@ async function serve(
     const metricsUrl = await server.printed(/^Metrics at (.+)$/m);
     const failures: string[] = [];
     let made = 0;
-    for (let i = 0; i < CONNECTIONS; i++) made += await callAll(address);
+    for (let i = 0; i < CONNECTIONS && isRunning(server.pid); i++) made += await callAll(address);
     const failed = CONNECTIONS * CALLS * METHODS.length - made;
     if (failed > 0) failures.push(`${failed} calls fail`);
     for (const peer of scripts ? RUNTIMES : []) {
@@ -163,7 +163,7 @@ async function outliveConnections(owner: Owner, { command, asClient }: Candidate
     environment: {
       ...ANY_PORTS,
       ECHO_ADDR: `127.0.0.1:${port}`,
-      ECHO_QPS: "100",
+      ECHO_QPS: "500",
       ECHO_DURATION_S: `${(CONNECTIONS * CONNECTION_AGE_MS) / 1000}`,
     },
   });
@@ -203,8 +203,8 @@ async function judge(
 ): Promise<void> {
   const found = await work().catch((error: Error) => [error.message.split("\n")[0]!]);
   if (found.length === 0) return;
-  const how = isRunning(script.pid) ? undefined : await script.exit();
-  if (how === undefined || how === 0) failures.push(...found);
+  const how = isRunning(script.pid) ? 0 : await script.exit();
+  if (how === 0) failures.push(...found);
   else deaths.push([how, ...script.stderr.trim().split("\n").slice(-1)].join(": "));
 }
 
@@ -227,9 +227,9 @@ async function withOwner(work: (owner: Owner) => Promise<void>): Promise<void> {
 }
 
 function inWords({ failures, deaths }: Outcome): string {
-  const words = [...new Set(failures)];
-  if (deaths.length > 0) {
-    words.unshift(`dies ${deaths.length} times in ${LIVES} (${[...new Set(deaths)].join("; ")})`);
+  const counts = new Map<string, number>();
+  for (const words of [...deaths.map((how) => `dies (${how})`), ...failures]) {
+    counts.set(words, (counts.get(words) ?? 0) + 1);
   }
-  return words.join("; ") || "yes";
+  return [...counts].map(([words, count]) => `${words}, ${count} of ${LIVES}`).join("; ") || "yes";
 }
