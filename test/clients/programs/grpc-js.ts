@@ -19,10 +19,7 @@ export interface Message {
 
 /** The handlers by the names that most generators give them. */
 export const echo = {
-  unaryEcho(
-    call: ServerUnaryCall<Message, Message>,
-    reply: sendUnaryData<Message>,
-  ) {
+  unaryEcho(call: ServerUnaryCall<Message, Message>, reply: sendUnaryData<Message>) {
     if (call.request.message === "fail") {
       reply({ code: status.FAILED_PRECONDITION, details: "planned" });
     } else {
@@ -34,10 +31,7 @@ export const echo = {
     call.write(call.request);
     call.end();
   },
-  clientStreamingEcho(
-    call: ServerReadableStream<Message, Message>,
-    reply: sendUnaryData<Message>,
-  ) {
+  clientStreamingEcho(call: ServerReadableStream<Message, Message>, reply: sendUnaryData<Message>) {
     let last: Message = { message: "" };
     call.on("data", (request: Message) => last = request);
     call.on("end", () => reply(null, last));

@@ -5,9 +5,7 @@ import type { ProtoGrpcType } from "../generated/proto-loader/echo.ts";
 import { echo, listen, response, responses, send } from "./grpc-js.ts";
 import type { Kit } from "./kit.ts";
 
-const loaded = loadPackageDefinition(
-  loadSync("echo.proto", { defaults: true }),
-);
+const loaded = loadPackageDefinition(loadSync("echo.proto", { defaults: true }));
 const { Echo } = (loaded as unknown as ProtoGrpcType).grpc.examples.echo;
 
 export const protoLoader: Kit = {
@@ -18,11 +16,7 @@ export const protoLoader: Kit = {
   },
 
   connect(otel, address) {
-    const client = new Echo(
-      address,
-      credentials.createInsecure(),
-      otel.clientOptions(),
-    );
+    const client = new Echo(address, credentials.createInsecure(), otel.clientOptions());
     return {
       unary: (message) => response((reply) => client.unaryEcho({ message }, reply)),
       serverStreaming: (message) => responses(client.serverStreamingEcho({ message })),

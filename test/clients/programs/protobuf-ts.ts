@@ -67,9 +67,7 @@ export const protobufTs: Kit = {
         return await replies;
       },
       async labelled(message, label) {
-        const call = client.unaryEcho({ message }, {
-          callOptions: customLabel(label),
-        });
+        const call = client.unaryEcho({ message }, { callOptions: customLabel(label) });
         return (await call.response).message;
       },
       close: () => transport.close(),

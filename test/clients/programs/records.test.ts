@@ -31,10 +31,7 @@ async function withPair(
   body: (pair: Pair) => Promise<void>,
 ): Promise<void> {
   const recording = new Recording();
-  const otel = new GrpcOpenTelemetry({
-    meterProvider: recording.meterProvider,
-    optionalLabels,
-  });
+  const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider, optionalLabels });
   const { port, stop } = await kit.serve(otel, "127.0.0.1:0");
   const calls = kit.connect(otel, `localhost:${port}`);
   try {
@@ -50,10 +47,7 @@ async function callAll(calls: Calls): Promise<void> {
   assert.equal(await calls.unary("hello"), "hello");
   assert.deepEqual(await calls.serverStreaming("hello"), ["hello", "hello"]);
   assert.equal(await calls.clientStreaming(["a", "bb", "ccc"]), "ccc");
-  assert.deepEqual(await calls.bidirectionalStreaming(["a", "bb"]), [
-    "a",
-    "bb",
-  ]);
+  assert.deepEqual(await calls.bidirectionalStreaming(["a", "bb"]), ["a", "bb"]);
 }
 
 const CLIENT_SERIES = {
@@ -70,14 +64,10 @@ const SERVER_SERIES = {
 };
 
 /** The same series with the custom label. */
-function labelled(
-  series: Record<string, string>,
-  label: string,
-): Record<string, string> {
+function labelled(series: Record<string, string>, label: string): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(series).map((
-      [name, value],
-    ) => [name.replace("{", `{client.call.custom=${label},`), value]),
+    Object.entries(series)
+      .map(([name, value]) => [name.replace("{", `{client.call.custom=${label},`), value]),
   );
 }
 
@@ -85,42 +75,24 @@ for (const [name, kit] of Object.entries(KITS)) {
   test(`${name}: a call of each kind`, () =>
     withPair(kit, [], async ({ calls, recording }) => {
       await callAll(calls);
-      await eventuallyEqual(() => recording.series(), {
-        ...CLIENT_SERIES,
-        ...SERVER_SERIES,
-      });
+      await eventuallyEqual(() => recording.series(), { ...CLIENT_SERIES, ...SERVER_SERIES });
     }));
 
   test(`${name}: a call that fails`, () =>
     withPair(kit, [], async ({ calls, recording }) => {
       await assert.rejects(calls.unary("fail"));
       await eventuallyEqual(() => recording.series(), {
-        ...clientSeries("UnaryEcho", "FAILED_PRECONDITION", {
-          sent: 6,
-          received: 0,
-        }),
-        ...serverSeries("UnaryEcho", "FAILED_PRECONDITION", {
-          sent: 0,
-          received: 6,
-        }),
+        ...clientSeries("UnaryEcho", "FAILED_PRECONDITION", { sent: 6, received: 0 }),
+        ...serverSeries("UnaryEcho", "FAILED_PRECONDITION", { sent: 0, received: 6 }),
       });
     }));
 
   test(`${name}: a method that the server does not have`, () =>
     withPair(kit, [], async ({ port, recording }) => {
-      const client = new grpc.Client(
-        `localhost:${port}`,
-        grpc.credentials.createInsecure(),
-      );
+      const client = new grpc.Client(`localhost:${port}`, grpc.credentials.createInsecure());
       const none = () => Buffer.alloc(0);
       const error = await new Promise<grpc.ServiceError | null>((resolve) => {
-        client.makeUnaryRequest(
-          "/grpc.examples.echo.Echo/Missing",
-          none,
-          none,
-          {},
-          resolve,
-        );
+        client.makeUnaryRequest("/grpc.examples.echo.Echo/Missing", none, none, {}, resolve);
       });
       assert.equal(error?.code, grpc.status.UNIMPLEMENTED);
       client.close();

@@ -12,11 +12,7 @@ export const tsProto: Kit = {
   },
 
   connect(otel, address) {
-    const client = new EchoClient(
-      address,
-      credentials.createInsecure(),
-      otel.clientOptions(),
-    );
+    const client = new EchoClient(address, credentials.createInsecure(), otel.clientOptions());
     return {
       unary: (message) => response((reply) => client.unaryEcho({ message }, reply)),
       serverStreaming: (message) => responses(client.serverStreamingEcho({ message })),
@@ -29,12 +25,7 @@ export const tsProto: Kit = {
       },
       labelled: (message, label) =>
         response((reply) =>
-          client.unaryEcho(
-            { message },
-            new Metadata(),
-            customLabel(label),
-            reply,
-          )
+          client.unaryEcho({ message }, new Metadata(), customLabel(label), reply)
         ),
       close: () => client.close(),
     };
