@@ -11,7 +11,7 @@ const moduleTests = globSync(
   "test/{plugin,exposition,environment,instrumentation,load,otlp,interop,conformance}/*.test.ts",
 );
 /** Tests of the scripts and of what surrounds them. */
-const scriptTests = globSync("test/{scripts,stack,rules,chaos}/*.test.ts");
+const scriptTests = globSync("test/{scripts,stack,rules,chaos,versions,clients}/*.test.ts");
 
 interface Step {
   readonly name: string;
