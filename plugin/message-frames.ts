@@ -61,6 +61,13 @@ export class MessageFrames {
   }
 }
 
+/** Whether bytes are one message in its frame, no more and no less. */
+export function isWholeFrame(bytes: Uint8Array): boolean {
+  let length = 0;
+  for (let i = 1; i < PREFIX_BYTES; i++) length = length * 256 + (bytes[i] ?? 0);
+  return bytes.length >= PREFIX_BYTES && length === messageLength(bytes);
+}
+
 /** The length in bytes of the message in one whole frame. */
 export function messageLength(frame: Uint8Array): number {
   return frame.length - PREFIX_BYTES;

@@ -16,7 +16,7 @@ import type {
   ServerHttp2Stream,
   ServerStreamResponseOptions,
 } from "node:http2";
-import { MessageFrames } from "./message-frames.ts";
+import { isWholeFrame, MessageFrames, wireMessage } from "./message-frames.ts";
 import type { ServerCall, ServerTelemetry } from "./server-call.ts";
 import { hookRegister } from "./server-fallback.ts";
 import { warnOfFailure, warnOnce } from "./warning.ts";
@@ -133,14 +133,27 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
     recorder.trailersSent(headers);
   }
 
-  function write(this: FollowedStream, frame: Uint8Array, ...rest: unknown[]): boolean {
+  type Written = (error?: Error | null) => void;
+  function write(
+    this: FollowedStream,
+    frame: Uint8Array,
+    encodingOrWritten?: BufferEncoding | Written,
+    written?: Written,
+  ): boolean {
     const recorder = this[link]!;
-    const flushed = recorder.methods.write.call(this, frame, ...rest);
+    const flushed = recorder.methods.write.call(
+      this,
+      frame,
+      encodingOrWritten as BufferEncoding,
+      written,
+    );
     recorder.written(frame);
     return flushed;
   }
 
-  function emit(this: FollowedStream, event: string | symbol, ...args: unknown[]): boolean {
+  function emit(this: FollowedStream, event: string | symbol, ...args: unknown[]): boolean;
+  // Named parameters and `arguments` are passed on faster than a rest parameter.
+  function emit(this: FollowedStream, event: string | symbol, chunk?: unknown): boolean {
     const recorder = this[link]!;
     if (event === "close") recorder.closed();
     else if (event === "error") {
@@ -149,10 +162,18 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
       // as a reset by the client, would end the process.
       if (this.listenerCount("error") === 0) return false;
     }
-    const heard = recorder.methods.emit.call(this, event, ...args);
+    const heard = recorder.methods.emit.apply(this, arguments as unknown as EmitArguments);
     // Grpc-js has taken it by now, or refused it.
-    if (event === "data") recorder.read(args[0] as Uint8Array);
+    if (event === "data") recorder.read(chunk as Uint8Array);
     return heard;
+  }
+
+  /** Those of the last stream, which are those of the next one unless somebody else replaces them. */
+  let methods: StreamMethods | undefined;
+
+  function methodsOf(stream: ServerHttp2Stream): StreamMethods {
+    if (!methods?.areOf(stream)) methods = new StreamMethods(stream);
+    return methods;
   }
 
   return (stream, headers, handlers) => {
@@ -162,6 +183,7 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
       const handler = handlers.get(String(headers[":path"]));
       const recorder = new StreamRecorder(
         stream,
+        methodsOf(stream),
         telemetry.startCall(headers, handler !== undefined),
         handler?.type === "clientStream" || handler?.type === "bidi",
       );
@@ -178,18 +200,25 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
   };
 }
 
+type EmitArguments = [event: string | symbol, ...args: unknown[]];
+
 /** A stream's own methods, which are called from those that replace them. */
 class StreamMethods {
   readonly respond: ServerHttp2Stream["respond"];
   readonly sendTrailers: ServerHttp2Stream["sendTrailers"];
-  readonly write: (...args: unknown[]) => boolean;
-  readonly emit: (...args: unknown[]) => boolean;
+  readonly write: ServerHttp2Stream["write"];
+  readonly emit: (...args: EmitArguments) => boolean;
 
   constructor({ respond, sendTrailers, write, emit }: ServerHttp2Stream) {
     this.respond = respond;
     this.sendTrailers = sendTrailers;
-    this.write = write as StreamMethods["write"];
-    this.emit = emit as StreamMethods["emit"];
+    this.write = write;
+    this.emit = emit;
+  }
+
+  areOf({ respond, sendTrailers, write, emit }: ServerHttp2Stream): boolean {
+    return respond === this.respond && sendTrailers === this.sendTrailers &&
+      write === this.write && emit === this.emit;
   }
 }
 
@@ -199,17 +228,22 @@ class StreamRecorder {
   readonly #stream: ServerHttp2Stream;
   readonly #call: ServerCall;
   readonly #streamsRequests: boolean;
-  readonly #requests: MessageFrames;
+  /** Made for the first message that does not come in a chunk of its own. */
+  #requests: MessageFrames | undefined;
   #ended = false;
   /** When the status OK was sent, as long as it is not known whether the client has cancelled. */
   #unconfirmedEndMs: number | undefined;
 
-  constructor(stream: ServerHttp2Stream, call: ServerCall, streamsRequests: boolean) {
-    this.methods = new StreamMethods(stream);
+  constructor(
+    stream: ServerHttp2Stream,
+    methods: StreamMethods,
+    call: ServerCall,
+    streamsRequests: boolean,
+  ) {
+    this.methods = methods;
     this.#stream = stream;
     this.#call = call;
     this.#streamsRequests = streamsRequests;
-    this.#requests = new MessageFrames(call);
   }
 
   /** The context that the call is to be handled in, if it has one. */
@@ -246,7 +280,10 @@ class StreamRecorder {
   read(chunk: Uint8Array): void {
     if (this.#ended || this.#stream.writableEnded) return;
     try {
-      this.#requests.push(chunk);
+      if (this.#requests === undefined && isWholeFrame(chunk)) {
+        const { bytes, compressed, trailer } = wireMessage(chunk);
+        this.#call.received(bytes, compressed, trailer);
+      } else (this.#requests ??= new MessageFrames(this.#call)).push(chunk);
     } catch (error) {
       warnOfFailure(error);
     }
