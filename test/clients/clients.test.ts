@@ -69,7 +69,7 @@ test("the plugin's types fit those of each library", { skip }, async () => {
 
 const commands: Record<Runtime, string[]> = {
   node: ["node", "--test", "--test-reporter=tap"],
-  bun: ["bun", "test"],
+  bun: ["bun", "test", "--timeout=60000"],
   deno: ["deno", "test", "-A", "--no-check"],
 };
 
