@@ -32,7 +32,8 @@ export interface ListenerLimits {
   readonly headerBytes: number;
   /**
    * Open at a time. For one more, one that has asked for nothing is closed, or else one that is idle,
-   * so that nobody keeps others out by holding connections. Bun counts those that have sent something.
+   * so that nobody keeps others out by holding connections. More than the system hands over in one
+   * go: of these none may be closed for the others. Bun counts those that have sent something.
    */
   readonly connections: number;
   /** What a request under way may still take once the listener is being closed. */
@@ -46,7 +47,7 @@ export const LISTENER_LIMITS: ListenerLimits = {
   idle: 75_000,
   response: 45_000,
   headerBytes: 16_384,
-  connections: 64,
+  connections: 512,
   closing: 1_000,
 };
 

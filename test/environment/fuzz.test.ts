@@ -41,7 +41,10 @@ interface Arbitrary<T> {
 type Property = object;
 type Environment = Readonly<Record<string, string>>;
 
-const fc: FastCheck = createRequire(import.meta.url)("../../runtimes/node_modules/fast-check");
+/** By the path of its CommonJS, which Deno can load from a folder of packages. */
+const fc: FastCheck = createRequire(import.meta.url)(
+  "../../runtimes/node_modules/fast-check/lib/cjs/fast-check.js",
+);
 
 const PARSED = 5000;
 /** Each of these listens, connects and stops for real. */

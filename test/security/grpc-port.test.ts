@@ -1,20 +1,20 @@
 /** Strangers at the gRPC port: whatever they send, the server serves others, and counts right. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
 import { echoClient, readAll } from "../support/echo.ts";
 import { eventually } from "../support/eventually.ts";
-import { megabytes } from "../support/heap.ts";
 import { Random, seed } from "../support/random.ts";
 import { scrape } from "../support/scrape.ts";
 import { run, RUNTIMES, Script, startServer } from "../support/script.ts";
 import { attack } from "./attack.ts";
+import { BAD_HTTP2 } from "./bad-http2.ts";
+import { Memory, portOf, repeated } from "./watch.ts";
 
 const INPUTS = 10_000;
 /** As many are enough to compare what an instrumented server takes with what a bare one takes. */
 const COMPARED = 3000;
-const SAMPLE_EVERY = 500;
+/** A connection may stay open that has not broken the rules yet. */
+const PATIENCE_MS = 200;
 /** How much more memory than the bare server's growth the instrumented one's may be. */
 const MOST_MORE_BYTES = 100e6;
 const LONGEST_GAP_MS = 10_000;
@@ -51,14 +51,24 @@ for (const runtime of RUNTIMES) {
     const bare = new Script(t, run(runtime, "test/security/bare-server.ts"));
     const barePort = portOf(await bare.printed(/^Serving on (.+)\n/m));
     const bareMemory = new Memory(bare.pid);
-    await attack(barePort, COMPARED, new Random(first), (sent) => bareMemory.sample(sent));
+    await attack(barePort, new Random(first), {
+      kinds: BAD_HTTP2,
+      inputs: COMPARED,
+      patienceMs: PATIENCE_MS,
+      during: (sent) => bareMemory.sample(sent),
+    });
     bare.signal("SIGKILL");
 
     const { script, address, metricsUrl } = await startServer(t, runtime);
     const memory = new Memory(script.pid);
     const good = goodCalls(address);
     const scrapes = repeated(async () => void await scrape(metricsUrl), 200);
-    await attack(portOf(address), INPUTS, new Random(first), (sent) => memory.sample(sent));
+    await attack(portOf(address), new Random(first), {
+      kinds: BAD_HTTP2,
+      inputs: INPUTS,
+      patienceMs: PATIENCE_MS,
+      during: (sent) => memory.sample(sent),
+    });
     const { times: calls, longestMs } = await good.stop();
     const scraped = await scrapes.stop();
 
@@ -87,42 +97,6 @@ for (const runtime of RUNTIMES) {
   });
 }
 
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(":") + 1));
-}
-
-/** What a process has in memory, as the system sees it. */
-class Memory {
-  readonly #pid: number;
-  readonly #bytes: number[] = [];
-
-  constructor(pid: number) {
-    this.#pid = pid;
-    this.sample(0);
-  }
-
-  /** @param inputs How many bad inputs there were. */
-  sample(inputs: number): void {
-    if (inputs % SAMPLE_EVERY !== 0) return;
-    const kilobytes = execFileSync("ps", ["-o", "rss=", "-p", `${this.#pid}`], {
-      encoding: "utf8",
-    });
-    this.#bytes.push(Number(kilobytes) * 1024);
-  }
-
-  growthAt(inputs: number): number {
-    return this.#bytes[inputs / SAMPLE_EVERY]! - this.#bytes[0]!;
-  }
-
-  toString(): string {
-    const half = Math.floor(this.#bytes.length / 2);
-    const last = this.#bytes.length - 1;
-    const slope = (this.#bytes[last]! - this.#bytes[half]!) / ((last - half) * SAMPLE_EVERY);
-    return `${megabytes(this.#bytes[0]!)} to ${megabytes(this.#bytes[last]!)}, ` +
-      `${(slope / 1000).toFixed(1)} kB an input in the second half`;
-  }
-}
-
 /** Makes one call after the other over a connection of its own; each has to succeed. */
 function goodCalls(address: string) {
   const client = echoClient(address, {});
@@ -140,31 +114,6 @@ function goodCalls(address: string) {
       } finally {
         client.close();
       }
-    },
-  };
-}
-
-/** Does something again and again, with a pause in milliseconds, until it is stopped. */
-function repeated(work: () => Promise<void>, pauseMs: number) {
-  let stopped = false;
-  let times = 0;
-  let longestMs = 0;
-  const done = (async () => {
-    while (!stopped) {
-      const startMs = performance.now();
-      await work();
-      times++;
-      longestMs = Math.max(longestMs, performance.now() - startMs);
-      await delay(pauseMs);
-    }
-  })();
-  // What fails is told when it is stopped.
-  done.catch(() => {});
-  return {
-    async stop(): Promise<{ times: number; longestMs: number }> {
-      stopped = true;
-      await done;
-      return { times, longestMs };
     },
   };
 }

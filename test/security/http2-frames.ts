@@ -62,7 +62,8 @@ export function goAway(lastStream: number, code: number): Buffer {
   return frame(TYPE.goAway, 0, 0, Buffer.concat([number32(lastStream), number32(code)]));
 }
 
-function number32(value: number): Buffer {
+/** Four bytes, the highest first. */
+export function number32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value >>> 0);
   return bytes;

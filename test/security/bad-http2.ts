@@ -1,4 +1,5 @@
 import type { Random } from "../support/random.ts";
+import type { BadInput } from "./attack.ts";
 import {
   data,
   FLAG,
@@ -8,6 +9,7 @@ import {
   grpcMessage,
   headerBlock,
   headers,
+  number32,
   ping,
   PREFACE,
   reset,
@@ -28,9 +30,6 @@ const CALLED = [
 
 /** `EchoRequest` with a message of one letter. */
 const ECHO_REQUEST = Buffer.from([0x0a, 0x01, 0x61]);
-
-/** Makes one input: all bytes of one connection. */
-export type BadInput = (random: Random) => Buffer;
 
 /** After the preface, as a client begins. */
 function session(...frames: readonly Buffer[]): Buffer {
@@ -77,7 +76,7 @@ function junkPath(random: Random): string {
 }
 
 /** Kinds of bad input by name. */
-export const BAD_INPUTS: Readonly<Record<string, BadInput>> = {
+export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
   "bad preface": (random) => {
     const flipped = Buffer.from(PREFACE);
     flipped[random.integer(0, PREFACE.length - 1)]! ^= random.integer(1, 255);
@@ -203,6 +202,34 @@ export const BAD_INPUTS: Readonly<Record<string, BadInput>> = {
       several(random, 2000, () => settings(random.integer(0, 10), number31(random))),
       call(random, 1),
     ),
+
+  "empty DATA flood": (random) =>
+    session(open(random), several(random, 2000, () => data(1, Buffer.alloc(0)))),
+
+  "PRIORITY flood": (random) =>
+    session(
+      several(random, 2000, (i) =>
+        frame(
+          TYPE.priority,
+          0,
+          random.pick([1, 2 * i + 1]),
+          Buffer.concat([number32(number31(random)), random.bytes(1)]),
+        )),
+      call(random, 1),
+    ),
+
+  // CVE-2025-8671: each stream is one that the server resets, so that no limit of open ones holds.
+  "resets that the server is made to send": (random) =>
+    session(several(random, 200, (i) => {
+      const stream = 2 * i + 1;
+      const provoked = random.pick([
+        windowUpdate(stream, 0),
+        windowUpdate(stream, 2 ** 31 - 1),
+        frame(TYPE.priority, 0, stream, random.bytes(4)),
+        data(stream, Buffer.alloc(1), FLAG.padded),
+      ]);
+      return Buffer.concat([open(random, stream), provoked]);
+    })),
 
   "PING flood": (random) => session(several(random, 2000, ping), call(random, 1)),
 
