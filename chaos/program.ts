@@ -46,7 +46,8 @@ export class Program {
   constructor({ name, command: [file = "", ...args], environment = {} }: ProgramOptions) {
     if (over) throw new Error(`${name} is not started: the run is over`);
     this.name = name;
-    const child = spawn(file, args, { cwd: PROJECT, env: { ...inherited(), ...environment } });
+    const env = { ...inherited(), NO_COLOR: "1", ...environment };
+    const child = spawn(file, args, { cwd: PROJECT, env });
     this.#child = child;
     running.set(child, this);
     // A program that was killed does not take what it is told any more.

@@ -83,9 +83,12 @@ const SPARE_FILES = 8;
 const SPARE_HEAP = 10e6;
 /** What the agent says when its disk is full. */
 const NO_ROOM = /Rejecting data.*no space left on device/;
-/** What the programs say of a Collector that is away, and when it is back. */
-const EXPECTED_COMPLAINT =
-  /^telemetry: (metrics cannot be delivered to .*|.* again, after .* points? (was|were) late)$/;
+const EXPECTED_COMPLAINTS = [
+  // Of a Collector that is away, and when it is back.
+  /^telemetry: (metrics cannot be delivered to .*|.* again, after .* points? (was|were) late)$/,
+  // The frame in which Deno says, once in a folder, that it runs no install scripts.
+  /^[╭│╰]/,
+];
 
 export function summarize(evidence: Evidence): Results {
   const { seed, seconds, faults, fleet, scripts, parts, differences, endings } = evidence;
@@ -103,7 +106,7 @@ export function summarize(evidence: Evidence): Results {
     ...[...parts, ...fleet.workers.map(({ part }) => part)].flatMap(({ crashes }) => crashes),
     ...endings.filter((ending) => !ending.endsWith(": exit code 0")),
     ...programs.flatMap(({ name, complaints }) =>
-      complaints.filter((line) => !EXPECTED_COMPLAINT.test(line)).map((line) => `${name}: ${line}`)
+      complaints.filter(isUnexpected).map((line) => `${name}: ${line}`)
     ),
     ...fleet.workers.flatMap(({ name, scrapers }) =>
       scrapers.flatMap(({ failures }) => failures.map((failure) => `${name}: ${failure}`))
@@ -122,6 +125,10 @@ export function summarize(evidence: Evidence): Results {
     differences,
     failures,
   };
+}
+
+function isUnexpected(complaint: string): boolean {
+  return !EXPECTED_COMPLAINTS.some((expected) => expected.test(complaint));
 }
 
 function countKinds(faults: readonly InjectedFault[]): Record<string, number> {

@@ -107,8 +107,7 @@ async function serve(
     const failures: string[] = [];
     let made = 0;
     for (let i = 0; i < CONNECTIONS && isRunning(server.pid); i++) made += await callAll(address);
-    const failed = CONNECTIONS * CALLS * METHODS.length - made;
-    if (failed > 0) failures.push(`${failed} calls fail`);
+    if (made < CONNECTIONS * CALLS * METHODS.length) failures.push("some calls fail");
     for (const peer of scripts ? RUNTIMES : []) {
       for (const method of METHODS) {
         const { script } = await startClient(owner, peer, callsOf(method, address));
@@ -173,7 +172,7 @@ async function outliveConnections(owner: Owner, { command, asClient }: Candidate
       Number(new RegExp(`^ +${name} +(\\d+)$`, "m").exec(client.stdout)?.[1])
     );
     if (code !== 0 || calls === undefined) return ["ends"];
-    return calls === succeeded ? [] : [`${succeeded} of ${calls} calls succeed`];
+    return calls === succeeded ? [] : ["some calls fail"];
   });
 }
 
