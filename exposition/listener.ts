@@ -26,7 +26,7 @@ export interface ListenerLimits {
   readonly request: number;
   /** Between two requests on a connection. Longer than the usual scrape interval of a minute. */
   readonly idle: number;
-  /** From a request until its response is sent: more than a scrape may take. */
+  /** Until the next response is sent, while there are requests: more than a scrape may take. */
   readonly response: number;
   /** Of a request's headers, bytes. */
   readonly headerBytes: number;
@@ -82,7 +82,7 @@ export async function startListener(
   { host, port: wantedPort, tls }: ListenerOptions,
   limits: ListenerLimits = LISTENER_LIMITS,
 ): Promise<Listener> {
-  const connections = new Connections(limits.connections);
+  const connections = new Connections(limits);
   const create = () => createLimited(handle, connections, tls?.value, limits);
   let server = create();
   await listen(server, host, wantedPort);
@@ -128,17 +128,19 @@ interface Connection {
   requests: number;
   /** Whether one was answered. With authentication others are closed: whoever has it is known. */
   served: boolean;
+  /** Until the next answer has to be sent. */
+  timer?: NodeJS.Timeout;
 }
 
 /** Open connections, and which of them have requests under way. */
 class Connections {
-  readonly #limit: number;
+  readonly #limits: ListenerLimits;
   /** By the client's address and port; that of the latest event is the last. */
   readonly #open = new Map<string, Connection>();
   #finishing = false;
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor(limits: ListenerLimits) {
+    this.#limits = limits;
   }
 
   /** Takes a new connection, or the one over TLS in its place. */
@@ -146,11 +148,13 @@ class Connections {
     socket.unref();
     const client = clientOf(socket);
     this.#open.delete(client);
-    this.#open.set(client, { socket, requests: 0, served: false });
+    const connection: Connection = { socket, requests: 0, served: false };
+    this.#open.set(client, connection);
     socket.once("close", () => {
+      clearTimeout(connection.timer);
       if (this.#open.get(client)?.socket === socket) this.#open.delete(client);
     });
-    if (this.#open.size > this.#limit) this.#makeRoom();
+    if (this.#open.size > this.#limits.connections) this.#makeRoom();
   }
 
   isBusy(socket: Socket): boolean {
@@ -163,14 +167,22 @@ class Connections {
     const connection = this.#open.get(client);
     if (connection === undefined) return () => {};
     connection.requests++;
+    if (connection.requests === 1) this.#startTimer(connection);
     this.#touch(client, connection);
     return () => {
+      clearTimeout(connection.timer);
       connection.requests--;
       connection.served = true;
-      if (connection.requests > 0 || this.#open.get(client) !== connection) return;
+      if (this.#open.get(client) !== connection) return;
+      if (connection.requests > 0) return this.#startTimer(connection);
       this.#touch(client, connection);
       if (this.#finishing) socket.end();
     };
+  }
+
+  #startTimer(connection: Connection): void {
+    const cut = () => connection.socket.destroy();
+    connection.timer = setTimeout(cut, this.#limits.response).unref();
   }
 
   #touch(client: string, connection: Connection): void {
@@ -229,12 +241,7 @@ function createLimited(
     server.on(event, (socket: Socket) => connections.add(socket));
   }
   server.on("request", (request, response) => {
-    const end = connections.begin(request.socket);
-    const timer = setTimeout(() => request.socket.destroy(), limits.response).unref();
-    response.once("close", () => {
-      clearTimeout(timer);
-      end();
-    });
+    response.once("close", connections.begin(request.socket));
     // Nobody reads a body here, and Deno would wait for the end of one without a limit.
     if (hasBody(request)) response.setHeader("connection", "close");
     handle(request, response);
