@@ -156,8 +156,6 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     return { ...result, config: copy };
   }
 
-  const followed = telemetry.isTraced ? followPicks(internalChannel) : undefined;
-
   internalChannel.createLoadBalancingCall = function (config, method, ...rest) {
     const attempt = createLoadBalancingCall.call(this, config, method, ...rest) as Linked<
       LoadBalancingCall,
@@ -165,7 +163,7 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     >;
     try {
       const call = (config as Linked<CallConfig, ClientCall>)[link] ?? telemetry.startCall(method);
-      attempt[link] = new AttemptHook(attempt, call, isHedging(config), followed);
+      attempt[link] = new AttemptHook(attempt, call, isHedging(config));
       attempt.start = start;
       attempt.sendMessageWithContext = sendMessageWithContext;
     } catch (error) {
@@ -173,6 +171,14 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     }
     return attempt;
   };
+
+  if (telemetry.isTraced) {
+    const { queueCallForPick } = internalChannel;
+    internalChannel.queueCallForPick = function (call) {
+      queueCallForPick.call(this, call);
+      shielded(() => (call as Linked<LoadBalancingCall, AttemptHook>)[link]?.queued());
+    };
+  }
 
   function start(this: LoadBalancingCall, metadata: Metadata, listener: AttemptListener): void {
     (this as Linked<LoadBalancingCall, AttemptHook>)[link]!.start(metadata, listener);
@@ -218,24 +224,17 @@ class AttemptHook implements AttemptListener {
   readonly #sendMessageWithContext: LoadBalancingCall["sendMessageWithContext"];
   readonly #recorded: ClientCall;
   readonly #hedging: boolean;
-  readonly #followed: FollowedAttempts | undefined;
   #attempt: ClientAttempt | undefined;
   #listener: AttemptListener | undefined;
   /** Grpc-js holds one message back until a subchannel is picked: it is not sent before that. */
   #pending: Uint8Array | undefined;
 
-  constructor(
-    call: LoadBalancingCall,
-    recorded: ClientCall,
-    hedging: boolean,
-    followed: FollowedAttempts | undefined,
-  ) {
+  constructor(call: LoadBalancingCall, recorded: ClientCall, hedging: boolean) {
     this.#call = call;
     this.#start = call.start;
     this.#sendMessageWithContext = call.sendMessageWithContext;
     this.#recorded = recorded;
     this.#hedging = hedging;
-    this.#followed = followed;
   }
 
   start(metadata: Metadata, listener: AttemptListener): void {
@@ -243,10 +242,7 @@ class AttemptHook implements AttemptListener {
     let outgoing = metadata;
     try {
       this.#attempt = this.#recorded.startAttempt(metadata, this.#hedging);
-      if (this.#attempt !== undefined) {
-        this.#followed?.set(this.#call, this.#attempt);
-        outgoing = this.#attempt.outgoing(metadata);
-      }
+      if (this.#attempt !== undefined) outgoing = this.#attempt.outgoing(metadata);
     } catch (error) {
       warnOfFailure(error);
     }
@@ -262,6 +258,22 @@ class AttemptHook implements AttemptListener {
     } catch (error) {
       warnOfFailure(error);
     }
+  }
+
+  /** Has to wait for a pick. When its stream is created, it gets a child. */
+  queued(): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined) return;
+    attempt.pickDelayed();
+    let { child } = this.#call;
+    Object.defineProperty(this.#call, "child", {
+      configurable: true,
+      get: () => child,
+      set: (value: object | null) => {
+        child = value;
+        if (value !== null) shielded(() => attempt.streamCreated());
+      },
+    });
   }
 
   onReceiveMetadata(metadata: Metadata): void {
@@ -293,32 +305,4 @@ class AttemptHook implements AttemptListener {
     }
     this.#listener?.onReceiveStatus(status);
   }
-}
-
-/** Which attempt is recorded as which, for those whose picks are to be followed. */
-interface FollowedAttempts {
-  set(call: LoadBalancingCall, attempt: ClientAttempt): void;
-}
-
-/** Tells attempts when they have to wait for a pick, and when their stream is created. */
-function followPicks(internalChannel: InternalChannel): FollowedAttempts {
-  const attempts = new WeakMap<LoadBalancingCall, ClientAttempt>();
-  const { queueCallForPick } = internalChannel;
-  internalChannel.queueCallForPick = function (call) {
-    queueCallForPick.call(this, call);
-    shielded(() => attempts.get(call)?.pickDelayed());
-  };
-  return {
-    set(call, attempt) {
-      attempts.set(call, attempt);
-      let child = call.child;
-      Object.defineProperty(call, "child", {
-        get: () => child,
-        set: (value: object | null) => {
-          child = value;
-          if (value !== null) shielded(() => attempt.streamCreated());
-        },
-      });
-    },
-  };
 }

@@ -84,8 +84,6 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
       if (callContext === undefined) {
         handler.apply(this, args);
       } else {
-        // Grpc-js calls the application from events of the stream, which have a context of their own.
-        context.bind(callContext, stream);
         context.with(callContext, () => handler.apply(this, args));
       }
     };
@@ -162,7 +160,11 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
       // as a reset by the client, would end the process.
       if (this.listenerCount("error") === 0) return false;
     }
-    const heard = recorder.methods.emit.apply(this, arguments as unknown as EmitArguments);
+    const given = arguments as unknown as EmitArguments;
+    // Grpc-js calls the application from events of the stream, which have a context of their own.
+    const heard = recorder.context === undefined
+      ? recorder.methods.emit.apply(this, given)
+      : context.with(recorder.context, () => recorder.methods.emit.apply(this, given));
     // Grpc-js has taken it by now, or refused it.
     if (event === "data") recorder.read(chunk as Uint8Array);
     return heard;
