@@ -8,10 +8,10 @@ import { globSync } from "node:fs";
 
 /** Tests of modules: they run on each runtime. */
 const moduleTests = globSync(
-  "test/{plugin,exposition,environment,instrumentation,load,otlp,interop,conformance}/*.test.ts",
+  "test/{plugin,exposition,environment,instrumentation,load,otlp,interop,conformance,tls}/*.test.ts",
 );
 /** Tests of the scripts and of what surrounds them. */
-const scriptTests = globSync("test/{scripts,stack,rules,chaos,versions,clients}/*.test.ts");
+const scriptTests = globSync("test/{scripts,stack,rules,chaos,versions,clients,security}/*.test.ts");
 
 interface Step {
   readonly name: string;
