@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import { echoClient, echoHandlers, echoService, listen, readAll, unary } from "../support/echo.ts";
-import { withEchoPair } from "../support/echo-pair.ts";
+import type { EchoMessage } from "../support/echo.ts";
+import { clientSeries, withEchoPair } from "../support/echo-pair.ts";
 import { eventuallyEqual } from "../support/eventually.ts";
 import { Recording } from "../support/series.ts";
+import { SpanRecording } from "../support/spans.ts";
 
 /** The warnings of this process from now on, up to their first colon. */
 function collectWarnings(): { readonly warnings: string[]; stop(): void } {
@@ -57,6 +59,63 @@ test("of a channel of another shape calls are recorded, with one warning", () =>
     client.close();
   }));
 
+test("of a channel of another shape calls that are cut short are recorded, and spans of calls", () =>
+  withEchoPair({}, async ({ port }) => {
+    const recording = new Recording();
+    const traces = new SpanRecording();
+    const otel = new GrpcOpenTelemetry({
+      meterProvider: recording.meterProvider,
+      tracerProvider: traces.tracerProvider,
+    });
+    const client = echoClient(
+      `localhost:${port}`,
+      otel.clientOptions({ channelFactoryOverride: opaqueChannel }),
+    );
+    assert.equal(await unary(client, "hang", { deadline: Date.now() + 50 }), "DEADLINE_EXCEEDED");
+    const code = await new Promise<number | undefined>((resolve) => {
+      client.UnaryEcho({ message: "hang" }, {}, (error) => resolve(error?.code)).cancel();
+    });
+    assert.equal(code, grpc.status.CANCELLED);
+    const call = "grpc.client.call.duration{method=grpc.examples.echo.Echo/UnaryEcho";
+    assert.deepEqual(await recording.series(), {
+      [`${call},status=DEADLINE_EXCEEDED}`]: "1",
+      [`${call},status=CANCELLED}`]: "1",
+    });
+    const span = "Sent.grpc.examples.echo.Echo.UnaryEcho";
+    assert.deepEqual(traces.spans.map(({ name }) => name), [span, span]);
+    client.close();
+  }));
+
+test("a call of another shape goes on, with one warning, and its attempts are recorded", () =>
+  withEchoPair({}, async ({ port }) => {
+    const { warnings, stop } = collectWarnings();
+    const recording = new Recording();
+    const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
+    const client = echoClient(
+      `localhost:${port}`,
+      otel.clientOptions({
+        channelFactoryOverride(...args) {
+          const channel = new grpc.Channel(...args);
+          const { internalChannel } = channel as unknown as { internalChannel: grpc.Channel };
+          const createCall = internalChannel.createCall.bind(internalChannel);
+          internalChannel.createCall = (...call) =>
+            Object.assign(createCall(...call), { addStatusWatcher: undefined });
+          return channel;
+        },
+      }),
+    );
+    assert.equal(await unary(client, "hello"), "hello");
+    assert.equal(await unary(client, "again"), "again");
+    const {
+      "grpc.client.call.duration{method=grpc.examples.echo.Echo/UnaryEcho,status=OK}": _,
+      ...attempts
+    } = clientSeries("UnaryEcho", "OK", { sent: 14, received: 14, count: 2 });
+    assert.deepEqual(await recording.series(), attempts);
+    await eventuallyEqual(() => warnings, ["gRPC metrics could not be recorded"]);
+    stop();
+    client.close();
+  }));
+
 test("of a server of another shape registered methods are recorded, with one warning", async () => {
   const { warnings, stop } = collectWarnings();
   const recording = new Recording();
@@ -92,6 +151,46 @@ test("of a server of another shape registered methods are recorded, with one war
   });
   await eventuallyEqual(() => warnings, ["gRPC server metrics are incomplete"]);
   stop();
+  client.close();
+  server.forceShutdown();
+});
+
+test("of a server of another shape each way in which a handler fails is recorded", async () => {
+  const recording = new Recording();
+  const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
+  const server = new grpc.Server();
+  Object.defineProperty(server, "_streamHandler", { value: undefined, writable: true });
+  otel.instrumentServer(server);
+  server.addService(echoService, {
+    ...echoHandlers,
+    UnaryEcho(_call: unknown, reply: grpc.sendUnaryData<EchoMessage>) {
+      reply(new Error("without a code"));
+    },
+    ServerStreamingEcho(call: grpc.ServerWritableStream<EchoMessage, EchoMessage>) {
+      call.emit("error", { code: grpc.status.RESOURCE_EXHAUSTED, details: "planned" });
+    },
+  });
+  const client = echoClient(`localhost:${await listen(server)}`, {});
+
+  assert.equal(await unary(client, "hello"), "UNKNOWN");
+  assert.equal(
+    await readAll(client.ServerStreamingEcho({ message: "x" })),
+    "RESOURCE_EXHAUSTED",
+  );
+  await new Promise((resolve) => client.ClientStreamingEcho(resolve).end());
+  server.unregister("/grpc.examples.echo.Echo/UnaryEcho");
+  assert.equal(await unary(client, "hello"), "UNIMPLEMENTED");
+
+  const started = "grpc.server.call.started{method=grpc.examples.echo.Echo";
+  const duration = "grpc.server.call.duration{method=grpc.examples.echo.Echo";
+  await eventuallyEqual(() => recording.series(), {
+    [`${started}/UnaryEcho}`]: "1",
+    [`${started}/ServerStreamingEcho}`]: "1",
+    [`${started}/ClientStreamingEcho}`]: "1",
+    [`${duration}/UnaryEcho,status=UNKNOWN}`]: "1",
+    [`${duration}/ServerStreamingEcho,status=RESOURCE_EXHAUSTED}`]: "1",
+    [`${duration}/ClientStreamingEcho,status=OK}`]: "1",
+  });
   client.close();
   server.forceShutdown();
 });
