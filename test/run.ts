@@ -11,7 +11,9 @@ const moduleTests = globSync(
   "test/{plugin,exposition,environment,instrumentation,load,otlp,interop,conformance,tls}/*.test.ts",
 );
 /** Tests of the scripts and of what surrounds them. */
-const scriptTests = globSync("test/{scripts,stack,rules,chaos,versions,clients,security}/*.test.ts");
+const scriptTests = globSync(
+  "test/{scripts,stack,rules,chaos,versions,clients,security}/*.test.ts",
+);
 
 interface Step {
   readonly name: string;
