@@ -1,7 +1,9 @@
 /** The scripts under Deno with the permissions of `deno.json`, none of which can be left out. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import deno from "../../deno.json" with { type: "json" };
 import { OTLP_PROTOCOLS } from "../../otlp/mod.ts";
@@ -138,6 +140,60 @@ for (const protocol of OTLP_PROTOCOLS) {
     );
   });
 }
+
+test("with TLS and secrets, the scripts need to read these files, and nothing more", async (t) => {
+  const authority = await CertificateAuthority.create(t, "an authority");
+  const ofServer = await authority.issue("server");
+  const ofClient = await authority.issue("client");
+  const folder = mkdtempSync(join(tmpdir(), "permissions-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const [token, user] = [join(folder, "token"), join(folder, "user")];
+  writeFileSync(token, "s3cret\n");
+  writeFileSync(user, "prometheus:s3cret\n");
+  const ca = authority.certificate;
+  const serverEnvironment = {
+    ...ADDRESSES,
+    ECHO_ADDR: "127.0.0.1:0",
+    GRPC_TLS_CERT: ofServer.certificate,
+    GRPC_TLS_KEY: ofServer.key,
+    GRPC_TLS_CA: ca,
+    GRPC_TLS_CLIENT_AUTH: "true",
+    GRPC_METRICS_TLS_CERT: ofServer.certificate,
+    GRPC_METRICS_TLS_KEY: ofServer.key,
+    GRPC_METRICS_BEARER_TOKEN_FILE: token,
+    GRPC_METRICS_BASIC_AUTH_FILE: user,
+  };
+  const read = [...literalServer.read, ofServer.certificate, ofServer.key, ca, token, user];
+  const server = new Script(t, [...run, ...flags({ ...literalServer, read }), "server.ts"], {
+    environment: serverEnvironment,
+  });
+  const address = await server.printed(/^Serving on (.+)\n/m);
+  const environment = {
+    ...ADDRESSES,
+    ECHO_ADDR: address.replace("127.0.0.1", "localhost"),
+    ECHO_COUNT: "1",
+    GRPC_TLS_CA: ca,
+    GRPC_TLS_CERT: ofClient.certificate,
+    GRPC_TLS_KEY: ofClient.key,
+  };
+  const readable = ["./echo.proto", ca, ofClient.certificate, ofClient.key];
+  const caller = new Script(t, [...run, "-P=client", ...flags({ read: readable }), "client.ts"], {
+    environment,
+  });
+  assert.equal(await caller.exit(), 0, caller.stderr);
+  assert.equal(await server.stop(), 0);
+  assert.equal(server.stderr + caller.stderr, "");
+
+  for (const [name, path] of Object.entries(serverEnvironment)) {
+    if (!read.includes(path)) continue;
+    const set = { ...literalServer, read: read.filter((other) => other !== path) };
+    const blind = new Script(t, [...run, ...flags(set), "server.ts"], {
+      environment: serverEnvironment,
+    });
+    assert.equal(await blind.exit(), 1);
+    assert.ok(blind.stderr.includes(`${name}="${path}": must be a file that can be read`), name);
+  }
+});
 
 test("the client's permissions", async (t) => {
   const { address } = await startServer(t, "deno", { ECHO_ADDR: ":0" });

@@ -69,6 +69,35 @@ for (const runtime of RUNTIMES) {
       assert.equal(script.stderr.trimEnd().split("\n").length, 1, script.stderr);
     });
 
+    test("the server: a new authority of clients lets its own in, and no longer others", async (t) => {
+      const files = new Replaceable(`${runtime}-mutual`);
+      const [before, after] = [
+        await first.issue(`${runtime}-mutual-before`),
+        await second.issue(`${runtime}-mutual-after`),
+      ];
+      await files.replace(before, first);
+      const { script, address } = await startServer(t, runtime, {
+        ...files.environment,
+        GRPC_TLS_CLIENT_AUTH: "true",
+      });
+      const exitCode = async (authority: CertificateAuthority, pair: KeyPair) => {
+        const { script: caller } = await startClient(t, "node", {
+          ECHO_ADDR: address.replace("127.0.0.1", "localhost"),
+          ECHO_COUNT: "1",
+          GRPC_TLS_CA: authority.certificate,
+          GRPC_TLS_CERT: pair.certificate,
+          GRPC_TLS_KEY: pair.key,
+        });
+        return await caller.exit();
+      };
+      assert.equal(await exitCode(first, before), 0);
+      await files.replace(after, second);
+      await script.complained(IN_USE);
+      assert.equal(await exitCode(second, after), 0);
+      assert.equal(await exitCode(second, before), 1);
+      assert.equal(await script.stop(), 0);
+    });
+
     test("the client: its next connection shows and believes the new certificates", async (t) => {
       const files = new Replaceable(`${runtime}-client`);
       await files.replace(await first.issue(`${runtime}-first`), first);
