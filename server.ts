@@ -54,11 +54,13 @@ async function main(): Promise<void> {
       : `cannot listen there: ${error.message}`;
     throw new StartupError(`ECHO_ADDR=${address.given}: ${reason}`);
   });
+  // Whoever reads the next lines may send a signal at once.
+  const stopped = new Promise((resolve) => process.on("SIGINT", resolve).on("SIGTERM", resolve));
   console.log(`Serving on ${address.given.replace(/:0$/, `:${port}`)}`);
   console.log(`Metrics at ${telemetry.endpoint}`);
   if (telemetry.tracesEndpoint) console.log(`Traces at ${telemetry.tracesEndpoint}`);
 
-  await new Promise((resolve) => process.on("SIGINT", resolve).on("SIGTERM", resolve));
+  await stopped;
   for (const name of ["", SERVICE]) health.setStatus(name, "NOT_SERVING");
   await finishCalls(server);
   await telemetry.shutdown();
