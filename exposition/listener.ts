@@ -28,6 +28,8 @@ export interface ListenerLimits {
   readonly idle: number;
   /** Until the next response is sent, while there are requests: more than a scrape may take. */
   readonly response: number;
+  /** Requests on a connection that are not answered yet. With one more it is closed. */
+  readonly pipelined: number;
   /** Of a request's headers, bytes. */
   readonly headerBytes: number;
   /**
@@ -46,6 +48,7 @@ export const LISTENER_LIMITS: ListenerLimits = {
   request: 10_000,
   idle: 75_000,
   response: 45_000,
+  pipelined: 16,
   headerBytes: 16_384,
   connections: 512,
   closing: 1_000,
@@ -161,11 +164,15 @@ class Connections {
     return (this.#open.get(clientOf(socket))?.requests ?? 0) > 0;
   }
 
-  /** @returns what has to be called when the request is over */
-  begin(socket: Socket): () => void {
+  /** @returns what has to be called when the request is over; undefined if the connection is */
+  begin(socket: Socket): (() => void) | undefined {
     const client = clientOf(socket);
     const connection = this.#open.get(client);
-    if (connection === undefined) return () => {};
+    if (connection === undefined) return undefined;
+    if (connection.requests === this.#limits.pipelined) {
+      this.#close(client, connection);
+      return undefined;
+    }
     connection.requests++;
     if (connection.requests === 1) this.#startTimer(connection);
     this.#touch(client, connection);
@@ -197,7 +204,10 @@ class Connections {
   #makeRoom(): void {
     const idle = [...this.#open].filter(([, { requests }]) => requests === 0);
     const newest = idle.pop();
-    const [client, { socket }] = idle.find(([, { served }]) => !served) ?? idle[0] ?? newest!;
+    this.#close(...(idle.find(([, { served }]) => !served) ?? idle[0] ?? newest!));
+  }
+
+  #close(client: string, { socket }: Connection): void {
     this.#open.delete(client);
     socket.destroy();
   }
@@ -241,7 +251,9 @@ function createLimited(
     server.on(event, (socket: Socket) => connections.add(socket));
   }
   server.on("request", (request, response) => {
-    response.once("close", connections.begin(request.socket));
+    const end = connections.begin(request.socket);
+    if (end === undefined) return;
+    response.once("close", end);
     // Nobody reads a body here, and Deno would wait for the end of one without a limit.
     if (hasBody(request)) response.setHeader("connection", "close");
     handle(request, response);

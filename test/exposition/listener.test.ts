@@ -169,7 +169,7 @@ test("no request under way is cut off for a new connection", async () => {
 });
 
 test("who doesn't read the answers is cut off", async () => {
-  const large = "x".repeat(1_000_000);
+  const large = "x".repeat(10_000_000);
   let answers = 0;
   let cut = false;
   const handle: RequestListener = (request, response) => {
@@ -178,11 +178,23 @@ test("who doesn't read the answers is cut off", async () => {
   };
   await listening(async (url) => {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
-    socket.on("error", () => {}).pause().write(KEEP_ALIVE.repeat(100));
+    socket.on("error", () => {}).pause().write(KEEP_ALIVE.repeat(10));
     await eventually(() => assert.ok(cut));
-    assert.equal(answers, 100);
+    assert.equal(answers, 10);
     socket.destroy();
   }, { handle, response: 300 });
+});
+
+test("who sends too many requests without waiting for answers is hung up on", async () => {
+  let requests = 0;
+  const handle: RequestListener = (_request, response) => {
+    requests++;
+    setTimeout(() => response.end("late"), 60_000).unref();
+  };
+  await listening(async (url) => {
+    assert.equal((await sendRaw(url, KEEP_ALIVE.repeat(100))).status, 0);
+    assert.equal(requests, 10);
+  }, { handle, pipelined: 10 });
 });
 
 test("a connection ends with a request that has a body, which nobody reads", () =>
