@@ -86,7 +86,13 @@ test("100,000 targets share 1999 label sets and the overflow, retries and connec
   const recording = new Recording();
   const instruments = instrumentsOf(recording, [
     "grpc.client.call.retries",
+    "grpc.client.call.transparent_retries",
+    "grpc.client.call.hedges",
+    "grpc.client.call.retry_delay",
+    "grpc.subchannel.connection_attempts_succeeded",
     "grpc.subchannel.connection_attempts_failed",
+    "grpc.subchannel.open_connections",
+    "grpc.subchannel.disconnections",
   ]);
   await many(t, recording, (i) => {
     const target = `dns:///10.0.0.1:${i}`;
@@ -95,12 +101,15 @@ test("100,000 targets share 1999 label sets and the overflow, retries and connec
       "/a.Service/Method",
       2,
     );
-    new SubchannelMetrics(
+    const connections = new SubchannelMetrics(
       instruments.subchannel!,
       target,
-      new Set(),
+      new Set(["grpc.disconnect_error", "grpc.security_level"]),
       new WeakSet(),
-    ).connectionFailed();
+    );
+    connections.connectionFailed();
+    connections.connected("none");
+    connections.disconnected("unknown", "none");
   });
   const twice = {
     series: 2000,
@@ -114,7 +123,12 @@ test("100,000 targets share 1999 label sets and the overflow, retries and connec
     "grpc.client.attempt.rcvd_total_compressed_message_size": twice,
     "grpc.client.call.duration": OVERFLOWED,
     "grpc.client.call.retries": OVERFLOWED,
+    "grpc.client.call.retry_delay": OVERFLOWED,
+    "grpc.subchannel.connection_attempts_succeeded": OVERFLOWED,
     "grpc.subchannel.connection_attempts_failed": OVERFLOWED,
+    // What was opened is closed again, under the same labels.
+    "grpc.subchannel.open_connections": { series: 2000, values: 0, overflow: 0 },
+    "grpc.subchannel.disconnections": OVERFLOWED,
   });
 });
 
