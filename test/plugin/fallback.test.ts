@@ -30,7 +30,7 @@ const opaqueChannel: NonNullable<grpc.ClientOptions["channelFactoryOverride"]> =
   };
 };
 
-test("of a channel of another shape calls are recorded, with one warning", () =>
+test("of a channel of another shape calls are recorded, with one warning", (t) =>
   withEchoPair({}, async ({ port }) => {
     const { warnings, stop } = collectWarnings();
     const recording = new Recording();
@@ -42,6 +42,7 @@ test("of a channel of another shape calls are recorded, with one warning", () =>
       `localhost:${port}`,
       otel.clientOptions({ channelFactoryOverride: opaqueChannel }),
     );
+    t.after(() => client.close());
     assert.equal(await unary(client, "hello"), "hello");
     assert.equal(await unary(client, "status 9"), "FAILED_PRECONDITION");
     assert.deepEqual(await readAll(client.ServerStreamingEcho({ message: "x" })), ["x", "x", "x"]);
@@ -56,10 +57,9 @@ test("of a channel of another shape calls are recorded, with one warning", () =>
       "gRPC subchannel metrics are off",
     ]);
     stop();
-    client.close();
   }));
 
-test("of a channel of another shape calls that are cut short are recorded, and spans of calls", () =>
+test("of a channel of another shape calls that are cut short are recorded, and spans of calls", (t) =>
   withEchoPair({}, async ({ port }) => {
     const recording = new Recording();
     const traces = new SpanRecording();
@@ -71,6 +71,7 @@ test("of a channel of another shape calls that are cut short are recorded, and s
       `localhost:${port}`,
       otel.clientOptions({ channelFactoryOverride: opaqueChannel }),
     );
+    t.after(() => client.close());
     assert.equal(await unary(client, "hang", { deadline: Date.now() + 50 }), "DEADLINE_EXCEEDED");
     const code = await new Promise<number | undefined>((resolve) => {
       client.UnaryEcho({ message: "hang" }, {}, (error) => resolve(error?.code)).cancel();
@@ -83,10 +84,9 @@ test("of a channel of another shape calls that are cut short are recorded, and s
     });
     const span = "Sent.grpc.examples.echo.Echo.UnaryEcho";
     assert.deepEqual(traces.spans.map(({ name }) => name), [span, span]);
-    client.close();
   }));
 
-test("a call of another shape goes on, with one warning, and its attempts are recorded", () =>
+test("a call of another shape goes on, with one warning, and its attempts are recorded", (t) =>
   withEchoPair({}, async ({ port }) => {
     const { warnings, stop } = collectWarnings();
     const recording = new Recording();
@@ -104,6 +104,7 @@ test("a call of another shape goes on, with one warning, and its attempts are re
         },
       }),
     );
+    t.after(() => client.close());
     assert.equal(await unary(client, "hello"), "hello");
     assert.equal(await unary(client, "again"), "again");
     const {
@@ -113,10 +114,9 @@ test("a call of another shape goes on, with one warning, and its attempts are re
     assert.deepEqual(await recording.series(), attempts);
     await eventuallyEqual(() => warnings, ["gRPC metrics could not be recorded"]);
     stop();
-    client.close();
   }));
 
-test("of a server of another shape registered methods are recorded, with one warning", async () => {
+test("of a server of another shape registered methods are recorded, with one warning", async (t) => {
   const { warnings, stop } = collectWarnings();
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
@@ -126,6 +126,10 @@ test("of a server of another shape registered methods are recorded, with one war
   assert.equal(otel.instrumentServer(server), server);
   server.addService(echoService, echoHandlers);
   const client = echoClient(`localhost:${await listen(server)}`, {});
+  t.after(() => {
+    client.close();
+    server.forceShutdown();
+  });
 
   assert.equal(await unary(client, "hello"), "hello");
   assert.equal(await unary(client, "status 9"), "FAILED_PRECONDITION");
@@ -151,11 +155,9 @@ test("of a server of another shape registered methods are recorded, with one war
   });
   await eventuallyEqual(() => warnings, ["gRPC server metrics are incomplete"]);
   stop();
-  client.close();
-  server.forceShutdown();
 });
 
-test("of a server of another shape each way in which a handler fails is recorded", async () => {
+test("of a server of another shape each way in which a handler fails is recorded", async (t) => {
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
   const server = new grpc.Server();
@@ -171,6 +173,10 @@ test("of a server of another shape each way in which a handler fails is recorded
     },
   });
   const client = echoClient(`localhost:${await listen(server)}`, {});
+  t.after(() => {
+    client.close();
+    server.forceShutdown();
+  });
 
   assert.equal(await unary(client, "hello"), "UNKNOWN");
   assert.equal(
@@ -191,6 +197,4 @@ test("of a server of another shape each way in which a handler fails is recorded
     [`${duration}/ServerStreamingEcho,status=RESOURCE_EXHAUSTED}`]: "1",
     [`${duration}/ClientStreamingEcho,status=OK}`]: "1",
   });
-  client.close();
-  server.forceShutdown();
 });
