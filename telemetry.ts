@@ -39,10 +39,13 @@ import {
 import {
   createOtlpExporter,
   createOtlpSpanExporter,
+  onNewCertificates,
   ReportingExporter,
   ReportingSpanExporter,
 } from "./otlp/mod.ts";
+import type { OtlpFiles } from "./otlp/mod.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
+import type { FileLog } from "./tls/watched-files.ts";
 
 /** What a script says of itself where the environment is silent. */
 export interface TelemetryDefaults {
@@ -114,6 +117,7 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
       Promise.all([
         meterProvider.shutdown(),
         traces?.tracerProvider.shutdown(),
+        traces?.close(),
         ...outputs.map((output) => output.close?.()),
       ]),
     );
@@ -191,17 +195,37 @@ async function startOtlp(settings: Settings): Promise<Output> {
   const times = exportTimes(settings);
   // The exporter gives up before the reader does: it knows the reason.
   const timeoutMs = Math.min(ownTimeoutMs, times.exportTimeoutMillis);
-  const exporter = new ReportingExporter(
-    await createOtlpExporter(protocol, timeoutMs),
-    destination,
-    timeoutMs,
-    (line) => console.error(line),
-  );
+  const create = () => createOtlpExporter(protocol, timeoutMs);
+  const report = (line: string) => console.error(line);
+  const exporter = new ReportingExporter(await create(), destination, timeoutMs, report);
+  const forget = onNewCertificates(otlpFiles(settings, "METRICS"), fileLog, () => {
+    create().then((renewed) => exporter.replace(renewed)).catch(logRenewalFailure);
+  });
   return {
     reader: new PeriodicExportingMetricReader({ exporter, ...times }),
     endpoint: `${destination} (${protocol}), every ${times.exportIntervalMillis / 1000} s`,
+    close: () => Promise.resolve(forget()),
     undelivered: () => exporter.undelivered(),
   };
+}
+
+function otlpFiles(settings: Settings, signal: "METRICS" | "TRACES"): OtlpFiles {
+  const path = (kind: "CERTIFICATE" | "CLIENT_CERTIFICATE" | "CLIENT_KEY") =>
+    settings[`OTEL_EXPORTER_OTLP_${signal}_${kind}`] ?? settings[`OTEL_EXPORTER_OTLP_${kind}`];
+  return {
+    authorities: path("CERTIFICATE"),
+    certificate: path("CLIENT_CERTIFICATE"),
+    key: path("CLIENT_KEY"),
+  };
+}
+
+const fileLog: FileLog = {
+  info: (line) => console.error(line),
+  warn: (line) => console.error(line),
+};
+
+function logRenewalFailure(error: Error): void {
+  console.error(`telemetry: new certificates are not in use: ${error.message}`);
 }
 
 /** Where a signal is pushed to, without secrets, how, and how long that may take in milliseconds. */
@@ -226,6 +250,7 @@ interface Traces {
   readonly tracerProvider: TracerProvider;
   readonly textMapPropagator: TextMapPropagator;
   readonly endpoint: string;
+  close(): Promise<void>;
   undelivered(): string | undefined;
 }
 
@@ -235,14 +260,14 @@ async function startTraces(settings: Settings, resource: Resource): Promise<Trac
   // Loaded only when it is asked for: programs start faster without it.
   const { createPropagator, createTracerProvider } = await import("./tracing/mod.ts");
   const { protocol, destination, timeoutMs } = otlpTarget(settings, "TRACES");
+  const create = () => createOtlpSpanExporter(protocol, timeoutMs);
+  const report = (line: string) => console.error(line);
   const exporter = exporters.includes("otlp")
-    ? new ReportingSpanExporter(
-      await createOtlpSpanExporter(protocol, timeoutMs),
-      destination,
-      timeoutMs,
-      (line) => console.error(line),
-    )
+    ? new ReportingSpanExporter(await create(), destination, timeoutMs, report)
     : undefined;
+  const forget = exporter && onNewCertificates(otlpFiles(settings, "TRACES"), fileLog, () => {
+    create().then((renewed) => exporter.replace(renewed)).catch(logRenewalFailure);
+  });
   const toConsole = exporters.includes("console");
   const tracerProvider = createTracerProvider({
     resource,
@@ -256,6 +281,7 @@ async function startTraces(settings: Settings, resource: Resource): Promise<Trac
     textMapPropagator: createPropagator(settings.OTEL_PROPAGATORS),
     endpoint: [exporter && `${destination} (${protocol})`, toConsole && "standard output"]
       .filter(Boolean).join(", "),
+    close: () => Promise.resolve(forget?.()),
     undelivered: () => exporter?.undelivered(),
   };
 }

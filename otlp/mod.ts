@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { onNewCertificates } from "./certificates.ts";
+export type { OtlpFiles } from "./certificates.ts";
 export { createOtlpExporter, createOtlpSpanExporter, OTLP_PROTOCOLS } from "./exporter.ts";
 export type { OtlpProtocol } from "./exporter.ts";
 export { ReportingExporter } from "./reporting-exporter.ts";

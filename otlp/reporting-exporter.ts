@@ -10,7 +10,7 @@ import { Delivery } from "./delivery.ts";
 
 /** An exporter of metrics that tells in plain lines when it fails and when it works again. */
 export class ReportingExporter implements PushMetricExporter {
-  readonly #exporter: OTLPMetricExporterBase;
+  #exporter: OTLPMetricExporterBase;
   readonly #delivery: Delivery;
 
   /**
@@ -40,6 +40,13 @@ export class ReportingExporter implements PushMetricExporter {
       (callback) => this.#exporter.export(metrics, callback),
       done,
     );
+  }
+
+  /** Has another one do the exporting; the one before finishes what it has begun. */
+  replace(exporter: OTLPMetricExporterBase): Promise<void> {
+    const before = this.#exporter;
+    this.#exporter = exporter;
+    return before.shutdown();
   }
 
   /** What has not been delivered, as a line for the log; `undefined` if everything has. */

@@ -3,7 +3,7 @@ import { Delivery } from "./delivery.ts";
 
 /** An exporter of spans that tells in plain lines when it fails and when it works again. */
 export class ReportingSpanExporter implements SpanExporter {
-  readonly #exporter: SpanExporter;
+  #exporter: SpanExporter;
   readonly #delivery: Delivery;
 
   /**
@@ -33,6 +33,13 @@ export class ReportingSpanExporter implements SpanExporter {
       (callback) => this.#exporter.export(spans, callback),
       done,
     );
+  }
+
+  /** Has another one do the exporting; the one before finishes what it has begun. */
+  replace(exporter: SpanExporter): Promise<void> {
+    const before = this.#exporter;
+    this.#exporter = exporter;
+    return before.shutdown();
   }
 
   /** What has not been delivered, as a line for the log; `undefined` if everything has. */

@@ -1,6 +1,9 @@
 /** Metrics pushed over TLS, by each runtime with each protocol. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { OTLP_PROTOCOLS } from "../../otlp/mod.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
@@ -21,6 +24,7 @@ function tls(server: KeyPair, options: ReceiverTls = {}): ReceiverTls {
   return { cert: readFileSync(server.certificate), key: readFileSync(server.key), ...options };
 }
 
+const foreign = await stranger.issue("foreign");
 const good = tls(await authority.issue("server"));
 /** Of a Collector that takes exports from our own clients only. */
 const mutual: ReceiverTls = {
@@ -134,6 +138,35 @@ for (const runtime of RUNTIMES) {
           assert.deepEqual(receiver.requests, []);
         });
       }
+    }
+
+    for (const protocol of OTLP_PROTOCOLS) {
+      test(`${protocol}: new certificates are shown and believed without a restart`, async (t) => {
+        const folder = await mkdtemp(join(tmpdir(), "push-reload-"));
+        t.after(() => rm(folder, { recursive: true }));
+        const path = (name: string) => join(folder, name);
+        const place = async (ca: CertificateAuthority, { certificate, key }: KeyPair) => {
+          await copyFile(ca.certificate, path("ca.pem"));
+          await copyFile(certificate, path("client.pem"));
+          await copyFile(key, path("client.key"));
+        };
+        await place(stranger, foreign);
+        const receiver = await RecordingReceiver.start(t, protocol, mutual);
+        const { script } = await startServer(t, runtime, {
+          OTEL_METRICS_EXPORTER: "otlp",
+          OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+          OTEL_EXPORTER_OTLP_ENDPOINT: `https://${receiver.host}`,
+          OTEL_METRIC_EXPORT_INTERVAL: "500",
+          OTEL_EXPORTER_OTLP_CERTIFICATE: path("ca.pem"),
+          ...showing({ certificate: path("client.pem"), key: path("client.key") }),
+        });
+        await script.complained(/cannot be delivered to/);
+        await place(authority, client);
+        await script.complained(/changed: the new content is in use/);
+        await eventually(() => assert.ok(receiver.requests.length >= 2), 30_000);
+        assert.equal(await script.stop(), 0);
+        assert.doesNotMatch(script.stderr, /the last metrics/);
+      });
     }
 
     test("grpc: an IP address works, or it is said that it does not", async (t) => {
