@@ -17,7 +17,7 @@ const INPUTS = 10_000;
 /** Fewer than the listener keeps open, as more are a matter of luck on a machine that is too busy. */
 const HELD = 400;
 const PATIENCE_MS = 30_000;
-const MOST_MORE_BYTES = 300e6;
+const MOST_MORE_BYTES = 400e6;
 const METHOD = "grpc.examples.echo.Echo/UnaryEcho";
 
 const SECRET = "s3cretXq7Zw9Lk2";
