@@ -60,7 +60,7 @@ test("of a channel of another shape calls are recorded, with one warning", (t) =
   }));
 
 test("of a channel of another shape calls that are cut short are recorded, and spans of calls", (t) =>
-  withEchoPair({}, async ({ port }) => {
+  withEchoPair({}, async ({ port, recording: served }) => {
     const recording = new Recording();
     const traces = new SpanRecording();
     const otel = new GrpcOpenTelemetry({
@@ -73,10 +73,13 @@ test("of a channel of another shape calls that are cut short are recorded, and s
     );
     t.after(() => client.close());
     assert.equal(await unary(client, "hang", { deadline: Date.now() + 50 }), "DEADLINE_EXCEEDED");
-    const code = await new Promise<number | undefined>((resolve) => {
-      client.UnaryEcho({ message: "hang" }, {}, (error) => resolve(error?.code)).cancel();
+    const cancelled = new Promise<number | undefined>((resolve) => {
+      const call = client.UnaryEcho({ message: "hang" }, {}, (error) => resolve(error?.code));
+      const started = "grpc.server.call.started{method=grpc.examples.echo.Echo/UnaryEcho}";
+      void eventuallyEqual(async () => (await served.series())[started], "2")
+        .then(() => call.cancel());
     });
-    assert.equal(code, grpc.status.CANCELLED);
+    assert.equal(await cancelled, grpc.status.CANCELLED);
     const call = "grpc.client.call.duration{method=grpc.examples.echo.Echo/UnaryEcho";
     assert.deepEqual(await recording.series(), {
       [`${call},status=DEADLINE_EXCEEDED}`]: "1",
