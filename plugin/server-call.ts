@@ -1,5 +1,5 @@
 import type { Context } from "@opentelemetry/api";
-import type { IncomingHttpHeaders } from "node:http2";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { Exchange, ExchangeSeries } from "./exchange.ts";
 import type { ServerInstruments } from "./instruments.ts";
 import { OTHER, PerMethod, PerStatus } from "./labels.ts";
@@ -100,15 +100,14 @@ export class ServerCall extends Exchange implements MessageReceiver {
     return this.#span?.context;
   }
 
-  /** @param encoding The `grpc-encoding` of the messages that the server sends. */
-  responding(encoding: string | undefined): void {
-    this.#span?.responding(encoding);
-  }
-
-  /** A message, given in its frame, was handed to the transport. */
-  sent(frame: Uint8Array): void {
+  /**
+   * A message, given in its frame, was handed to the transport.
+   *
+   * @param headers Those of the response.
+   */
+  sent(frame: Uint8Array, headers: OutgoingHttpHeaders | undefined): void {
     this.countSent(messageLength(frame));
-    this.#span?.sent(wireMessage(frame));
+    this.#span?.sent(wireMessage(frame), headers?.["grpc-encoding"]?.toString());
   }
 
   /** A message came in. */

@@ -10,12 +10,7 @@ import type { Server } from "@grpc/grpc-js";
 import { context } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
-import type {
-  IncomingHttpHeaders,
-  OutgoingHttpHeaders,
-  ServerHttp2Stream,
-  ServerStreamResponseOptions,
-} from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { isWholeFrame, MessageFrames, wireMessage } from "./message-frames.ts";
 import type { ServerCall, ServerTelemetry } from "./server-call.ts";
 import { hookRegister } from "./server-fallback.ts";
@@ -108,28 +103,12 @@ type Follow = (
 ) => StreamRecorder | undefined;
 
 /**
- * Makes what follows the streams of one server. Their methods are replaced by functions that all of
- * them share, and no listener is added: with a few closures and listeners for each, recording would
- * cost several times as much.
+ * Makes what follows the streams of one server. Two of their methods are replaced, by functions that
+ * all of them share, and no listener is added: with some closures and listeners for each, recording
+ * would cost several times as much.
  */
 function streamHooks(telemetry: ServerTelemetry): Follow {
   const link = Symbol("recorder");
-
-  function respond(
-    this: FollowedStream,
-    headers?: OutgoingHttpHeaders | readonly string[],
-    options?: ServerStreamResponseOptions,
-  ): void {
-    const recorder = this[link]!;
-    recorder.methods.respond.call(this, headers, options);
-    recorder.responded(headers, options?.endStream === true);
-  }
-
-  function sendTrailers(this: FollowedStream, headers: OutgoingHttpHeaders): void {
-    const recorder = this[link]!;
-    recorder.methods.sendTrailers.call(this, headers);
-    recorder.trailersSent(headers);
-  }
 
   type Written = (error?: Error | null) => void;
   function write(
@@ -165,8 +144,11 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
     const heard = recorder.context === undefined
       ? recorder.methods.emit.apply(this, given)
       : context.with(recorder.context, () => recorder.methods.emit.apply(this, given));
-    // Grpc-js has taken it by now, or refused it.
+    // Grpc-js has taken the bytes by now, or refused them.
     if (event === "data") recorder.read(chunk as Uint8Array);
+    // It sends trailers while it is told that they are wanted; a response of headers alone finishes
+    // the stream while it is made.
+    else if (event === "wantTrailers" || event === "prefinish") recorder.trailersSent();
     return heard;
   }
 
@@ -190,8 +172,6 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
         handler?.type === "clientStream" || handler?.type === "bidi",
       );
       (stream as FollowedStream)[link] = recorder;
-      stream.respond = respond;
-      stream.sendTrailers = sendTrailers;
       stream.write = write;
       stream.emit = emit;
       return recorder;
@@ -206,21 +186,16 @@ type EmitArguments = [event: string | symbol, ...args: unknown[]];
 
 /** A stream's own methods, which are called from those that replace them. */
 class StreamMethods {
-  readonly respond: ServerHttp2Stream["respond"];
-  readonly sendTrailers: ServerHttp2Stream["sendTrailers"];
   readonly write: ServerHttp2Stream["write"];
   readonly emit: (...args: EmitArguments) => boolean;
 
-  constructor({ respond, sendTrailers, write, emit }: ServerHttp2Stream) {
-    this.respond = respond;
-    this.sendTrailers = sendTrailers;
+  constructor({ write, emit }: ServerHttp2Stream) {
     this.write = write;
     this.emit = emit;
   }
 
-  areOf({ respond, sendTrailers, write, emit }: ServerHttp2Stream): boolean {
-    return respond === this.respond && sendTrailers === this.sendTrailers &&
-      write === this.write && emit === this.emit;
+  areOf({ write, emit }: ServerHttp2Stream): boolean {
+    return write === this.write && emit === this.emit;
   }
 }
 
@@ -253,26 +228,21 @@ class StreamRecorder {
     return this.#call.context;
   }
 
-  /** Response headers were sent, or those of a response without messages. */
-  responded(headers: Headers, areTrailers: boolean): void {
-    try {
-      this.#call.responding(text(headers, "grpc-encoding"));
-    } catch (error) {
-      warnOfFailure(error);
-    }
-    if (areTrailers) this.trailersSent(headers);
-  }
-
-  trailersSent(headers: Headers): void {
-    const code = Number(text(headers, "grpc-status") ?? Status.UNKNOWN);
+  /** If the status was sent, in trailers or in the headers of a response without messages, it ends. */
+  trailersSent(): void {
+    if (this.#ended || this.#unconfirmedEndMs !== undefined) return;
+    const trailers = this.#stream.sentTrailers ?? this.#stream.sentHeaders;
+    const status = trailers?.["grpc-status"];
+    if (status === undefined) return;
+    const code = Number(status);
     if (this.#streamsRequests && code === Status.OK) this.#endUnlessCancelled();
-    else this.#end(code, text(headers, "grpc-message") ?? "", performance.now());
+    else this.#end(code, trailers?.["grpc-message"]?.toString() ?? "", performance.now());
   }
 
   /** A message was handed to the stream, in its frame. */
   written(frame: Uint8Array): void {
     try {
-      this.#call.sent(frame);
+      this.#call.sent(frame, this.#stream.sentHeaders);
     } catch (error) {
       warnOfFailure(error);
     }
@@ -293,6 +263,7 @@ class StreamRecorder {
 
   /** A stream that closes without a status was reset, or lost its connection. */
   closed(): void {
+    this.trailersSent();
     if (this.#unconfirmedEndMs === undefined) this.#end(Status.CANCELLED, "", performance.now());
     else this.#confirm(this.#unconfirmedEndMs);
   }
@@ -333,11 +304,4 @@ class StreamRecorder {
       warnOfFailure(error);
     }
   }
-}
-
-type Headers = OutgoingHttpHeaders | readonly string[] | undefined;
-
-/** Grpc-js gives headers as an object. */
-function text(headers: Headers, name: string): string | undefined {
-  return (headers as OutgoingHttpHeaders | undefined)?.[name]?.toString();
 }

@@ -35,7 +35,6 @@ export class ReceivedSpan {
   readonly #span: Span;
   readonly #events: MessageEvents | undefined;
   readonly #receivedEncoding: string | undefined;
-  #sentEncoding: string | undefined;
   readonly context: Context;
 
   constructor(span: Span, context: Context, headers: IncomingHttpHeaders) {
@@ -46,12 +45,8 @@ export class ReceivedSpan {
   }
 
   /** @param encoding The `grpc-encoding` of the messages that the server sends. */
-  responding(encoding: string | undefined): void {
-    this.#sentEncoding = encoding;
-  }
-
-  sent(message: WireMessage): void {
-    this.#events?.outbound(message, this.#sentEncoding);
+  sent(message: WireMessage, encoding: string | undefined): void {
+    this.#events?.outbound(message, encoding);
   }
 
   received(message: WireMessage): void {
