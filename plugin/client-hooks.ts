@@ -222,8 +222,8 @@ class AttemptHook implements AttemptListener {
   readonly #call: LoadBalancingCall;
   readonly #start: LoadBalancingCall["start"];
   readonly #sendMessageWithContext: LoadBalancingCall["sendMessageWithContext"];
-  readonly #recorded: ClientCall;
   readonly #hedging: boolean;
+  #recorded: ClientCall | undefined;
   #attempt: ClientAttempt | undefined;
   #listener: AttemptListener | undefined;
   /** Grpc-js holds one message back until a subchannel is picked: it is not sent before that. */
@@ -241,7 +241,7 @@ class AttemptHook implements AttemptListener {
     this.#listener = listener;
     let outgoing = metadata;
     try {
-      this.#attempt = this.#recorded.startAttempt(metadata, this.#hedging);
+      this.#attempt = this.#recorded?.startAttempt(metadata, this.#hedging);
       if (this.#attempt !== undefined) outgoing = this.#attempt.outgoing(metadata);
     } catch (error) {
       warnOfFailure(error);
@@ -303,6 +303,13 @@ class AttemptHook implements AttemptListener {
     } catch (error) {
       warnOfFailure(error);
     }
-    this.#listener?.onReceiveStatus(status);
+    const listener = this.#listener;
+    // An attempt can be reached from its HTTP/2 stream, which is kept until a full garbage
+    // collection. The call and its messages need not be kept as long.
+    this.#recorded = undefined;
+    this.#attempt = undefined;
+    this.#listener = undefined;
+    this.#pending = undefined;
+    listener?.onReceiveStatus(status);
   }
 }

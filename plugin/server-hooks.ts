@@ -202,12 +202,17 @@ class StreamMethods {
 /** Records one HTTP/2 stream until its status is known. Nothing that it is told throws. */
 class StreamRecorder {
   readonly methods: StreamMethods;
+  /** The context that the call is to be handled in, if it has one. */
+  readonly context: Context | undefined;
   readonly #stream: ServerHttp2Stream;
-  readonly #call: ServerCall;
   readonly #streamsRequests: boolean;
+  /**
+   * Undefined once it has ended: a stream is kept until a full garbage collection, with all that can
+   * be reached from it.
+   */
+  #call: ServerCall | undefined;
   /** Made for the first message that does not come in a chunk of its own. */
   #requests: MessageFrames | undefined;
-  #ended = false;
   /** When the status OK was sent, as long as it is not known whether the client has cancelled. */
   #unconfirmedEndMs: number | undefined;
 
@@ -218,19 +223,15 @@ class StreamRecorder {
     streamsRequests: boolean,
   ) {
     this.methods = methods;
+    this.context = call.context;
     this.#stream = stream;
     this.#call = call;
     this.#streamsRequests = streamsRequests;
   }
 
-  /** The context that the call is to be handled in, if it has one. */
-  get context(): Context | undefined {
-    return this.#call.context;
-  }
-
   /** If the status was sent, in trailers or in the headers of a response without messages, it ends. */
   trailersSent(): void {
-    if (this.#ended || this.#unconfirmedEndMs !== undefined) return;
+    if (this.#call === undefined || this.#unconfirmedEndMs !== undefined) return;
     const trailers = this.#stream.sentTrailers ?? this.#stream.sentHeaders;
     const status = trailers?.["grpc-status"];
     if (status === undefined) return;
@@ -242,7 +243,7 @@ class StreamRecorder {
   /** A message was handed to the stream, in its frame. */
   written(frame: Uint8Array): void {
     try {
-      this.#call.sent(frame, this.#stream.sentHeaders);
+      this.#call?.sent(frame, this.#stream.sentHeaders);
     } catch (error) {
       warnOfFailure(error);
     }
@@ -250,12 +251,13 @@ class StreamRecorder {
 
   /** Bytes of requests came in. Once the response is over grpc-js takes no further message. */
   read(chunk: Uint8Array): void {
-    if (this.#ended || this.#stream.writableEnded) return;
+    const call = this.#call;
+    if (call === undefined || this.#stream.writableEnded) return;
     try {
       if (this.#requests === undefined && isWholeFrame(chunk)) {
         const { bytes, compressed, trailer } = wireMessage(chunk);
-        this.#call.received(bytes, compressed, trailer);
-      } else (this.#requests ??= new MessageFrames(this.#call)).push(chunk);
+        call.received(bytes, compressed, trailer);
+      } else (this.#requests ??= new MessageFrames(call)).push(chunk);
     } catch (error) {
       warnOfFailure(error);
     }
@@ -274,7 +276,7 @@ class StreamRecorder {
    * A status that was scheduled before goes first.
    */
   failed(): void {
-    if (this.#ended) return;
+    if (this.#call === undefined) return;
     setImmediate(() => setImmediate(() => this.#end(Status.CANCELLED, "", performance.now())));
   }
 
@@ -296,10 +298,12 @@ class StreamRecorder {
 
   /** @param message As in the trailer `grpc-message`, percent-encoded. */
   #end(statusCode: number, message: string, endMs: number): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    const call = this.#call;
+    if (call === undefined) return;
+    this.#call = undefined;
+    this.#requests = undefined;
     try {
-      this.#call.end(statusCode, message, endMs);
+      call.end(statusCode, message, endMs);
     } catch (error) {
       warnOfFailure(error);
     }
