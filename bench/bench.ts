@@ -12,11 +12,12 @@ import { FULL, QUICK } from "./measure/settings.ts";
 import { ROWS } from "./rows/mod.ts";
 import { table } from "./table.ts";
 
-const USAGE = `Usage: npm run bench -- [--quick] [--only=ROW]... [--json=PATH]
+const USAGE = `Usage: npm run bench -- [--quick] [--only=ROW]... [--rounds=N] [--json=PATH]
 
   --quick      less than two minutes, for daily use: shows what is far off, not a percent
   --only=ROW   measures this alone; may be given several times:
 ${ROWS.map(({ name, title }) => `                 ${name.padEnd(14)}${title}`).join("\n")}
+  --rounds=N   times that everything is done with fresh processes (${FULL.rounds})
   --json=PATH  where the figures are written to (.cache/bench/figures.json)
 `;
 const DEFAULT_PATH = fileURLToPath(new URL("../.cache/bench/figures.json", import.meta.url));
@@ -25,18 +26,24 @@ const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: ROWS.map(({ name }) => name) },
+    rounds: { type: "string" },
     json: { type: "string", default: DEFAULT_PATH },
     help: { type: "boolean", default: false },
   },
 });
 const unknown = values.only.filter((name) => !ROWS.some((row) => row.name === name));
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
+  console.error(`--rounds=${values.rounds} has to be a whole number from 1`);
+  process.exit(2);
+}
 if (values.help || unknown.length > 0) {
   for (const name of unknown) console.error(`There is no row "${name}".\n`);
   console.log(USAGE);
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 
-const settings = values.quick ? QUICK : FULL;
+const settings = { ...(values.quick ? QUICK : FULL), ...(rounds !== undefined && { rounds }) };
 const started = performance.now();
 const machine = await describeMachine();
 const figures: Figure[] = [];

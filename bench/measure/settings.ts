@@ -21,13 +21,13 @@ export interface Settings {
 
 export const FULL: Settings = {
   rounds: 7,
-  windows: 8,
+  windows: 6,
   windowMs: 1000,
   warmUpMs: 3000,
   scrapes: 20,
   scrapedMs: 3000,
   starts: 10,
-  clientSeconds: 10,
+  clientSeconds: 5,
   samplePerWindow: false,
 };
 
