@@ -1,4 +1,4 @@
-import type { Random } from "../test/conformance/random.ts";
+import type { Random } from "../test/support/random.ts";
 import type { CollectorPorts } from "./collectors.ts";
 import type { Environment } from "./program.ts";
 import { Probe } from "./probe.ts";

@@ -1,4 +1,4 @@
-import type { Random } from "../test/conformance/random.ts";
+import type { Random } from "../test/support/random.ts";
 
 /** What can go wrong. */
 export const FAULT_KINDS = [

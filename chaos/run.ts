@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { collectorBinary } from "../collector/binary.ts";
 import { findExecutable } from "../stack/executable.ts";
 import { freePorts } from "../stack/ports.ts";
-import { Random } from "../test/conformance/random.ts";
+import { Random } from "../test/support/random.ts";
 import { startCollectors } from "./collectors.ts";
 import { SmallDisk } from "./disk.ts";
 import { injectFaults } from "./faults.ts";

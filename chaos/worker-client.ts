@@ -3,7 +3,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promi
 import type { GrpcOpenTelemetry } from "../plugin/mod.ts";
 import { bidi, clientStream, serverStream, unaryCall } from "../test/conformance/calls.ts";
 import type { CallSettings } from "../test/conformance/calls.ts";
-import { Random } from "../test/conformance/random.ts";
+import { Random } from "../test/support/random.ts";
 import { echoClient } from "../test/support/echo.ts";
 import type { EchoClient, EchoMessage } from "../test/support/echo.ts";
 import { Ledger } from "./ledger.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FAULT_KINDS, LEAST_SECONDS, planFaults } from "../../chaos/plan.ts";
-import { Random } from "../conformance/random.ts";
+import { Random } from "../support/random.ts";
 
 test("the shortest run has each kind of fault, whatever the seed, and ends in time", () => {
   const durationMs = LEAST_SECONDS * 1000;

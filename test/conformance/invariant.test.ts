@@ -11,7 +11,7 @@ import { run, Script } from "../support/script.ts";
 import type { Owner } from "../support/script.ts";
 import { snapshot } from "./observed.ts";
 import type { Snapshot } from "./observed.ts";
-import { Random } from "./random.ts";
+import { Random } from "../support/random.ts";
 import { Ledger, randomCall } from "./random-call.ts";
 import type { Peer } from "./random-call.ts";
 import { CHILD_SERVER, Stage } from "./stage.ts";

@@ -5,7 +5,7 @@ import type { EchoMessage } from "../support/echo.ts";
 import { bidi, clientStream, serverStream, statusName, unaryCall } from "./calls.ts";
 import type { CallSettings } from "./calls.ts";
 import type { Plan } from "./handlers.ts";
-import type { Random } from "./random.ts";
+import type { Random } from "../support/random.ts";
 
 /** A channel under test. */
 export interface Peer {

@@ -4,7 +4,7 @@ import { bidi, clientStream, messageOf, readToEnd, serverStream, unary } from ".
 import { comparable } from "./recorded.ts";
 import type { Gained } from "./recorded.ts";
 import { echo, LOCALHOST } from "./case.ts";
-import { Random } from "./random.ts";
+import { Random } from "../support/random.ts";
 import { Stage } from "./stage.ts";
 import { eventually } from "../support/eventually.ts";
 

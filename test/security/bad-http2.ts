@@ -38,11 +38,11 @@ function session(...frames: readonly Buffer[]): Buffer {
 
 /** As many of something as a random number says. */
 function several(random: Random, most: number, make: (i: number) => Buffer): Buffer {
-  return Buffer.concat(Array.from({ length: random.integer(1, most) }, (_, i) => make(i)));
+  return Buffer.concat(Array.from({ length: random.between(1, most) }, (_, i) => make(i)));
 }
 
 function open(random: Random, stream = 1, ...further: Header[]): Buffer {
-  return headers(stream, headerBlock(grpcHeaders(random.pick(CALLED), ...further)));
+  return headers(stream, headerBlock(grpcHeaders(random.of(CALLED), ...further)));
 }
 
 /** A call that is all right. */
@@ -55,23 +55,23 @@ function call(random: Random, stream: number): Buffer {
 
 /** A number of 31 bits, small or near a limit more often than not. */
 function number31(random: Random): number {
-  return random.pick([0, 1, 2, 3, 65_535, 2 ** 31 - 1, random.integer(0, 2 ** 31 - 1)]);
+  return random.of([0, 1, 2, 3, 65_535, 2 ** 31 - 1, random.between(0, 2 ** 31 - 1)]);
 }
 
 function text(random: Random, most: number): string {
-  return random.bytes(random.integer(0, most)).toString("latin1");
+  return random.bytes(random.between(0, most)).toString("latin1");
 }
 
 function junkPath(random: Random): string {
-  return random.pick([
+  return random.of([
     () => text(random, 60),
     () => `/${text(random, 60)}`,
-    () => `/junk.Service${random.integer(0, 2 ** 32)}/Method`,
-    () => "/".repeat(random.integer(0, 300)),
-    () => `${random.pick(CALLED)}${random.pick(["/", "?", "#", "%00", " ", "\0", "\n"])}`,
-    () => `//${random.pick(CALLED)}`,
-    () => random.pick(["*", "", "/__proto__", "/constructor", "/other", "/../..", "toString"]),
-    () => `/${"x".repeat(random.integer(1, 20_000))}/y`,
+    () => `/junk.Service${random.between(0, 2 ** 32)}/Method`,
+    () => "/".repeat(random.between(0, 300)),
+    () => `${random.of(CALLED)}${random.of(["/", "?", "#", "%00", " ", "\0", "\n"])}`,
+    () => `//${random.of(CALLED)}`,
+    () => random.of(["*", "", "/__proto__", "/constructor", "/other", "/../..", "toString"]),
+    () => `/${"x".repeat(random.between(1, 20_000))}/y`,
   ])();
 }
 
@@ -79,10 +79,10 @@ function junkPath(random: Random): string {
 export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
   "bad preface": (random) => {
     const flipped = Buffer.from(PREFACE);
-    flipped[random.integer(0, PREFACE.length - 1)]! ^= random.integer(1, 255);
-    return random.pick([
-      () => random.bytes(random.integer(1, 2000)),
-      () => PREFACE.subarray(0, random.integer(1, PREFACE.length - 1)),
+    flipped[random.between(0, PREFACE.length - 1)]! ^= random.between(1, 255);
+    return random.of([
+      () => random.bytes(random.between(1, 2000)),
+      () => PREFACE.subarray(0, random.between(1, PREFACE.length - 1)),
       () => Buffer.concat([flipped, settings(), call(random, 1)]),
       () => Buffer.from("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"),
       () => Buffer.from("POST / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"),
@@ -91,48 +91,48 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
   },
 
   "random bytes": (random) =>
-    Buffer.concat([PREFACE, settings(), random.bytes(random.integer(1, 4000))]),
+    Buffer.concat([PREFACE, settings(), random.bytes(random.between(1, 4000))]),
 
   "random frames": (random) =>
     session(several(random, 20, () =>
       frame(
-        random.integer(0, 12),
-        random.integer(0, 255),
-        random.pick([0, 1, 2, 3, 5, number31(random)]),
-        random.bytes(random.integer(0, 100)),
+        random.between(0, 12),
+        random.between(0, 255),
+        random.of([0, 1, 2, 3, 5, number31(random)]),
+        random.bytes(random.between(0, 100)),
       ))),
 
   "wrong lengths": (random) =>
     session(
       open(random),
       frame(
-        random.integer(0, 9),
-        random.pick([0, FLAG.endHeaders, FLAG.endStream, FLAG.padded]),
-        random.pick([0, 1]),
-        random.bytes(random.integer(0, 40)),
-        random.integer(0, 2 ** 24 - 1),
+        random.between(0, 9),
+        random.of([0, FLAG.endHeaders, FLAG.endStream, FLAG.padded]),
+        random.of([0, 1]),
+        random.bytes(random.between(0, 40)),
+        random.between(0, 2 ** 24 - 1),
       ),
       call(random, 3),
     ),
 
   "one bit of a good session is wrong": (random) => {
     const bytes = session(call(random, 1), call(random, 3), ping(), call(random, 5));
-    for (let i = random.integer(1, 4); i > 0; i--) {
-      const position = random.integer(PREFACE.length, bytes.length - 1);
-      bytes[position]! ^= 1 << random.integer(0, 7);
+    for (let i = random.between(1, 4); i > 0; i--) {
+      const position = random.between(PREFACE.length, bytes.length - 1);
+      bytes[position]! ^= 1 << random.between(0, 7);
     }
     return bytes;
   },
 
   "CONTINUATION flood": (random) =>
     session(
-      frame(TYPE.headers, 0, 1, headerBlock(grpcHeaders(random.pick(CALLED)))),
+      frame(TYPE.headers, 0, 1, headerBlock(grpcHeaders(random.of(CALLED)))),
       several(random, 2000, () =>
         frame(
           TYPE.continuation,
           0,
           1,
-          random.pick([Buffer.alloc(0), headerBlock([[`x-${text(random, 3)}`, "x"]])]),
+          random.of([Buffer.alloc(0), headerBlock([[`x-${text(random, 3)}`, "x"]])]),
         )),
     ),
 
@@ -140,12 +140,12 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
     session(several(random, 200, (i) => {
       const stream = 2 * i + 1;
       const opened = random.next() < 0.5 ? open(random, stream) : call(random, stream);
-      return Buffer.concat([opened, reset(stream, random.pick([8, 0, number31(random)]))]);
+      return Buffer.concat([opened, reset(stream, random.of([8, 0, number31(random)]))]);
     })),
 
   "oversized headers": (random) =>
     session(
-      open(random, 1, ["x-big", "x".repeat(random.integer(8000, 1_000_000))]),
+      open(random, 1, ["x-big", "x".repeat(random.between(8000, 1_000_000))]),
       headers(3, headerBlock(Array.from({ length: 3000 }, (_, i) => [`x-${i}`, "x"]))),
     ),
 
@@ -155,7 +155,7 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
       FLAG.endHeaders,
       1,
       Buffer.concat([
-        random.pick([
+        random.of([
           Buffer.from([0x80]),
           Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]),
           Buffer.from([0x3f, 0xff, 0xff, 0xff, 0x7f]),
@@ -168,7 +168,7 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
           ]),
           random.bytes(200),
         ]),
-        headerBlock(grpcHeaders(random.pick(CALLED))),
+        headerBlock(grpcHeaders(random.of(CALLED))),
       ]),
     )),
 
@@ -177,19 +177,19 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
       open(random),
       random.next() < 0.02
         ? data(1, grpcMessage(Buffer.alloc(5_000_000)), FLAG.endStream)
-        : data(1, grpcMessage(Buffer.alloc(30_000), 0, random.integer(4_194_305, 2 ** 32 - 1))),
+        : data(1, grpcMessage(Buffer.alloc(30_000), 0, random.between(4_194_305, 2 ** 32 - 1))),
     ),
 
   "window tricks": (random) =>
     session(
-      random.pick([
+      random.of([
         settings(4, 2 ** 31),
         settings(4, 0),
         settings(4, 2 ** 31 - 1),
         windowUpdate(0, 0),
         windowUpdate(0, 2 ** 31 - 1),
         windowUpdate(7, number31(random)),
-        settings(5, random.integer(0, 2 ** 24)),
+        settings(5, random.between(0, 2 ** 24)),
       ]),
       call(random, 1),
       windowUpdate(1, number31(random)),
@@ -199,7 +199,7 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
 
   "SETTINGS flood": (random) =>
     session(
-      several(random, 2000, () => settings(random.integer(0, 10), number31(random))),
+      several(random, 2000, () => settings(random.between(0, 10), number31(random))),
       call(random, 1),
     ),
 
@@ -212,7 +212,7 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
         frame(
           TYPE.priority,
           0,
-          random.pick([1, 2 * i + 1]),
+          random.of([1, 2 * i + 1]),
           Buffer.concat([number32(number31(random)), random.bytes(1)]),
         )),
       call(random, 1),
@@ -222,7 +222,7 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
   "resets that the server is made to send": (random) =>
     session(several(random, 200, (i) => {
       const stream = 2 * i + 1;
-      const provoked = random.pick([
+      const provoked = random.of([
         windowUpdate(stream, 0),
         windowUpdate(stream, 2 ** 31 - 1),
         frame(TYPE.priority, 0, stream, random.bytes(4)),
@@ -242,9 +242,9 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
 
   "junk headers": (random) =>
     session(several(random, 20, (i) => {
-      const [method, scheme, path, authority, type, te] = grpcHeaders(random.pick(CALLED));
+      const [method, scheme, path, authority, type, te] = grpcHeaders(random.of(CALLED));
       const good = [method!, scheme!, path!, authority!, type!, te!];
-      const junk = random.pick<() => readonly Header[]>([
+      const junk = random.of<() => readonly Header[]>([
         () => good.filter(() => random.next() < 0.7),
         () => good.toReversed(),
         () => [...good, path!],
@@ -257,24 +257,24 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
         () => [...good, ["grpc-encoding", text(random, 12)], ["grpc-accept-encoding", "?"]],
         () => [...good, ["x-bin", "%%%"], ["traceparent", text(random, 55)]],
       ])();
-      return headers(2 * i + 1, headerBlock(junk), random.pick([0, FLAG.endStream]));
+      return headers(2 * i + 1, headerBlock(junk), random.of([0, FLAG.endStream]));
     })),
 
   "bad gRPC frames": (random) =>
     session(
-      open(random, 1, ...random.pick<Header[]>([[], [["grpc-encoding", "gzip"]]])),
+      open(random, 1, ...random.of<Header[]>([[], [["grpc-encoding", "gzip"]]])),
       several(random, 5, () => {
-        const message = random.bytes(random.integer(0, 300));
+        const message = random.bytes(random.between(0, 300));
         return data(
           1,
           grpcMessage(
             message,
-            random.integer(0, 255),
-            random.pick([message.length, message.length, random.integer(0, 2 ** 32 - 1)]),
+            random.between(0, 255),
+            random.of([message.length, message.length, random.between(0, 2 ** 32 - 1)]),
           ),
         );
       }),
-      data(1, random.bytes(random.integer(0, 4)), random.pick([0, FLAG.endStream])),
+      data(1, random.bytes(random.between(0, 4)), random.of([0, FLAG.endStream])),
     ),
 
   "GOAWAY first": (random) =>

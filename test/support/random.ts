@@ -14,19 +14,23 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number in a closed range. */
-  integer(least: number, most: number): number {
-    return least + Math.floor(this.next() * (most - least + 1));
+  /** A whole number, at least `from` and at most `to`. */
+  between(from: number, to: number): number {
+    return from + Math.floor(this.next() * (to - from + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
   }
 
   /** One of several. */
-  pick<T>(choices: readonly T[]): T {
-    return choices[this.integer(0, choices.length - 1)]!;
+  of<T>(choices: readonly T[]): T {
+    return choices[this.between(0, choices.length - 1)]!;
   }
 
   bytes(length: number): Buffer {
     const bytes = Buffer.alloc(length);
-    for (let i = 0; i < length; i++) bytes[i] = this.integer(0, 255);
+    for (let i = 0; i < length; i++) bytes[i] = this.between(0, 255);
     return bytes;
   }
 }
