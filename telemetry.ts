@@ -36,13 +36,6 @@ import {
   runtimeResourceAttributes,
   runtimeWarning,
 } from "./instrumentation/mod.ts";
-import {
-  createOtlpExporter,
-  createOtlpSpanExporter,
-  onNewCertificates,
-  ReportingExporter,
-  ReportingSpanExporter,
-} from "./otlp/mod.ts";
 import type { OtlpFiles } from "./otlp/mod.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
 import type { FileLog } from "./tls/watched-files.ts";
@@ -191,6 +184,7 @@ function listenFailure(host: string, port: number, error: NodeJS.ErrnoException)
 }
 
 async function startOtlp(settings: Settings): Promise<Output> {
+  const { createOtlpExporter, onNewCertificates, ReportingExporter } = await loadOtlp();
   const { protocol, destination, timeoutMs: ownTimeoutMs } = otlpTarget(settings, "METRICS");
   const times = exportTimes(settings);
   // The exporter gives up before the reader does: it knows the reason.
@@ -207,6 +201,11 @@ async function startOtlp(settings: Settings): Promise<Output> {
     close: () => Promise.resolve(forget()),
     undelivered: () => exporter.undelivered(),
   };
+}
+
+/** Loads what pushes only where it is asked for: programs start faster without it. */
+function loadOtlp(): Promise<typeof import("./otlp/mod.ts")> {
+  return import("./otlp/mod.ts");
 }
 
 function otlpFiles(settings: Settings, signal: "METRICS" | "TRACES"): OtlpFiles {
@@ -259,6 +258,7 @@ async function startTraces(settings: Settings, resource: Resource): Promise<Trac
   if (settings.OTEL_SDK_DISABLED || exporters.includes("none")) return undefined;
   // Loaded only when it is asked for: programs start faster without it.
   const { createPropagator, createTracerProvider } = await import("./tracing/mod.ts");
+  const { createOtlpSpanExporter, onNewCertificates, ReportingSpanExporter } = await loadOtlp();
   const { protocol, destination, timeoutMs } = otlpTarget(settings, "TRACES");
   const create = () => createOtlpSpanExporter(protocol, timeoutMs);
   const report = (line: string) => console.error(line);

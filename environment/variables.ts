@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { OTLP_PROTOCOLS } from "../otlp/mod.ts";
+import { OTLP_PROTOCOLS } from "../otlp/protocols.ts";
 import { PROPAGATORS, SAMPLERS } from "../tracing/names.ts";
 import { addressSchema } from "./address.ts";
 import {

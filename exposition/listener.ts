@@ -5,18 +5,16 @@
  * @module
  */
 
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerOptions,
-} from "node:http";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { IncomingMessage, RequestListener, Server, ServerOptions } from "node:http";
+import type { Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { diag } from "@opentelemetry/api";
 import type { ServerCertificates } from "../tls/certificates.ts";
 import type { WatchedFiles } from "../tls/watched-files.ts";
+
+// An import of node:http makes Node.js load all of `fetch` and `WebSocket` too, whose getters it reads.
+const { createServer } = process.getBuiltinModule("node:http");
+const { createServer: createTlsServer } = process.getBuiltinModule("node:https");
 
 /** What a client may use. Times in milliseconds. */
 export interface ListenerLimits {

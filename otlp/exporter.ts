@@ -1,9 +1,6 @@
 import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
-
-/** The values of `OTEL_EXPORTER_OTLP_PROTOCOL` (OTLP exporter specification). */
-export const OTLP_PROTOCOLS = ["http/json", "http/protobuf", "grpc"] as const;
-export type OtlpProtocol = typeof OTLP_PROTOCOLS[number];
+import type { OtlpProtocol } from "./protocols.ts";
 
 /**
  * Creates the exporter of metrics for a protocol. Endpoint, headers, compression and TLS files it reads from

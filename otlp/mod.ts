@@ -5,7 +5,6 @@
  */
 export { onNewCertificates } from "./certificates.ts";
 export type { OtlpFiles } from "./certificates.ts";
-export { createOtlpExporter, createOtlpSpanExporter, OTLP_PROTOCOLS } from "./exporter.ts";
-export type { OtlpProtocol } from "./exporter.ts";
+export { createOtlpExporter, createOtlpSpanExporter } from "./exporter.ts";
 export { ReportingExporter } from "./reporting-exporter.ts";
 export { ReportingSpanExporter } from "./reporting-span-exporter.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import type { OtlpProtocol } from "../../otlp/mod.ts";
+import type { OtlpProtocol } from "../../otlp/protocols.ts";
 import { Prometheus } from "../rules/prometheus.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
