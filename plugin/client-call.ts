@@ -9,7 +9,8 @@ import { PerMethod, PerStatus } from "./labels.ts";
 import { messageLength, wireMessage } from "./message-frames.ts";
 import type { OptionalLabel } from "./optional-labels.ts";
 import { Retries } from "./retries.ts";
-import { Series } from "./series.ts";
+import { createSeries } from "./sdk-storage.ts";
+import type { Series } from "./series.ts";
 
 /** How a call or an attempt ended. */
 export interface RpcStatus {
@@ -60,7 +61,7 @@ export class ClientTelemetry {
       return {
         attributes,
         retries: instruments.retries,
-        attemptStarted: new Series(instruments.attemptStarted, attributes),
+        attemptStarted: createSeries(instruments.attemptStarted, attributes),
         attempt: new PerStatus((status) =>
           new ExchangeSeries(instruments.attempt, {
             ...attributes,
@@ -69,7 +70,7 @@ export class ClientTelemetry {
           })
         ),
         callDuration: new PerStatus((status) =>
-          new Series(instruments.callDuration, {
+          createSeries(instruments.callDuration, {
             ...attributes,
             "grpc.status": status,
           })

@@ -1,6 +1,7 @@
 import type { Attributes, Context, Histogram } from "@opentelemetry/api";
 import type { PerStatus } from "./labels.ts";
-import { Series } from "./series.ts";
+import { createSeries } from "./sdk-storage.ts";
+import type { Series } from "./series.ts";
 
 /** The three histograms that every client attempt and every server call has an entry in. */
 export interface ExchangeHistograms {
@@ -19,9 +20,9 @@ export class ExchangeSeries {
   readonly received: Series;
 
   constructor(histograms: ExchangeHistograms, attributes: Attributes) {
-    this.duration = new Series(histograms.duration, attributes);
-    this.sent = new Series(histograms.sent, attributes);
-    this.received = new Series(histograms.received, attributes);
+    this.duration = createSeries(histograms.duration, attributes);
+    this.sent = createSeries(histograms.sent, attributes);
+    this.received = createSeries(histograms.received, attributes);
   }
 }
 

@@ -74,7 +74,10 @@ export function statusName(code: number): string {
  */
 export class PerMethod<T> {
   readonly #create: (path: string, customLabel: string) => T;
-  readonly #methods = new Map<string, Map<string, T>>();
+  /** By path: of calls without a custom label, which are found with one look. */
+  readonly #methods = new Map<string, T>();
+  /** By custom label, then by path. */
+  readonly #labelled = new Map<string, Map<string, T>>();
   #size = 0;
 
   constructor(create: (path: string, customLabel: string) => T) {
@@ -83,16 +86,17 @@ export class PerMethod<T> {
 
   /** @param path The method's path, such as `/package.Service/Method`. */
   get(path: string, customLabel = ""): T {
-    const method = this.#methods.get(path);
-    const known = method?.get(customLabel);
-    if (known !== undefined) return known;
+    const methods = customLabel === "" ? this.#methods : this.#labelled.get(customLabel);
+    return methods?.get(path) ?? this.#add(path, customLabel);
+  }
+
+  #add(path: string, customLabel: string): T {
     const created = this.#create(path, customLabel);
-    if (this.#size < MAX_KEPT) {
-      this.#size++;
-      if (method === undefined) {
-        this.#methods.set(path, new Map([[customLabel, created]]));
-      } else method.set(customLabel, created);
-    }
+    if (this.#size >= MAX_KEPT) return created;
+    this.#size++;
+    let methods = customLabel === "" ? this.#methods : this.#labelled.get(customLabel);
+    if (methods === undefined) this.#labelled.set(customLabel, methods = new Map());
+    methods.set(path, created);
     return created;
   }
 }

@@ -6,16 +6,16 @@
  * next. It is the SDK's own: readers, views, temporality and limits of cardinality stay what they
  * are, because whatever is new to the SDK goes through its own methods first.
  */
-import type { Attributes } from "@opentelemetry/api";
-
-/** What values of one label set were added up to since the last collection. */
-interface Accumulation {
-  record(value: number): void;
-}
+import type { Attributes, Context, Counter, Histogram } from "@opentelemetry/api";
+import { withinLimit } from "./cardinality.ts";
+import { FlatHistogram } from "./flat-histogram.ts";
+import type { Accumulation } from "./flat-histogram.ts";
+import { Series } from "./series.ts";
 
 /** The label sets that had values since the last collection. */
 interface AccumulationMap {
   get(attributes: Attributes): Accumulation | undefined;
+  set(attributes: Attributes, accumulation: Accumulation): void;
 }
 
 /** `SyncMetricStorage`: the state of one instrument for one reader, or for one view. */
@@ -38,6 +38,7 @@ function isMetricStorage(value: unknown): value is MetricStorage {
   const map = storage?._deltaMetricStorage?._activeCollectionStorage;
   return typeof storage?.record === "function" &&
     typeof map?.get === "function" &&
+    typeof map.set === "function" &&
     // A view that changes labels: what a label set becomes may depend on the context.
     storage._attributesProcessor === undefined;
 }
@@ -56,39 +57,55 @@ function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
   return Array.isArray(several) && several.every(isMetricStorage) ? several : undefined;
 }
 
-/** One label set in one storage. */
-class Cell {
+/** A series in one of the SDK's storages, and in those that follow. */
+class StoredSeries extends Series {
   readonly #storage: MetricStorage;
-  readonly #attributes: Attributes;
+  /** The same label set in the next storage. */
+  readonly #next: StoredSeries | undefined;
   #map: AccumulationMap | undefined;
   #accumulation: Accumulation | undefined;
 
-  constructor(storage: MetricStorage, attributes: Attributes) {
+  constructor(
+    instrument: Histogram | Counter,
+    attributes: Attributes,
+    storage: MetricStorage,
+    next: StoredSeries | undefined,
+  ) {
+    super(instrument, attributes);
     this.#storage = storage;
-    this.#attributes = attributes;
+    this.#next = next;
   }
 
-  record(value: number): void {
+  override record(value: number, context: Context | undefined): void {
+    if (context !== undefined) return super.record(value, context);
     const map = this.#storage._deltaMetricStorage._activeCollectionStorage;
-    if (map === this.#map && this.#accumulation !== undefined) {
-      this.#accumulation.record(value);
-      return;
-    }
-    this.#storage.record(value, this.#attributes, undefined, Date.now());
+    if (map === this.#map && this.#accumulation !== undefined) this.#accumulation.record(value);
+    else this.#recordFirst(value, map);
+    this.#next?.record(value, undefined);
+  }
+
+  #recordFirst(value: number, map: AccumulationMap): void {
+    this.#storage.record(value, this.attributes, undefined, Date.now());
     this.#map = map;
     // There is none if the storage is full: it has joined the value with others.
-    this.#accumulation = map.get(this.#attributes);
+    const accumulation = map.get(this.attributes);
+    const flat = accumulation && FlatHistogram.of(accumulation);
+    if (flat !== undefined) map.set(this.attributes, flat);
+    this.#accumulation = flat ?? accumulation;
   }
 }
 
 /**
- * The state of one label set of an instrument, one for each reader or view.
- *
- * @returns undefined where values have to go through the instrument.
+ * Makes the series of an instrument with some labels, or with those of the overflow if it has too
+ * many. With an instrument of the SDK it need not search for its state each time, in any of the
+ * storages: there is one for each reader or view.
  */
-export function cellsOf(
-  instrument: object,
-  attributes: Attributes,
-): readonly Cell[] | undefined {
-  return storagesOf(instrument)?.map((storage) => new Cell(storage, attributes));
+export function createSeries(instrument: Histogram | Counter, attributes: Attributes): Series {
+  const limited = withinLimit(instrument, attributes);
+  const stored = storagesOf(instrument)?.reduceRight(
+    (next: StoredSeries | undefined, storage) =>
+      new StoredSeries(instrument, limited, storage, next),
+    undefined,
+  );
+  return stored ?? new Series(instrument, limited);
 }

@@ -2,10 +2,11 @@ import type { Context } from "@opentelemetry/api";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import { Exchange, ExchangeSeries } from "./exchange.ts";
 import type { ServerInstruments } from "./instruments.ts";
-import { OTHER, PerMethod, PerStatus } from "./labels.ts";
+import { OTHER, PerStatus } from "./labels.ts";
 import { messageLength, wireMessage } from "./message-frames.ts";
 import type { MessageReceiver } from "./message-frames.ts";
-import { Series } from "./series.ts";
+import { createSeries } from "./sdk-storage.ts";
+import type { Series } from "./series.ts";
 import type { ReceivedSpan, ServerTracer } from "./server-spans.ts";
 
 export interface ServerTelemetryOptions {
@@ -23,23 +24,29 @@ export interface ServerTelemetryOptions {
  * neither series nor memory.
  */
 export class ServerTelemetry {
+  readonly #instruments: ServerInstruments;
+  readonly #methodLabel: (path: string) => string;
   readonly #tracer: ServerTracer | undefined;
-  readonly #methods: PerMethod<ServerMethod>;
   readonly #other: ServerMethod;
 
   constructor({ instruments, methodLabel, tracer }: ServerTelemetryOptions) {
+    this.#instruments = instruments;
+    this.#methodLabel = methodLabel;
     this.#tracer = tracer;
-    this.#methods = new PerMethod((path) => serverMethod(instruments, methodLabel(path)));
     this.#other = serverMethod(instruments, OTHER);
+  }
+
+  /** Makes the series of a registered method, which its calls have in common. */
+  method(path: string): ServerMethod {
+    return serverMethod(this.#instruments, this.#methodLabel(path));
   }
 
   /**
    * The first header frame of a call came in.
    *
-   * @param isRegistered Whether its `:path` is that of a method that the application registered.
+   * @param method Missing if its `:path` is none that the application registered.
    */
-  startCall(headers: IncomingHttpHeaders, isRegistered: boolean): ServerCall {
-    const method = isRegistered ? this.#methods.get(String(headers[":path"])) : this.#other;
+  startCall(headers: IncomingHttpHeaders, method = this.#other): ServerCall {
     const span = this.#tracer?.startCall(headers);
     method.started.record(1, span?.context);
     return new ServerCall(method.ended, span);
@@ -50,22 +57,18 @@ export class ServerTelemetry {
    *
    * @returns What to tell how it ended.
    */
-  startHandler(path: string): { end(code: number): void } {
-    const method = this.#methods.get(path);
+  startHandler({ started, ended }: ServerMethod): { end(code: number): void } {
     const startMs = performance.now();
-    method.started.record(1, undefined);
+    started.record(1, undefined);
     return {
       end: (code) =>
-        method.ended.get(code).duration.record(
-          (performance.now() - startMs) / 1000,
-          undefined,
-        ),
+        ended.get(code).duration.record((performance.now() - startMs) / 1000, undefined),
     };
   }
 }
 
 /** What calls of one method have in common. */
-interface ServerMethod {
+export interface ServerMethod {
   readonly started: Series;
   readonly ended: PerStatus<ExchangeSeries>;
 }
@@ -76,7 +79,7 @@ function serverMethod(
 ): ServerMethod {
   const attributes = { "grpc.method": label };
   return {
-    started: new Series(instruments.callStarted, attributes),
+    started: createSeries(instruments.callStarted, attributes),
     ended: new PerStatus((status) =>
       new ExchangeSeries(instruments.call, {
         ...attributes,

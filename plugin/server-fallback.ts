@@ -1,6 +1,6 @@
 import { status as Status } from "@grpc/grpc-js";
 import type { Server } from "@grpc/grpc-js";
-import type { ServerTelemetry } from "./server-call.ts";
+import type { ServerMethod, ServerTelemetry } from "./server-call.ts";
 import { shielded } from "./warning.ts";
 
 /** What grpc-js calls for a registered method: with a callback if it sends a single response. */
@@ -41,10 +41,11 @@ function recorded(
   handler: Handler,
   telemetry: ServerTelemetry,
 ): Handler {
+  let method: ServerMethod | undefined;
   return (call, callback) => {
     let end = (_code: number) => {};
     shielded(() => {
-      const recording = telemetry.startHandler(path);
+      const recording = telemetry.startHandler(method ??= telemetry.method(path));
       end = (code) => {
         end = () => {};
         shielded(() => recording.end(code));

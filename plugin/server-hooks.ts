@@ -12,7 +12,7 @@ import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { isWholeFrame, MessageFrames, wireMessage } from "./message-frames.ts";
-import type { ServerCall, ServerTelemetry } from "./server-call.ts";
+import type { ServerCall, ServerMethod, ServerTelemetry } from "./server-call.ts";
 import { hookRegister } from "./server-fallback.ts";
 import { warnOfFailure, warnOnce } from "./warning.ts";
 
@@ -95,6 +95,9 @@ function isStream(value: unknown): boolean {
 /** A stream that is followed. Each plugin has a link of its own: several may be installed. */
 type FollowedStream = ServerHttp2Stream & { [link: symbol]: StreamRecorder };
 
+/** A handler that had a call. What its calls have in common is found with it. */
+type KnownHandler = Handler & { [link: symbol]: ServerMethod | undefined };
+
 /** Follows a stream; returns undefined if it is no call. */
 type Follow = (
   stream: ServerHttp2Stream,
@@ -108,7 +111,7 @@ type Follow = (
  * would cost several times as much.
  */
 function streamHooks(telemetry: ServerTelemetry): Follow {
-  const link = Symbol("recorder");
+  const link = Symbol("recorded");
 
   type Written = (error?: Error | null) => void;
   function write(
@@ -164,11 +167,13 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
     // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
     if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
     try {
-      const handler = handlers.get(String(headers[":path"]));
+      const path = String(headers[":path"]);
+      const handler = handlers.get(path) as KnownHandler | undefined;
+      const method = handler && (handler[link] ??= telemetry.method(path));
       const recorder = new StreamRecorder(
         stream,
         methodsOf(stream),
-        telemetry.startCall(headers, handler !== undefined),
+        telemetry.startCall(headers, method),
         handler?.type === "clientStream" || handler?.type === "bidi",
       );
       (stream as FollowedStream)[link] = recorder;

@@ -10,7 +10,7 @@ import {
 import type { MeterProviderOptions } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Series } from "../../plugin/series.ts";
+import { createSeries } from "../../plugin/sdk-storage.ts";
 
 class ManualReader extends MetricReader {
   constructor(temporality = AggregationTemporality.CUMULATIVE, cardinalityLimit = 2000) {
@@ -84,8 +84,8 @@ for (const [what, readers, views] of SETUPS) {
     }
     const direct = setUp();
     const bound = setUp();
-    const histograms = LABELS.map((labels) => new Series(bound.histogram, labels));
-    const counters = LABELS.map((labels) => new Series(bound.counter, labels));
+    const histograms = LABELS.map((labels) => createSeries(bound.histogram, labels));
+    const counters = LABELS.map((labels) => createSeries(bound.counter, labels));
     const random = randomNumbers(7);
 
     for (let collection = 0; collection < 5; collection++) {
@@ -130,7 +130,7 @@ test("a value finds its series without the SDK's search, but for the first after
     searches++;
     record.apply(this, args);
   };
-  const series = new Series(histogram, { method: "A" });
+  const series = createSeries(histogram, { method: "A" });
   for (let i = 0; i < 100; i++) series.record(i, undefined);
   assert.equal(searches, 1);
   await reader.collect();
@@ -143,13 +143,13 @@ test("a value with a context, and any value of another SDK, goes through the ins
   const note = (...args: unknown[]) => void calls.push(args);
   const foreign = { record: note } as unknown as Histogram;
   const labels = { method: "A" };
-  new Series(foreign, labels).record(1, undefined);
-  new Series({ add: note } as unknown as Counter, labels).record(1, undefined);
+  createSeries(foreign, labels).record(1, undefined);
+  createSeries({ add: note } as unknown as Counter, labels).record(1, undefined);
 
   const provider: Provider = new MeterProvider({ readers: [CUMULATIVE()] });
   const histogram = provider.getMeter("test").createHistogram("duration");
   histogram.record = note;
-  const series = new Series(histogram, labels);
+  const series = createSeries(histogram, labels);
   series.record(2, undefined);
   series.record(3, ROOT_CONTEXT);
   assert.deepEqual(calls, [
