@@ -7,10 +7,14 @@ import { warnOnce } from "./warning.ts";
  */
 export const OTHER = "other";
 
+const OK = status.OK;
+
 /** What belongs to each status of a method, made once and reused by every call. */
 export class PerStatus<T> {
   readonly #create: (grpcStatus: string) => T;
-  /** Of the codes that gRPC defines, by code. */
+  /** Of the code that most calls end with: it is at hand without an array. */
+  #ok: T | undefined;
+  /** Of the other codes that gRPC defines, by code. */
   readonly #defined: T[] = [];
   /** Of other codes, by label. */
   readonly #others = new Map<string, T>();
@@ -26,6 +30,7 @@ export class PerStatus<T> {
    * label `other` in common.
    */
   get(statusCode: number): T {
+    if (statusCode === OK) return this.#ok ??= this.#add("OK");
     return this.#defined[statusCode] ?? this.#find(statusName(statusCode));
   }
 
