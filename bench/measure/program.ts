@@ -17,7 +17,17 @@ export const RUNTIME_NAMES = Object.keys(RUNTIMES) as Runtime[];
 
 /** The command that runs a script, given by its path in the project, on a runtime. */
 export function script(runtime: Runtime, path: string, ...args: string[]): string[] {
-  return [...RUNTIMES[runtime], fileURLToPath(new URL(`../../${path}`, import.meta.url)), ...args];
+  return [...RUNTIMES[runtime], absolute(path), ...args];
+}
+
+/** The same, for a script that collects garbage when it is told to: it has a function `gc`. */
+export function collectingScript(runtime: Runtime, path: string, ...args: string[]): string[] {
+  const flag = runtime === "deno" ? "--v8-flags=--expose-gc" : "--expose-gc";
+  return [...RUNTIMES[runtime], flag, absolute(path), ...args];
+}
+
+function absolute(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }
 
 /** Those that have not been stopped. */

@@ -1,5 +1,5 @@
 import type { LoadWindow } from "../programs/load.ts";
-import { Program, script } from "./program.ts";
+import { collectingScript, Program, script } from "./program.ts";
 import type { Runtime } from "./program.ts";
 
 /** A client, and a server with 1,000 label sets that is scraped. */
@@ -18,7 +18,7 @@ export class ScrapedPair {
   /** @param exposition whose text is served: the project's or the stock exporter's */
   static async start(runtime: Runtime, exposition: "ours" | "stock"): Promise<ScrapedPair> {
     const [server, { port, url }] = await Program.start<{ port: number; url: string }>(
-      script(runtime, "bench/programs/scraped-server.ts", exposition),
+      collectingScript(runtime, "bench/programs/scraped-server.ts", exposition),
     );
     const [client] = await Program.start(
       script(runtime, "bench/programs/client.ts", `${port}`, "bare"),
@@ -38,6 +38,11 @@ export class ScrapedPair {
     const calls = await this.#client.ask<number>("rest");
     if (calls === 0) throw new Error("there were no calls");
     return result;
+  }
+
+  /** Rids the server of the garbage that calls have left. */
+  async collectGarbage(): Promise<void> {
+    await this.#server.ask("collect");
   }
 
   /** The longest time that the server's event loop did not turn while `action` ran, in ms. */

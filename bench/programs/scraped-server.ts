@@ -41,6 +41,7 @@ const port = await listen(grpc, server);
 const probe = new StallProbe();
 answerCommands({ port, url }, {
   cpu: cpuMicroseconds,
+  collect: () => (globalThis as { gc?: () => void }).gc?.(),
   watch: () => probe.reset(),
   stall: () => probe.longestMs(),
 });

@@ -52,6 +52,7 @@ async function measureStalls(
   const pair = await ScrapedPair.start(runtime, exposition);
   await pair.load(warmUpMs);
   const stalls = await pair.trickle(async () => {
+    await pair.collectGarbage();
     await delay(SETTLE_MS);
     const first = await pair.stallDuring(async () => {
       const lines = textOf(await scrape(pair.url)).match(/^bench_call_duration\w*\{/gm)?.length;
@@ -67,5 +68,5 @@ async function measureStalls(
   return stalls;
 }
 
-/** For the garbage of the warm-up, so that it is not taken for the scrape's. */
+/** After the garbage of the warm-up is collected, which would be taken for the scrape's. */
 const SETTLE_MS = 200;
