@@ -96,6 +96,9 @@ export class ScrapeHandler {
     };
     try {
       const collected = await inTime(collection, this.#limits.collection);
+      // The request came in with I/O, after which the first turn is part of the same round of the
+      // event loop: only the second one lets timers and other I/O go first.
+      await nextTurn();
       await nextTurn();
       const families = this.#catalog.families(collected, this.#metrics.families());
       const wanted = families.filter(({ name }) => names.length === 0 || names.includes(name));
