@@ -37,6 +37,7 @@ const COUNTS = 3;
 export class FlatHistogram implements Accumulation {
   startTime: HrTime;
   readonly #boundaries: readonly number[];
+  /** Whether the least and the greatest value are shown. */
   readonly #hasMinMax: boolean;
   readonly #values: number[];
 
@@ -50,12 +51,12 @@ export class FlatHistogram implements Accumulation {
   }
 
   /**
-   * The same in another form.
+   * Makes the same of one of the SDK's.
    *
-   * @returns undefined if it is no histogram with explicit bounds, or has no values yet.
+   * @returns undefined if that is no histogram with explicit bounds, or has no value yet: then it does
+   * not tell whether it minds the least and the greatest one.
    */
   static of(accumulation: Accumulation): FlatHistogram | undefined {
-    if (accumulation instanceof FlatHistogram) return accumulation;
     const point = accumulation.toPointValue();
     if (!isHistogramPoint(point) || point.count === 0) return undefined;
     return new FlatHistogram(accumulation.startTime, point);
@@ -65,10 +66,8 @@ export class FlatHistogram implements Accumulation {
     if (Number.isNaN(value)) return;
     const values = this.#values;
     values[SUM]! += value;
-    if (this.#hasMinMax) {
-      if (value < values[MIN]!) values[MIN] = value;
-      if (value > values[MAX]!) values[MAX] = value;
-    }
+    if (value < values[MIN]!) values[MIN] = value;
+    if (value > values[MAX]!) values[MAX] = value;
     values[COUNTS + bucketOf(value, this.#boundaries)]! += 1;
   }
 

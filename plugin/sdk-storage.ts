@@ -24,7 +24,7 @@ interface MetricStorage {
   readonly _deltaMetricStorage: {
     readonly _activeCollectionStorage: AccumulationMap;
   };
-  readonly _attributesProcessor?: unknown;
+  readonly _attributesProcessor?: object;
   record(
     value: number,
     attributes: Attributes,
@@ -39,8 +39,15 @@ function isMetricStorage(value: unknown): value is MetricStorage {
   return typeof storage?.record === "function" &&
     typeof map?.get === "function" &&
     typeof map.set === "function" &&
-    // A view that changes labels: what a label set becomes may depend on the context.
-    storage._attributesProcessor === undefined;
+    keepsLabels(storage._attributesProcessor);
+}
+
+/**
+ * Whether a storage takes labels as they come. What they become otherwise may depend on the context.
+ * A view that says nothing of labels has the SDK's `NoopAttributesProcessor`, which is not exported.
+ */
+function keepsLabels(processor: object | undefined): boolean {
+  return processor === undefined || processor.constructor.name === "NoopAttributesProcessor";
 }
 
 /**
@@ -85,13 +92,20 @@ class StoredSeries extends Series {
   }
 
   #recordFirst(value: number, map: AccumulationMap): void {
+    const known = map.get(this.attributes);
     this.#storage.record(value, this.attributes, undefined, Date.now());
     this.#map = map;
-    // There is none if the storage is full: it has joined the value with others.
+    // Others may have kept one that was there before, and would go on with it.
+    this.#accumulation = known ?? this.#flatten(map);
+  }
+
+  /** @returns undefined if the storage is full: it has joined the value with others. */
+  #flatten(map: AccumulationMap): Accumulation | undefined {
     const accumulation = map.get(this.attributes);
     const flat = accumulation && FlatHistogram.of(accumulation);
-    if (flat !== undefined) map.set(this.attributes, flat);
-    this.#accumulation = flat ?? accumulation;
+    if (flat === undefined) return accumulation;
+    map.set(this.attributes, flat);
+    return flat;
   }
 }
 

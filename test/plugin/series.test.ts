@@ -1,5 +1,6 @@
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Counter, Histogram, MeterProvider as Provider } from "@opentelemetry/api";
+import { hrTimeToMilliseconds } from "@opentelemetry/core";
 import {
   AggregationTemporality,
   AggregationType,
@@ -10,6 +11,7 @@ import {
 import type { MeterProviderOptions } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FlatHistogram } from "../../plugin/flat-histogram.ts";
 import { createSeries } from "../../plugin/sdk-storage.ts";
 
 class ManualReader extends MetricReader {
@@ -40,6 +42,17 @@ const SETUPS: readonly (readonly [
     instrumentName: "duration",
     aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: [5] } },
   }]],
+  ["a view without least and greatest values", [CUMULATIVE, DELTA], [{
+    instrumentName: "duration",
+    aggregation: {
+      type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM,
+      options: { boundaries: [5, 10], recordMinMax: false },
+    },
+  }]],
+  ["a view without bounds", [CUMULATIVE], [{
+    instrumentName: "duration",
+    aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: [] } },
+  }]],
   ["a view of exponential buckets", [DELTA], [{
     instrumentName: "duration",
     aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM },
@@ -67,6 +80,14 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
+/** Most are below 20; some are bounds, and some are no numbers, which the SDK leaves out. */
+function randomValue(random: () => number): number {
+  const value = random() * 20;
+  if (value < 1) return NaN;
+  if (value < 2) return 0;
+  return value < 5 ? Math.ceil(value) * 5 : value;
+}
+
 const LABELS = ["A", "B", "C", "D", "E"].flatMap((method) =>
   ["OK", "CANCELLED"].map((status) => ({ method, status }))
 );
@@ -84,16 +105,19 @@ for (const [what, readers, views] of SETUPS) {
     }
     const direct = setUp();
     const bound = setUp();
-    const histograms = LABELS.map((labels) => createSeries(bound.histogram, labels));
+    // As calls of two channels do, two series have the same labels.
+    const histograms = [0, 1].map(() =>
+      LABELS.map((labels) => createSeries(bound.histogram, labels))
+    );
     const counters = LABELS.map((labels) => createSeries(bound.counter, labels));
     const random = randomNumbers(7);
 
     for (let collection = 0; collection < 5; collection++) {
       for (let i = 0; i < 200; i++) {
         const label = Math.floor(random() * LABELS.length);
-        const value = random() * 20;
+        const value = randomValue(random);
         direct.histogram.record(value, LABELS[label]);
-        histograms[label]!.record(value, undefined);
+        histograms[i % 2]![label]!.record(value, undefined);
         direct.counter.add(1, LABELS[label]);
         counters[label]!.record(1, undefined);
       }
@@ -116,6 +140,22 @@ async function points(reader: ManualReader) {
     ])
   );
 }
+
+test("a histogram is one array of numbers in place of the SDK's objects", () => {
+  const histogram = new MeterProvider({ readers: [CUMULATIVE()] }).getMeter("test")
+    .createHistogram("duration");
+  const { _writableMetricStorage: storage } = histogram as unknown as {
+    _writableMetricStorage: {
+      _deltaMetricStorage: { _activeCollectionStorage: { get(labels: object): unknown } };
+    };
+  };
+  const labels = { method: "A" };
+  const beforeMs = Date.now();
+  createSeries(histogram, labels).record(1, undefined);
+  const accumulation = storage._deltaMetricStorage._activeCollectionStorage.get(labels);
+  assert.ok(accumulation instanceof FlatHistogram);
+  assert.ok(hrTimeToMilliseconds(accumulation.startTime) >= beforeMs);
+});
 
 test("a value finds its series without the SDK's search, but for the first after a collection", async () => {
   const reader = CUMULATIVE();
