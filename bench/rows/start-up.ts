@@ -1,15 +1,28 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { figure } from "../measure/figure.ts";
+import type { Figure } from "../measure/figure.ts";
 import { residentMegabytes } from "../measure/memory.ts";
 import { RUNTIME_NAMES, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
-import { ratios } from "../measure/statistics.ts";
+import { ratios, rotated } from "../measure/statistics.ts";
 import { Service } from "../../stack/service.ts";
 import type { Row } from "./row.ts";
 
 /** After a start, so that memory is that of a process at rest. */
 const IDLE_MS = 500;
-const SERVERS = { bare: "bench/programs/bare-server.ts", instrumented: "server.ts" };
+
+/** A server to start. */
+interface Server {
+  readonly path: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const BARE: Server = { path: "bench/programs/bare-server.ts" };
+const LIBRARIES: Server = { path: "bench/programs/library-server.ts" };
+const OURS: Server = { path: "server.ts" };
 
 interface Start {
   /** From the start of the process until it serves. */
@@ -18,48 +31,99 @@ interface Start {
   readonly megabytes: number;
 }
 
-/** How much later `server.ts` serves than a server without telemetry, and how much more it holds. */
+/**
+ * How much later `server.ts` serves than a server without telemetry, and how much more it holds.
+ * Beside it, how much of that is for loading zod and the SDK, and what Node's compile cache saves.
+ */
 export const startUp: Row = {
   name: "start-up",
   title: "start-up time and idle memory of server.ts / a bare server",
   async *measure({ starts }) {
     for (const of of RUNTIME_NAMES) {
-      const bare: Start[] = [];
-      const instrumented: Start[] = [];
-      for (let i = 0; i < starts; i++) {
-        const startBare = async () => bare.push(await start(of, SERVERS.bare));
-        const startOurs = async () => instrumented.push(await start(of, SERVERS.instrumented));
-        const order = i % 2 === 0 ? [startBare, startOurs] : [startOurs, startBare];
-        for (const one of order) await one();
-      }
-      for (const unit of ["ms", "MB"] as const) {
-        const what = unit === "ms" ? "start-up" : "idle memory";
-        const [without, withIt] = [bare, instrumented].map((s) =>
-          s.map(({ ms, megabytes }) => unit === "ms" ? ms : megabytes)
-        );
-        yield figure({ what: `${what}, bare`, of, unit }, without!);
-        yield figure({ what: `${what}, server.ts`, of, unit }, withIt!);
-        yield figure({ what: `${what}, ratio`, of, unit: "" }, ratios(withIt!, without!), {
-          atMost: 1.25,
-        });
+      const cache = await mkdtemp(join(tmpdir(), "compile-cache-"));
+      try {
+        const servers: Record<string, Server> = {
+          "bare": BARE,
+          "bare with zod and SDK": LIBRARIES,
+          "server.ts": OURS,
+        };
+        if (of === "node") {
+          const cached = { ...OURS, environment: { NODE_COMPILE_CACHE: cache } };
+          servers["server.ts, cached"] = cached;
+          await fill(of, cached);
+        }
+        const measured = await startInTurns(of, servers, starts);
+        for (const name of Object.keys(servers)) yield* figures(of, name, measured);
+      } finally {
+        await rm(cache, { recursive: true });
       }
     }
   },
 };
 
-async function start(runtime: Runtime, path: string): Promise<Start> {
+/** Starts all servers so many times, each of them the first one in turns. */
+async function startInTurns(
+  runtime: Runtime,
+  servers: Readonly<Record<string, Server>>,
+  times: number,
+): Promise<Record<string, Start[]>> {
+  const names = Object.keys(servers);
+  const measured: Record<string, Start[]> = Object.fromEntries(names.map((name) => [name, []]));
+  for (let i = 0; i < times; i++) {
+    for (const name of rotated(names, i)) {
+      measured[name]!.push(await start(runtime, servers[name]!));
+    }
+  }
+  return measured;
+}
+
+function* figures(
+  of: Runtime,
+  name: string,
+  measured: Readonly<Record<string, Start[]>>,
+): Generator<Figure> {
+  const goal = name === "server.ts" ? { atMost: 1.25 } : undefined;
+  const amounts = {
+    ms: (starts: readonly Start[]) => starts.map(({ ms }) => ms),
+    MB: (starts: readonly Start[]) => starts.map(({ megabytes }) => megabytes),
+  };
+  for (const [unit, amountOf] of Object.entries(amounts)) {
+    const what = `${unit === "ms" ? "start-up" : "idle memory"}, ${name}`;
+    const amount = amountOf(measured[name]!);
+    yield figure({ what, of, unit: unit as keyof typeof amounts }, amount);
+    if (name === "bare") continue;
+    yield figure(
+      { what: `${what} / bare`, of, unit: "" },
+      ratios(amount, amountOf(measured["bare"]!)),
+      goal,
+    );
+  }
+}
+
+async function start(runtime: Runtime, server: Server): Promise<Start> {
   const startMs = performance.now();
-  const server = new Service({
-    name: path,
-    command: script(runtime, path),
-    environment: { ECHO_ADDR: "127.0.0.1:0", OTEL_EXPORTER_PROMETHEUS_PORT: "0" },
-    log: () => {},
-  });
-  await server.printed(/^Serving on/);
+  const service = await serve(runtime, server);
   const ms = performance.now() - startMs;
   await delay(IDLE_MS);
-  const megabytes = await residentMegabytes(server.pid!);
-  server.kill();
-  await server.ended;
+  const megabytes = await residentMegabytes(service.pid!);
+  service.kill();
+  await service.ended;
   return { ms, megabytes };
+}
+
+/** Starts a server and stops it in an orderly way, in which Node writes its compile cache. */
+async function fill(runtime: Runtime, server: Server): Promise<void> {
+  const service = await serve(runtime, server);
+  await service.stop();
+}
+
+async function serve(runtime: Runtime, { path, environment }: Server): Promise<Service> {
+  const service = new Service({
+    name: path,
+    command: script(runtime, path),
+    environment: { ECHO_ADDR: "127.0.0.1:0", OTEL_EXPORTER_PROMETHEUS_PORT: "0", ...environment },
+    log: () => {},
+  });
+  await service.printed(/^Serving on/);
+  return service;
 }
