@@ -1,16 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { collectorEnvironment } from "../collector/environment.ts";
+import type { CollectorPorts } from "../collector/environment.ts";
 import { Part } from "./part.ts";
 import { Program } from "./program.ts";
 import type { Environment } from "./program.ts";
-
-/** The ports of a Collector, on 127.0.0.1. */
-export interface CollectorPorts {
-  readonly http: number;
-  readonly grpc: number;
-  readonly prometheus: number;
-  readonly health: number;
-  readonly telemetry: number;
-}
 
 /** Programs send to an agent, which keeps a queue on disk and sends to a gateway. */
 export interface Collectors {
@@ -47,11 +40,7 @@ async function startCollector(
     name: overlays[0] ?? "otel-collector.yaml",
     command: [binary, ...configs],
     environment: {
-      COLLECTOR_OTLP_HTTP_ENDPOINT: `127.0.0.1:${ports.http}`,
-      COLLECTOR_OTLP_GRPC_ENDPOINT: `127.0.0.1:${ports.grpc}`,
-      COLLECTOR_PROMETHEUS_ENDPOINT: `127.0.0.1:${ports.prometheus}`,
-      COLLECTOR_HEALTH_ENDPOINT: `127.0.0.1:${ports.health}`,
-      COLLECTOR_TELEMETRY_PORT: `${ports.telemetry}`,
+      ...collectorEnvironment(ports),
       ...environment,
     },
   });

@@ -1,5 +1,5 @@
+import type { CollectorPorts } from "../collector/environment.ts";
 import type { Random } from "../test/support/random.ts";
-import type { CollectorPorts } from "./collectors.ts";
 import type { Environment } from "./program.ts";
 import { Probe } from "./probe.ts";
 import { TcpProxy } from "./proxy.ts";

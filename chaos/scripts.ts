@@ -1,4 +1,4 @@
-import type { CollectorPorts } from "./collectors.ts";
+import type { CollectorPorts } from "../collector/environment.ts";
 import { push } from "./fleet.ts";
 import type { Counts } from "./ledger.ts";
 import { Program } from "./program.ts";

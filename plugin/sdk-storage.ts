@@ -3,8 +3,9 @@
  *
  * An instrument finds the state of a label set by the text of all its labels, which it makes anew for
  * every value. That is most of what recording costs. Here the state is kept from one value to the
- * next. It is the SDK's own: readers, views, temporality and limits of cardinality stay what they
- * are, because whatever is new to the SDK goes through its own methods first.
+ * next, and that of a histogram takes the place of the SDK's. Readers, views, temporality and limits of
+ * cardinality stay what they are, because whatever is new to the SDK goes through its own methods
+ * first.
  */
 import type { Attributes, Context, Counter, Histogram } from "@opentelemetry/api";
 import { withinLimit } from "./cardinality.ts";
@@ -47,7 +48,7 @@ function isMetricStorage(value: unknown): value is MetricStorage {
  * A view that says nothing of labels has the SDK's `NoopAttributesProcessor`, which is not exported.
  */
 function keepsLabels(processor: object | undefined): boolean {
-  return processor === undefined || processor.constructor.name === "NoopAttributesProcessor";
+  return processor === undefined || processor.constructor?.name === "NoopAttributesProcessor";
 }
 
 /**

@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { collectorEnvironment } from "../collector/environment.ts";
 import { freePorts } from "./ports.ts";
 import { prometheusCommand } from "./prometheus-command.ts";
 import { prometheusConfig } from "./prometheus-config.ts";
@@ -80,12 +81,13 @@ async function startCollector(
   launch: StackOptions["launch"],
 ): Promise<void> {
   const service = launch("collector", [binary, "--config", "otel-collector.yaml"], {
-    COLLECTOR_OTLP_GRPC_ENDPOINT: `${LOOPBACK}:${ports.otlpGrpc}`,
-    COLLECTOR_OTLP_HTTP_ENDPOINT: `${LOOPBACK}:${ports.otlpHttp}`,
-    COLLECTOR_PROMETHEUS_ENDPOINT: `${LOOPBACK}:${ports.collectorMetrics}`,
-    COLLECTOR_HEALTH_ENDPOINT: `${LOOPBACK}:${ports.collectorHealth}`,
-    COLLECTOR_TELEMETRY_HOST: LOOPBACK,
-    COLLECTOR_TELEMETRY_PORT: `${ports.collectorTelemetry}`,
+    ...collectorEnvironment({
+      http: ports.otlpHttp,
+      grpc: ports.otlpGrpc,
+      prometheus: ports.collectorMetrics,
+      health: ports.collectorHealth,
+      telemetry: ports.collectorTelemetry,
+    }),
     COLLECTOR_LOG_LEVEL: process.env["COLLECTOR_LOG_LEVEL"] || "warn",
   });
   await service.answers(`http://${LOOPBACK}:${ports.collectorHealth}/`);

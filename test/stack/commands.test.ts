@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { collectorEnvironment } from "../../collector/environment.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { Service } from "../../stack/service.ts";
 import { PROJECT, Script } from "../support/script.ts";
@@ -33,13 +34,7 @@ for (
     const command = new Service({
       name: "collector",
       command: ["node", "collector/run.ts"],
-      environment: {
-        COLLECTOR_OTLP_GRPC_ENDPOINT: `127.0.0.1:${ports.grpc}`,
-        COLLECTOR_OTLP_HTTP_ENDPOINT: `127.0.0.1:${ports.http}`,
-        COLLECTOR_PROMETHEUS_ENDPOINT: `127.0.0.1:${ports.prometheus}`,
-        COLLECTOR_HEALTH_ENDPOINT: `127.0.0.1:${ports.health}`,
-        COLLECTOR_TELEMETRY_PORT: `${ports.telemetry}`,
-      },
+      environment: collectorEnvironment(ports),
       log: (line) => lines.push(line),
     });
     t.after(() => command.stop());

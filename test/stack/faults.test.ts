@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import type { CollectorPorts } from "../../collector/environment.ts";
 import type { OtlpProtocol } from "../../otlp/protocols.ts";
 import { Prometheus } from "../rules/prometheus.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
@@ -13,7 +14,6 @@ import { skipWithout } from "../tools.ts";
 import { firstUrl, grpcSeries, readExposition } from "./exposition-text.ts";
 import { realCollector, realPrometheus } from "./programs.ts";
 import { startCollector } from "./running-collector.ts";
-import type { CollectorPorts } from "./running-collector.ts";
 
 const collector = await realCollector();
 const prometheus = await realPrometheus();

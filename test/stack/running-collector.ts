@@ -1,15 +1,11 @@
 import { collectorBinary } from "../../collector/binary.ts";
+import { collectorEnvironment } from "../../collector/environment.ts";
+import type { CollectorPorts } from "../../collector/environment.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { Script } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
-
-/** Where a Collector of `otel-collector.yaml` listens, all on 127.0.0.1. */
-export type CollectorPorts = Record<
-  "http" | "grpc" | "prometheus" | "health" | "telemetry",
-  number
->;
 
 /** What a Collector is started with. */
 export interface CollectorOptions {
@@ -46,11 +42,7 @@ export async function startCollector(
   const configs = [config, ...overlays].flatMap((file) => ["--config", file]);
   const script = new Script(owner, [binary, ...configs], {
     environment: {
-      COLLECTOR_OTLP_HTTP_ENDPOINT: `127.0.0.1:${ports.http}`,
-      COLLECTOR_OTLP_GRPC_ENDPOINT: `127.0.0.1:${ports.grpc}`,
-      COLLECTOR_PROMETHEUS_ENDPOINT: `127.0.0.1:${ports.prometheus}`,
-      COLLECTOR_HEALTH_ENDPOINT: `127.0.0.1:${ports.health}`,
-      COLLECTOR_TELEMETRY_PORT: `${ports.telemetry}`,
+      ...collectorEnvironment(ports),
       ...environment,
     },
   });
