@@ -1,7 +1,6 @@
-import * as perfHooks from "node:perf_hooks";
+import { createHistogram, monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { Histogram } from "node:perf_hooks";
 import { clearTimeout, setTimeout } from "node:timers";
-import { diag } from "@opentelemetry/api";
 import type { BatchObservableResult, Meter } from "@opentelemetry/api";
 
 /**
@@ -48,15 +47,10 @@ const STATISTICS: readonly Statistic[] = [
  *
  * @param meter where to record
  * @param runtime decides the source: Bun's `monitorEventLoopDelay` is right, Deno's does not notice
- * a blocked loop, so that an own timer is observed there; Deno before 2.8 has no histogram for it, and
- * nothing is recorded. Neither keeps the process alive.
+ * a blocked loop, so that an own timer is observed there. Neither keeps the process alive.
  * @returns stops the measurement
  */
 export function observeEventLoopDelay(meter: Meter, runtime: "bun" | "deno"): () => void {
-  if (runtime === "deno" && !("createHistogram" in perfHooks)) {
-    diag.debug("The event loop's delay is left out: this runtime has no createHistogram.");
-    return () => {};
-  }
   const { histogram, stop } = runtime === "bun" ? nativeMonitor() : timerMonitor();
   const gauges = STATISTICS.map(({ name, description, read }) => ({
     gauge: meter.createObservableGauge(`nodejs.eventloop.delay.${name}`, {
@@ -80,13 +74,13 @@ export function observeEventLoopDelay(meter: Meter, runtime: "bun" | "deno"): ()
 }
 
 function nativeMonitor(): DelayMonitor {
-  const histogram = perfHooks.monitorEventLoopDelay({ resolution: RESOLUTION });
+  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION });
   histogram.enable();
   return { histogram, stop: () => histogram.disable() };
 }
 
 function timerMonitor(): DelayMonitor {
-  const histogram = perfHooks.createHistogram();
+  const histogram = createHistogram();
   // Armed anew each time: an interval that was late once comes early the next time, to catch up.
   const arm = (): NodeJS.Timeout => {
     const due = performance.now() + RESOLUTION;
