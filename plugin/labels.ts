@@ -82,7 +82,7 @@ export class PerMethod<T> {
   /** By path: of calls without a custom label, which are found with one look. */
   readonly #methods = new Map<string, T>();
   /** By custom label, then by path. */
-  readonly #labelled = new Map<string, Map<string, T>>();
+  readonly #labelled = new Map([["", this.#methods]]);
   #size = 0;
 
   constructor(create: (path: string, customLabel: string) => T) {
@@ -99,7 +99,7 @@ export class PerMethod<T> {
     const created = this.#create(path, customLabel);
     if (this.#size >= MAX_KEPT) return created;
     this.#size++;
-    let methods = customLabel === "" ? this.#methods : this.#labelled.get(customLabel);
+    let methods = this.#labelled.get(customLabel);
     if (methods === undefined) this.#labelled.set(customLabel, methods = new Map());
     methods.set(path, created);
     return created;
