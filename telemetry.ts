@@ -151,7 +151,14 @@ async function startPrometheus(settings: Settings, defaults: TelemetryDefaults):
   const warning = exposureWarning(settings);
   if (warning !== undefined) console.error(warning);
   try {
-    const endpoint = await startScrapeEndpoint({ reader, host, port, tls, authentication });
+    const endpoint = await startScrapeEndpoint({
+      reader,
+      host,
+      port,
+      tls,
+      authentication,
+      allowedHosts: settings.GRPC_METRICS_ALLOWED_HOSTS,
+    });
     return { reader, endpoint: endpoint.url, close: () => endpoint.close() };
   } catch (error) {
     throw new StartupError(listenFailure(host, port, error as NodeJS.ErrnoException));

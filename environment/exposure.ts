@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isLoopback } from "../exposition/host.ts";
 import type { Settings } from "./variables.ts";
 
 /**
@@ -21,10 +21,4 @@ export function exposureWarning(settings: Settings): string | undefined {
   if (settings.GRPC_METRICS_TLS_CERT !== undefined) return undefined;
   return `OTEL_EXPORTER_PROMETHEUS_HOST=${host}: the secret that /metrics asks for is sent to it ` +
     "unencrypted; GRPC_METRICS_TLS_CERT and GRPC_METRICS_TLS_KEY switch TLS on";
-}
-
-/** 127.0.0.0/8, ::1 and their name (RFC 6761). */
-function isLoopback(host: string): boolean {
-  return host.toLowerCase() === "localhost" || host === "::1" ||
-    (isIP(host) === 4 && host.startsWith("127."));
 }

@@ -49,6 +49,11 @@ export const logLevelSchema = z.string().toLowerCase()
   .pipe(z.enum(Object.keys(LOG_LEVELS) as (keyof typeof LOG_LEVELS)[]))
   .transform((name) => LOG_LEVELS[name]);
 
+/** Host names without ports, or `*`, separated by commas. */
+export const hostNamesSchema = z.string().transform((list) =>
+  list.split(",").map((name) => name.trim())
+).pipe(z.array(z.union([z.literal("*"), z.hostname()])));
+
 /** An http or https URL. */
 export const urlSchema = z.url({ protocol: /^https?$/ });
 

@@ -1,5 +1,5 @@
 import { parseBearerToken, parseUser } from "../exposition/authentication.ts";
-import { booleanSchema, documented } from "./schemas.ts";
+import { booleanSchema, documented, hostNamesSchema } from "./schemas.ts";
 import { certificateFileSchema, fileSchema, keyFileSchema } from "./tls-files.ts";
 
 const CERTIFICATE = "a file that can be read, with a certificate in PEM";
@@ -32,6 +32,11 @@ export const metricsSecurityVariables = {
     description: "File with the name and password that /metrics asks for, or the above",
     allowed: "a file that can be read, with one line of name:password",
     initially: "",
+  }),
+  GRPC_METRICS_ALLOWED_HOSTS: documented(hostNamesSchema.optional(), {
+    description: "Host names that /metrics answers to besides addresses and localhost; * is any",
+    allowed: "host names without ports, separated by commas, or *",
+    initially: "none on loopback, any on other addresses",
   }),
 };
 

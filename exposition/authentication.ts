@@ -8,8 +8,8 @@
 
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { diag } from "@opentelemetry/api";
 import { WatchedFiles } from "../tls/watched-files.ts";
+import { log } from "./log.ts";
 
 /** Files with secrets. What is in them is read again when they change. */
 export interface AuthenticationFiles {
@@ -83,7 +83,7 @@ export function parseUser(content: Buffer): Buffer {
 }
 
 function watch(path: string, parse: (content: Buffer) => Buffer): WatchedFiles<Buffer> {
-  return new WatchedFiles([path], ([content]) => parse(content ?? Buffer.alloc(0)), diag);
+  return new WatchedFiles([path], ([content]) => parse(content ?? Buffer.alloc(0)), log);
 }
 
 /** In a time that does not depend on how much of it is right, nor on the secret's length. */

@@ -5,11 +5,12 @@
  */
 
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { diag } from "@opentelemetry/api";
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
 import { type IdentityPaths, watchServerCertificates } from "../tls/certificates.ts";
 import { Authentication, type AuthenticationFiles } from "./authentication.ts";
+import { type HostCheck, hostCheck } from "./host.ts";
 import { startListener } from "./listener.ts";
+import { log } from "./log.ts";
 import { ScrapeHandler } from "./scrape.ts";
 
 /** What {@linkcode startScrapeEndpoint} needs. */
@@ -24,6 +25,11 @@ export interface ScrapeEndpointOptions {
   readonly tls?: ScrapeEndpointTls | undefined;
   /** Files with secrets, of which each request must have one, on every path. */
   readonly authentication?: AuthenticationFiles | undefined;
+  /**
+   * Host names that requests may ask for besides addresses and `localhost`, without ports; `*` is
+   * every name. By default an endpoint on loopback allows none and other endpoints allow every name.
+   */
+  readonly allowedHosts?: readonly string[] | undefined;
 }
 
 /** The paths of an endpoint's certificates. */
@@ -48,14 +54,17 @@ export interface ScrapeEndpoint {
  *   `EADDRINUSE`, or when a file can't be used
  */
 export async function startScrapeEndpoint(options: ScrapeEndpointOptions): Promise<ScrapeEndpoint> {
-  const { reader, host, port, tls, authentication: files } = options;
-  const certificates = tls && watchServerCertificates(tls, tls.clientCa, diag);
+  const { reader, host, port, tls, authentication: files, allowedHosts } = options;
+  const certificates = tls && watchServerCertificates(tls, tls.clientCa, log);
   const authentication = files && new Authentication(files);
-  const handle = router(new ScrapeHandler(reader));
+  // The check needs the address that the listener gets; no request arrives before that.
+  let allowsHost: HostCheck = () => false;
+  const handle = checked(router(new ScrapeHandler(reader)), (header) => allowsHost(header));
   const listener = await startListener(
     authentication ? guarded(handle, authentication) : handle,
     { host, port, tls: certificates },
   );
+  allowsHost = hostCheck(host, listener.address, allowedHosts);
   const authority = host.includes(":") ? `[${host}]` : host;
   return {
     url: `${tls ? "https" : "http"}://${authority}:${listener.port}/metrics`,
@@ -73,6 +82,15 @@ function guarded(handle: RequestListener, authentication: Authentication): Reque
     response.setHeader("www-authenticate", authentication.challenges);
     response.setHeader("connection", "close");
     send(response, 401, "text/plain", "Unauthorized\n");
+  };
+}
+
+/** Refuses requests for a host name that is not allowed. */
+function checked(handle: RequestListener, allowsHost: HostCheck): RequestListener {
+  return (request, response) => {
+    if (allowsHost(request.headers.host)) return handle(request, response);
+    response.setHeader("connection", "close");
+    send(response, 403, "text/plain", "The request's host name is not an allowed host\n");
   };
 }
 

@@ -6,7 +6,6 @@
  * @module
  */
 
-import { diag } from "@opentelemetry/api";
 import type { Attributes } from "@opentelemetry/api";
 import { DataPointType } from "@opentelemetry/sdk-metrics";
 import type {
@@ -17,6 +16,7 @@ import type {
   ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
+import { log } from "./log.ts";
 import { type InstrumentKind, metricName } from "./names.ts";
 
 /** The types that OpenTelemetry data can have in Prometheus. */
@@ -178,7 +178,7 @@ export class FamilyCatalog {
   #once(warning: string): void {
     if (this.#warned.has(warning)) return;
     this.#warned.add(warning);
-    diag.warn(warning);
+    log.warn(warning);
   }
 }
 

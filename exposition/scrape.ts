@@ -9,10 +9,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { constants, createGzip } from "node:zlib";
-import { diag } from "@opentelemetry/api";
 import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import { type Family, FamilyCatalog } from "./families.ts";
 import { HandlerMetrics } from "./handler-metrics.ts";
+import { log } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import { renderSlices } from "./text.ts";
 
@@ -109,7 +109,7 @@ export class ScrapeHandler {
         sendError(response, error.status, error.message);
       } else {
         end(200);
-        diag.debug(`A scrape was cut off: ${messageOf(error)}`);
+        log.debug(`A scrape was cut off: ${messageOf(error)}`);
         response.destroy();
       }
     }
@@ -120,12 +120,12 @@ export class ScrapeHandler {
       const timeoutMillis = this.#limits.callback;
       const { resourceMetrics, errors } = await this.#reader.collect({ timeoutMillis });
       // As in Go: a failing callback costs the metrics of that callback, not the scrape.
-      for (const error of errors) diag.error(`A metric callback failed: ${messageOf(error)}`);
+      for (const error of errors) log.error(`A metric callback failed: ${messageOf(error)}`);
       const { resource } = resourceMetrics;
       if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.();
       return resourceMetrics;
     } catch (error) {
-      diag.error(`Metrics could not be collected: ${messageOf(error)}`);
+      log.error(`Metrics could not be collected: ${messageOf(error)}`);
       const text = `An error has occurred while serving metrics:\n\n${messageOf(error)}`;
       throw new ScrapeError(500, text);
     }

@@ -7,7 +7,7 @@ import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { AuthenticationFiles } from "../../exposition/mod.ts";
 import { PrometheusReader, startScrapeEndpoint } from "../../exposition/mod.ts";
 import { eventually } from "../support/eventually.ts";
-import { request } from "./client.ts";
+import { request, sendRaw } from "./client.ts";
 import { warningsOf } from "./warnings.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "authentication-"));
@@ -130,3 +130,23 @@ test("a file without a secret is refused at the start", async () => {
     );
   }
 });
+
+test("no way of asking passes by authentication", () =>
+  withEndpoint({ bearerToken: file("secret") }, async (url) => {
+    const ways = [
+      ["GET /metrics", "Expect: 100-continue"],
+      ["GET /metrics", "Expect: junk"],
+      ["POST /metrics", "Expect: 100-continue", "Content-Length: 5"],
+      ["GET /metrics", "Connection: Upgrade", "Upgrade: websocket"],
+      ["GET /metrics", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AA"],
+      ["GET /metrics", "Connection: Upgrade", "Upgrade: websocket", "Expect: junk"],
+      ["GET http://localhost/metrics"],
+      ["TRACE /metrics"],
+    ];
+    for (const [line = "", ...headers] of ways) {
+      const message = [`${line} HTTP/1.1`, "Host: localhost", ...headers, "", ""].join("\r\n");
+      // The first refusal closes the connection, so that there is one answer.
+      const { status, rest } = await sendRaw(url, message.repeat(40));
+      assert.deepEqual([status, rest], [401, "Unauthorized\n"], message);
+    }
+  }));

@@ -5,9 +5,13 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import process from "node:process";
 import { test } from "node:test";
-import { LISTENER_LIMITS, type ListenerLimits, startListener } from "../../exposition/listener.ts";
+import { LISTENER_LIMITS, type ListenerLimits } from "../../exposition/connections.ts";
+import { startListener } from "../../exposition/listener.ts";
 import { eventually } from "../support/eventually.ts";
 import { request, requestText, sendRaw } from "./client.ts";
+
+/** Requests whose events are other than `request`. Each is answered by the same handler. */
+const EXPECTING = ["100-continue", "100-CONTINUE", "junk", "", "100-continue, junk"];
 
 const hello: RequestListener = (_request, response) => response.end("hello");
 
@@ -168,7 +172,7 @@ test("no request under way is cut off for a new connection", async () => {
   }, { handle, connections: 2 });
 });
 
-test("who doesn't read the answers is cut off", async () => {
+test("a client that doesn't read the answers is cut off", async () => {
   const large = "x".repeat(10_000_000);
   let answers = 0;
   let cut = false;
@@ -241,4 +245,80 @@ test("opening and closing leaves no listeners behind", async () => {
     await listening(async (url) => void await request(url, "GET /"));
   }
   assert.equal(count(), before);
+});
+
+test("a request with an Expect header is a request like any other", () =>
+  listening(async (url) => {
+    for (const expect of EXPECTING) {
+      const { status, rest } = await request(url, "GET /", `Expect: ${expect}`);
+      assert.deepEqual([status, rest], [200, "hello"], expect);
+      const upgrade = ["Connection: Upgrade", "Upgrade: websocket"];
+      const upgraded = await request(url, "GET /", `Expect: ${expect}`, ...upgrade);
+      assert.deepEqual([upgraded.status, upgraded.rest], [200, "hello"], expect);
+    }
+  }));
+
+test("requests with an Expect header count as pipelined ones", async () => {
+  for (const expect of EXPECTING) {
+    let requests = 0;
+    const handle: RequestListener = () => void requests++;
+    await listening(async (url) => {
+      const message = `GET / HTTP/1.1\r\nHost: a\r\nExpect: ${expect}\r\n\r\n`;
+      assert.equal((await sendRaw(url, message.repeat(100))).status, 0, expect);
+      assert.equal(requests, 10, expect);
+    }, { handle, pipelined: 10 });
+  }
+});
+
+test("answers to requests with an Expect header that nobody reads are cut off", async () => {
+  for (const expect of EXPECTING) {
+    let cut = false;
+    const handle: RequestListener = (request, response) => {
+      request.socket.once("close", () => cut = true);
+      response.end("x".repeat(10_000_000));
+    };
+    await listening(async (url) => {
+      const socket = connect(Number(new URL(url).port), "127.0.0.1");
+      socket.on("error", () => {}).pause();
+      socket.write(`GET / HTTP/1.1\r\nHost: a\r\nExpect: ${expect}\r\n\r\n`);
+      await eventually(() => assert.ok(cut, expect));
+      socket.destroy();
+    }, { handle, response: 300 });
+  }
+});
+
+test("a tunnel is refused", () =>
+  listening(async (url) => {
+    const message = "CONNECT localhost:22 HTTP/1.1\r\nHost: a\r\n";
+    for (const header of ["", "Expect: junk\r\n", "Upgrade: a\r\nConnection: Upgrade\r\n"]) {
+      assert.equal((await sendRaw(url, `${message}${header}\r\n`)).status, 405);
+    }
+  }));
+
+test("a request has one Host header", () =>
+  listening(async (url) => {
+    const refused = ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n"];
+    for (const message of refused) {
+      const { status, rest } = await sendRaw(url, message.repeat(3));
+      assert.equal(status, 400);
+      assert.doesNotMatch(rest, /hello/);
+    }
+    assert.equal((await sendRaw(url, "GET / HTTP/1.0\r\n\r\n")).status, 200);
+  }));
+
+test("a client that holds a refused connection open is cut off", async () => {
+  const refused = ["no HTTP\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"];
+  for (const message of refused) {
+    await listening(async (url) => {
+      const port = Number(new URL(url).port);
+      const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+      // Not `once`, which would reject as soon as the server has hung up on a write.
+      const closed = new Promise((resolve) => socket.on("close", resolve));
+      socket.on("error", () => {}).resume().write(message);
+      // The server has to hang up, as the client's next bytes show.
+      const timer = setInterval(() => socket.write("x"), 20);
+      await closed;
+      clearInterval(timer);
+    }, { closing: 50 });
+  }
 });

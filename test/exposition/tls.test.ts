@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { ConnectionOptions } from "node:tls";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
-import { LISTENER_LIMITS, startListener } from "../../exposition/listener.ts";
-import type { ListenerLimits } from "../../exposition/listener.ts";
+import { Connections, LISTENER_LIMITS, type ListenerLimits } from "../../exposition/connections.ts";
+import { createLimitedServer, startListener } from "../../exposition/listener.ts";
 import { PrometheusReader, startScrapeEndpoint } from "../../exposition/mod.ts";
 import type { ScrapeEndpointTls } from "../../exposition/mod.ts";
 import { watchServerCertificates } from "../../tls/certificates.ts";
@@ -158,4 +158,36 @@ test("files that can't be used are refused at the start", async () => {
   await assert.rejects(withEndpoint({ certificate, key: client.key }, action), /the key is not/);
   await assert.rejects(withEndpoint({ certificate: key, key }, action), /no certificate in PEM/);
   await assert.rejects(withEndpoint({ certificate, key: `${key}?` }, action), { code: "ENOENT" });
+});
+
+/** Events of servers that hand over no request and no connection, or none with these options. */
+const HARMLESS: Readonly<Record<string, string>> = {
+  close: "the server's own",
+  listening: "the server's own",
+  error: "startListener has a listener",
+  drop: "maxConnections is not set, and a dropped connection is closed",
+  dropRequest: "maxRequestsPerSocket is not set",
+  upgrade: "without a listener the request is a plain one",
+  keylog: "TLS secrets, for debugging",
+  newSession: "the session store that is not used",
+  resumeSession: "the session store that is not used",
+  OCSPRequest: "OCSP stapling that is not used",
+};
+
+test("every event with which a server hands over something has a listener", () => {
+  const folder = new URL("../../runtimes/node_modules/@types/node/", import.meta.url);
+  const events = new Set(["http", "https", "net", "tls"].flatMap((module) => {
+    const types = readFileSync(new URL(`${module}.d.ts`, folder), "utf8");
+    const servers = types.match(/\n {4}(?:class|interface) Server\b[^]*?\n {4}\}/g) ?? [];
+    assert.notEqual(servers.length, 0, module);
+    return servers.flatMap((text) => [...text.matchAll(/\bon\(\s*event: "(\w+)"/g)])
+      .map(([, event]) => event!);
+  }));
+  assert.ok(events.has("request") && events.has("upgrade") && events.has("newSession"));
+  const certificates = watchServerCertificates(server, undefined, { info() {}, warn() {} }).value;
+  const connections = new Connections(LISTENER_LIMITS);
+  const limited = createLimitedServer(() => {}, connections, certificates, LISTENER_LIMITS);
+  const unheard = [...events].filter((event) => limited.listenerCount(event) === 0);
+  assert.deepEqual(unheard.filter((event) => HARMLESS[event] === undefined), []);
+  assert.deepEqual(Object.keys(HARMLESS).filter((event) => !events.has(event)), []);
 });

@@ -1,0 +1,166 @@
+/**
+ * The open connections of a listener, and what each may use.
+ *
+ * @module
+ */
+
+import type { Socket } from "node:net";
+
+/** What a client may use. Times are in milliseconds. */
+export interface ListenerLimits {
+  /** Until all headers of a request have arrived; with TLS, until the handshake is over as well. */
+  readonly headers: number;
+  /** Until all of a request has arrived. */
+  readonly request: number;
+  /** Between two requests on a connection. Longer than the usual scrape interval of a minute. */
+  readonly idle: number;
+  /** Until the next response is sent, while requests are pending: more than a scrape may take. */
+  readonly response: number;
+  /** Requests on a connection that are not answered yet. One more closes it. */
+  readonly pipelined: number;
+  /** Size of a request's headers, in bytes. */
+  readonly headerBytes: number;
+  /**
+   * Connections open at a time. One more closes a connection that has asked for nothing, or else an
+   * idle one, so that nobody keeps others out by holding connections. The limit exceeds the number
+   * of connections that the system hands over at once, none of which may be closed for the others.
+   * Bun counts connections that have sent something.
+   */
+  readonly connections: number;
+  /** What a request in progress may still take after the listener starts to close. */
+  readonly closing: number;
+}
+
+/** Limits for a few scrapers and a browser. */
+export const LISTENER_LIMITS: ListenerLimits = {
+  headers: 5_000,
+  request: 10_000,
+  idle: 75_000,
+  response: 45_000,
+  pipelined: 16,
+  headerBytes: 16_384,
+  connections: 512,
+  closing: 1_000,
+};
+
+interface Connection {
+  /** The TLS socket once the handshake is over. */
+  readonly socket: Socket;
+  /** Requests in progress: a client may send the next one before the first is answered. */
+  requests: number;
+  /** Whether a request was answered. Authentication closes a connection that it refuses. */
+  served: boolean;
+  /** Runs until the next answer has to be sent. */
+  timer?: NodeJS.Timeout;
+}
+
+/** Tracks open connections and the requests in progress on each. */
+export class Connections {
+  readonly #limits: ListenerLimits;
+  /** By the client's address and port, the most recently used last. */
+  readonly #open = new Map<string, Connection>();
+  #finishing = false;
+
+  constructor(limits: ListenerLimits) {
+    this.#limits = limits;
+  }
+
+  /** Adds a new connection, or replaces it by its TLS socket. */
+  add(socket: Socket): void {
+    socket.unref();
+    const client = clientOf(socket);
+    this.#open.delete(client);
+    const connection: Connection = { socket, requests: 0, served: false };
+    this.#open.set(client, connection);
+    socket.once("close", () => {
+      clearTimeout(connection.timer);
+      if (this.#open.get(client)?.socket === socket) this.#open.delete(client);
+    });
+    if (this.#open.size > this.#limits.connections) this.#makeRoom();
+  }
+
+  /**
+   * Counts a request.
+   *
+   * @returns a function to call when the request is over; undefined if the connection is closed
+   */
+  begin(socket: Socket): (() => void) | undefined {
+    const client = clientOf(socket);
+    const connection = this.#open.get(client);
+    if (connection === undefined) return undefined;
+    if (connection.requests === this.#limits.pipelined) {
+      this.#close(client, connection);
+      return undefined;
+    }
+    connection.requests++;
+    if (connection.requests === 1) this.#startTimer(connection);
+    this.#touch(client, connection);
+    return () => {
+      clearTimeout(connection.timer);
+      connection.requests--;
+      connection.served = true;
+      if (this.#open.get(client) !== connection) return;
+      if (connection.requests > 0) return this.#startTimer(connection);
+      this.#touch(client, connection);
+      if (this.#finishing) socket.end();
+    };
+  }
+
+  /**
+   * Sends a last response and closes the connection. A client that holds its side open is cut off.
+   * A connection with requests in progress is cut off at once: nothing may be written into the
+   * middle of a response.
+   *
+   * @param response the whole response, head and body
+   */
+  refuse(socket: Socket, response: string): void {
+    const busy = (this.#open.get(clientOf(socket))?.requests ?? 0) > 0;
+    if (busy || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    socket.end(response);
+    const timer = setTimeout(() => socket.destroy(), this.#limits.closing).unref();
+    socket.once("close", () => clearTimeout(timer));
+  }
+
+  #startTimer(connection: Connection): void {
+    const cut = () => connection.socket.destroy();
+    connection.timer = setTimeout(cut, this.#limits.response).unref();
+  }
+
+  #touch(client: string, connection: Connection): void {
+    this.#open.delete(client);
+    this.#open.set(client, connection);
+  }
+
+  /**
+   * Closes the oldest connection on which nothing was answered, or else the one that has been idle
+   * for longest; the newest only if all others are busy.
+   */
+  #makeRoom(): void {
+    const idle = [...this.#open].filter(([, { requests }]) => requests === 0);
+    const newest = idle.pop();
+    this.#close(...(idle.find(([, { served }]) => !served) ?? idle[0] ?? newest!));
+  }
+
+  #close(client: string, { socket }: Connection): void {
+    this.#open.delete(client);
+    socket.destroy();
+  }
+
+  /** Closes each connection as soon as no request is in progress on it. */
+  finish(): void {
+    this.#finishing = true;
+    for (const { socket, requests } of this.#open.values()) if (requests === 0) socket.destroy();
+  }
+
+  /** Closes all connections at once. */
+  cut(): void {
+    for (const { socket } of this.#open.values()) socket.destroy();
+  }
+}
+
+function clientOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
