@@ -73,6 +73,7 @@ interface Draft extends Omit<Family, "series"> {
 export class FamilyCatalog {
   readonly #known = new Map<string, { readonly type: FamilyType; readonly help: string }>();
   readonly #warned = new Set<string>();
+  readonly #target = new LabelBuilder([]);
   readonly #builders = new WeakMap<ScopeMetrics["scope"], LabelBuilder>();
 
   /**
@@ -161,7 +162,7 @@ export class FamilyCatalog {
   /** The resource as a metric. An empty resource has one too; an invalid one has none. */
   #targetInfo(attributes: Attributes): Family[] {
     try {
-      const series = [{ labels: new LabelBuilder([]).build(attributes), value: 1 }];
+      const series = [{ labels: this.#target.build(attributes), value: 1 }];
       const family = { name: "target_info", type: "gauge", help: "Target metadata" } as const;
       return [smallFamily(family, series)];
     } catch (error) {

@@ -55,14 +55,7 @@ export class LabelBuilder {
   }
 
   #labels(attributes: Attributes): Label[] {
-    const labels: Label[] = [];
-    for (const key of Object.keys(attributes)) {
-      const name = this.#name(key);
-      const same = labels.findIndex(([other]) => other === name);
-      if (same < 0) labels.push([name, attributeText(attributes[key])]);
-      else labels[same] = [name, joinColliding(attributes, name, (other) => this.#name(other))];
-    }
-    return labels;
+    return Object.keys(attributes).map((key) => [this.#name(key), attributeText(attributes[key])]);
   }
 
   #name(key: string): string {
@@ -80,30 +73,33 @@ export class LabelBuilder {
   }
 }
 
-/** Keys that become one name: their values in order, joined with `;`, as the specification says. */
-function joinColliding(attributes: Attributes, name: string, nameOf: (key: string) => string) {
-  const keys = Object.keys(attributes).filter((key) => nameOf(key) === name);
-  return keys.map((key) => attributeText(attributes[key])).sort(compareText).join(";");
-}
-
 /** Go prints it empty when a scope has none. Prometheus drops empty labels, so it is left out. */
 const LEFT_OUT_WHEN_EMPTY = "otel_scope_schema_url";
 
 /**
- * Orders labels by name and writes them. A label that is left out still takes part in the order.
+ * Orders labels by name and writes them. Values of one name are ordered and joined with `;`, as the
+ * specification says of attributes whose keys become one name. A label that is left out still takes
+ * part in the order.
  *
- * @param labels labels of different names, in any order; the array is sorted in place
+ * @param labels in any order; the array is sorted in place
  */
 export function labelSet(labels: Label[]): LabelSet {
-  labels.sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  labels.sort((a, b) => a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0);
   let text = "";
   const values: string[] = [];
-  for (const [name, value] of labels) {
+  for (let i = 0, next = 1; i < labels.length; i = next++) {
+    const [name, first] = labels[i]!;
+    while (next < labels.length && labels[next]![0] === name) next++;
+    const value = next === i + 1 ? first : joined(labels.slice(i, next));
     values.push(value);
     if (value === "" && name === LEFT_OUT_WHEN_EMPTY) continue;
     text += `${text === "" ? "" : ","}${name}="${escapeLabelValue(value)}"`;
   }
   return { text, sortKey: String.fromCharCode(values.length) + sortKey([...values, text]) };
+}
+
+function joined(labels: readonly Label[]): string {
+  return labels.map(([, value]) => value).sort(compareText).join(";");
 }
 
 /**

@@ -46,6 +46,7 @@ const DEFAULTS: Settings = {
   GRPC_METRICS_TLS_CLIENT_CA: undefined,
   GRPC_METRICS_BEARER_TOKEN_FILE: undefined,
   GRPC_METRICS_BASIC_AUTH_FILE: undefined,
+  GRPC_METRICS_ALLOWED_HOSTS: undefined,
   GRPC_TLS_CERT: undefined,
   GRPC_TLS_KEY: undefined,
   GRPC_TLS_CA: undefined,

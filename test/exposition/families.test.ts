@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Attributes } from "@opentelemetry/api";
-import { resourceFromAttributes } from "@opentelemetry/resources";
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import { AggregationType, MeterProvider, type ViewOptions } from "@opentelemetry/sdk-metrics";
 import { FamilyCatalog } from "../../exposition/families.ts";
+import { LabelBuilder } from "../../exposition/labels.ts";
 import { PrometheusReader, renderPrometheusText } from "../../exposition/mod.ts";
 import { PROMETHEUS_TEXT, renderSlices } from "../../exposition/text.ts";
 import { record } from "./recorded.ts";
@@ -154,4 +155,46 @@ test("slices are small, and show one moment", async () => {
   assert.equal(slices.join(""), whole);
   assert.ok(slices.length > 20);
   assert.ok(Math.max(...slices.map((slice) => slice.length)) < 70_000);
+});
+
+test("labels are read once for each scope and resource, even when keys become one name", async () => {
+  const keys = Array.from({ length: 729 }, (_, i) => `k${threeSeparators(i)}`);
+  let reads = 0;
+  const attributes = new Proxy(Object.fromEntries(keys.map((key) => [key, key])), {
+    get(target, key) {
+      reads++;
+      return target[key as string];
+    },
+  });
+  const { reader } = setUp();
+  const { resourceMetrics } = await reader.collect();
+  const collected = { ...resourceMetrics, resource: { attributes } as unknown as Resource };
+  const catalog = new FamilyCatalog();
+  const render = () => [...renderSlices(catalog.families(collected), PROMETHEUS_TEXT)].join("");
+  const first = render();
+  assert.ok(first.includes(`target_info{k_x_x_x_x_x_x="${[...keys].sort().join(";")}"} 1`), first);
+  assert.equal(reads, keys.length);
+  assert.equal(render(), first);
+  assert.equal(reads, keys.length);
+});
+
+/** Six separators out of three that all become an underscore, another combination for each number. */
+function threeSeparators(number: number): string {
+  return [1, 3, 9, 27, 81, 243].map((place) => `${"-./"[Math.floor(number / place) % 3]}x`).join(
+    "",
+  );
+}
+
+test("many labels take a time that grows with their number, not with its square", () => {
+  const seconds = (count: number) => {
+    const keys = Array.from({ length: count }, (_, i) => [`attribute.${i}`, "value"]);
+    const attributes = Object.fromEntries(keys);
+    const start = performance.now();
+    new LabelBuilder([]).build(attributes);
+    return performance.now() - start;
+  };
+  const fastest = (count: number) => Math.min(...Array.from({ length: 5 }, () => seconds(count)));
+  fastest(5_000);
+  // Eight times as many: 8 would be linear, 64 quadratic.
+  assert.ok(fastest(40_000) < 32 * fastest(5_000));
 });
