@@ -10,9 +10,10 @@ import { pipeline } from "node:stream/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { constants, createGzip } from "node:zlib";
 import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
+import { thrownText } from "../plugin/thrown-text.ts";
 import { type Family, FamilyCatalog } from "./families.ts";
 import { HandlerMetrics } from "./handler-metrics.ts";
-import { log } from "./log.ts";
+import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import { renderSlices } from "./text.ts";
 
@@ -58,6 +59,8 @@ export class ScrapeHandler {
   readonly #limits: ScrapeLimits;
   readonly #catalog = new FamilyCatalog();
   readonly #metrics = new HandlerMetrics();
+  readonly #callbacks = new RecurringFailure("A metric callback failed");
+  readonly #collections = new RecurringFailure("Metrics could not be collected");
   /** Scrapes under way, and collections that outlived theirs. */
   #taken = 0;
 
@@ -109,8 +112,8 @@ export class ScrapeHandler {
         sendError(response, error.status, error.message);
       } else {
         end(200);
-        log.debug(`A scrape was cut off: ${messageOf(error)}`);
         response.destroy();
+        log.debug(`A scrape was cut off: ${thrownText(error)}`);
       }
     }
   }
@@ -120,13 +123,14 @@ export class ScrapeHandler {
       const timeoutMillis = this.#limits.callback;
       const { resourceMetrics, errors } = await this.#reader.collect({ timeoutMillis });
       // As in Go: a failing callback costs the metrics of that callback, not the scrape.
-      for (const error of errors) log.error(`A metric callback failed: ${messageOf(error)}`);
+      this.#callbacks.settled(errors);
       const { resource } = resourceMetrics;
       if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.();
+      this.#collections.settled([]);
       return resourceMetrics;
     } catch (error) {
-      log.error(`Metrics could not be collected: ${messageOf(error)}`);
-      const text = `An error has occurred while serving metrics:\n\n${messageOf(error)}`;
+      this.#collections.settled([error]);
+      const text = `An error has occurred while serving metrics:\n\n${thrownText(error)}`;
       throw new ScrapeError(500, text);
     }
   }
@@ -192,10 +196,4 @@ function sendError(response: ServerResponse, status: number, text: string): void
     "x-content-type-options": "nosniff",
   });
   response.end(`${text}\n`);
-}
-
-/** One line, no stack. */
-function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.split("\n", 1).join();
 }

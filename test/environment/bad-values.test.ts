@@ -194,6 +194,12 @@ const CASES: readonly Case[] = [
     "3",
     'OTEL_LOG_LEVEL="3": must be none, error, warn, info, debug, verbose or all',
   ],
+  ...["a:1", "http://a", "a b", "a,", "*.example"].map((value): Case => [
+    "GRPC_METRICS_ALLOWED_HOSTS",
+    value,
+    `GRPC_METRICS_ALLOWED_HOSTS="${value}": must be host names without ports, separated by ` +
+    "commas, or *",
+  ]),
   ["ECHO_ADDR", "localhost", `ECHO_ADDR="localhost": ${address}`],
   ["ECHO_ADDR", "50051", `ECHO_ADDR="50051": ${address}`],
   ["ECHO_ADDR", ":", `ECHO_ADDR=":": ${address}`],

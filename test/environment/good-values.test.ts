@@ -92,6 +92,8 @@ const VALUES: readonly [name: keyof Settings, value: string, parsed: unknown][] 
   ["OTEL_EXPORTER_PROMETHEUS_HOST", "metrics.example.com", "metrics.example.com"],
   ["OTEL_EXPORTER_PROMETHEUS_PORT", "0", 0],
   ["OTEL_EXPORTER_PROMETHEUS_PORT", "65535", 65535],
+  ["GRPC_METRICS_ALLOWED_HOSTS", "a.example, b", ["a.example", "b"]],
+  ["GRPC_METRICS_ALLOWED_HOSTS", "*", ["*"]],
   ["OTEL_METRIC_EXPORT_INTERVAL", "2147483647", 2 ** 31 - 1],
   ["OTEL_METRIC_EXPORT_TIMEOUT", "60000", 60_000],
   ["OTEL_TRACES_EXPORTER", "OTLP,console", ["otlp", "console"]],
