@@ -16,7 +16,11 @@ export interface ListenerLimits {
   readonly idle: number;
   /** Until the next response is sent, while requests are pending: more than a scrape may take. */
   readonly response: number;
-  /** Requests on a connection that are not answered yet. One more closes it. */
+  /**
+   * Requests on a connection that are not answered yet, or that arrive in one turn of the event
+   * loop. One more closes it. Bun counts an answer as sent before the client has read it, so that
+   * the first number alone would let a client ask for thousands.
+   */
   readonly pipelined: number;
   /** Size of a request's headers, in bytes. */
   readonly headerBytes: number;
@@ -48,6 +52,8 @@ interface Connection {
   readonly socket: Socket;
   /** Requests in progress: a client may send the next one before the first is answered. */
   requests: number;
+  /** Requests that arrived in this turn of the event loop. */
+  arrived: number;
   /** Whether a request was answered. Authentication closes a connection that it refuses. */
   served: boolean;
   /** Runs until the next answer has to be sent. */
@@ -70,7 +76,7 @@ export class Connections {
     socket.unref();
     const client = clientOf(socket);
     this.#open.delete(client);
-    const connection: Connection = { socket, requests: 0, served: false };
+    const connection: Connection = { socket, requests: 0, arrived: 0, served: false };
     this.#open.set(client, connection);
     socket.once("close", () => {
       clearTimeout(connection.timer);
@@ -88,10 +94,13 @@ export class Connections {
     const client = clientOf(socket);
     const connection = this.#open.get(client);
     if (connection === undefined) return undefined;
-    if (connection.requests === this.#limits.pipelined) {
+    const { pipelined } = this.#limits;
+    if (connection.requests === pipelined || connection.arrived === pipelined) {
       this.#close(client, connection);
       return undefined;
     }
+    connection.arrived++;
+    if (connection.arrived === 1) setImmediate(() => connection.arrived = 0);
     connection.requests++;
     if (connection.requests === 1) this.#startTimer(connection);
     this.#touch(client, connection);

@@ -201,6 +201,22 @@ test("who sends too many requests without waiting for answers is hung up on", as
   }, { handle, pipelined: 10 });
 });
 
+test("requests that are answered at once count while the client reads nothing", async () => {
+  let answers = 0;
+  let cut = false;
+  const handle: RequestListener = (request, response) => {
+    if (answers++ === 0) request.socket.once("close", () => cut = true);
+    response.end("hello");
+  };
+  await listening(async (url) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1").pause();
+    socket.on("error", () => {}).write(KEEP_ALIVE.repeat(20_000));
+    await eventually(() => assert.ok(cut));
+    assert.ok(answers <= 10, String(answers));
+    socket.destroy();
+  }, { handle, pipelined: 10 });
+});
+
 test("a connection ends with a request that has a body, which nobody reads", () =>
   listening(async (url) => {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
