@@ -1,4 +1,5 @@
-import { checkKeyPair, parseCertificates } from "../tls/pem.ts";
+import { checkKeyPair, parseCertificates, refuseByteOrderMark } from "../tls/pem.ts";
+import { certificateValidity } from "../tls/validity.ts";
 import { type FileLog, WatchedFiles } from "../tls/watched-files.ts";
 
 /** The paths of files in PEM; a certificate comes with its key. */
@@ -17,17 +18,20 @@ export interface OtlpFiles {
  * @throws {Error} if a file can't be used now
  */
 export function onNewCertificates(
-  { authorities, certificate, key }: OtlpFiles,
+  files: OtlpFiles,
   log: FileLog,
   renew: () => void,
 ): () => void {
+  const { authorities, certificate, key } = files;
   const paths = [authorities, certificate, key].filter((path) => path !== undefined);
   if (paths.length === 0) return () => {};
   const check = (contents: readonly Buffer[]) => {
+    contents.forEach(refuseByteOrderMark);
     const content = (path: string | undefined) => path && contents[paths.indexOf(path)];
     const [own, ownKey, others] = [content(certificate), content(key), content(authorities)];
     if (others) parseCertificates(others);
     if (own && ownKey) checkKeyPair(own, ownKey);
   };
-  return new WatchedFiles(paths, check, log).onChange(renew);
+  const validityOf = (contents: readonly Buffer[]) => certificateValidity(paths, contents, files);
+  return new WatchedFiles(paths, check, log, undefined, validityOf).onChange(renew);
 }

@@ -1,4 +1,5 @@
-import { checkKeyPair, parseCertificates } from "./pem.ts";
+import { checkKeyPair, parseCertificates, withoutByteOrderMark } from "./pem.ts";
+import { certificateValidity } from "./validity.ts";
 import { type FileLog, WatchedFiles } from "./watched-files.ts";
 
 /** The paths of files in PEM. */
@@ -38,10 +39,20 @@ export function watchClientCertificates(
   log: FileLog,
 ) {
   const paths = identity === undefined ? [ca] : [ca, identity.certificate, identity.key];
-  return new WatchedFiles<ClientCertificates>(paths, ([authorities, ...rest]) => ({
-    ca: parseAuthorities(authorities),
-    ...(identity !== undefined && parseIdentity(rest)),
-  }), log);
+  return new WatchedFiles<ClientCertificates>(
+    paths,
+    ([authorities, ...rest]) => ({
+      ca: parseAuthorities(authorities),
+      ...(identity !== undefined && parseIdentity(rest)),
+    }),
+    log,
+    undefined,
+    (contents) =>
+      certificateValidity(paths, contents, {
+        authorities: ca,
+        certificate: identity?.certificate,
+      }),
+  );
 }
 
 /**
@@ -55,20 +66,26 @@ export function watchServerCertificates(
   log: FileLog,
 ) {
   const paths = clientCa === undefined ? [certificate, key] : [certificate, key, clientCa];
-  return new WatchedFiles<ServerCertificates>(paths, (contents) => ({
-    ...parseIdentity(contents),
-    ...(clientCa !== undefined && { ca: parseAuthorities(contents[2]) }),
-  }), log);
+  return new WatchedFiles<ServerCertificates>(
+    paths,
+    (contents) => ({
+      ...parseIdentity(contents),
+      ...(clientCa !== undefined && { ca: parseAuthorities(contents[2]) }),
+    }),
+    log,
+    undefined,
+    (contents) => certificateValidity(paths, contents, { authorities: clientCa, certificate }),
+  );
 }
 
 function parseIdentity([cert, key]: readonly Buffer[]): Identity {
   if (cert === undefined || key === undefined) throw new Error("a file is missing");
   checkKeyPair(cert, key);
-  return { cert, key };
+  return { cert: withoutByteOrderMark(cert), key: withoutByteOrderMark(key) };
 }
 
 function parseAuthorities(content: Buffer | undefined): Buffer {
   if (content === undefined) throw new Error("a file is missing");
   parseCertificates(content);
-  return content;
+  return withoutByteOrderMark(content);
 }

@@ -19,12 +19,17 @@ function showing({ certificate, key }: KeyPair): Environment {
 const trusting: Environment = { GRPC_TLS_CA: authority.certificate };
 const mutual: Environment = { ...showing(good), ...trusting, GRPC_TLS_CLIENT_AUTH: "true" };
 
+const EXPIRED =
+  /^\S+\.pem: the certificate of CN=\S+ expired on 2020-01-02T00:00:00Z; put a valid one there\n?$/;
+
 interface Case {
   readonly name: string;
   readonly server: Environment;
   readonly client: Environment;
   /** What the client says of it; the call succeeds if this is not there. */
   readonly reason?: RegExp;
+  /** Whose own certificate has expired, which it says when it starts. */
+  readonly expired?: "server" | "client";
 }
 
 const UNVERIFIED =
@@ -52,6 +57,7 @@ const CASES: readonly Case[] = [
     server: showing(await authority.issue("expired", { expired: true })),
     client: trusting,
     reason: new RegExp(`^its certificate has expired$|^${UNVERIFIED}$`),
+    expired: "server",
   },
   {
     name: "a certificate for another host",
@@ -79,6 +85,7 @@ const CASES: readonly Case[] = [
     server: mutual,
     client: { ...trusting, ...showing(await authority.issue("old-client", { expired: true })) },
     reason: REFUSED,
+    expired: "client",
   },
   {
     name: "a server without TLS",
@@ -90,7 +97,7 @@ const CASES: readonly Case[] = [
 
 for (const serverRuntime of RUNTIMES) {
   suite(`a ${serverRuntime} server with TLS`, { timeout: 600_000 }, () => {
-    for (const { name, server, client, reason } of CASES) {
+    for (const { name, server, client, reason, expired } of CASES) {
       test(name, async (t) => {
         const { script, address } = await startServer(t, serverRuntime, {
           ...server,
@@ -108,13 +115,14 @@ for (const serverRuntime of RUNTIMES) {
           } else {
             assert.equal(code, 1);
             const lines = caller.stderr.trimEnd().split("\n");
+            if (expired === "client") assert.match(lines.shift()!, EXPIRED);
             assert.equal(lines.length, 1, caller.stderr);
             const [, said] = /^UNAVAILABLE: cannot connect: (.*)$/.exec(lines[0]!) ?? [];
             assert.match(said ?? lines[0]!, reason);
           }
         }
         assert.equal(await script.stop(), 0);
-        assert.equal(script.stderr, "");
+        assert.match(script.stderr, expired === "server" ? EXPIRED : /^$/);
       });
     }
   });

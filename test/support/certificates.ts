@@ -13,18 +13,22 @@ export interface KeyPair {
   readonly key: string;
 }
 
-/** What a certificate says; it is good for this host and valid until tomorrow unless told. */
+/** What a certificate says; it is good for this host and valid from now until tomorrow unless told. */
 export interface CertificateOptions {
   /** Subject alternative names as OpenSSL writes them, `DNS:localhost`. */
   readonly hosts?: readonly string[];
-  /** Whether its time was over long ago. */
+  /** Whether it expired on the second day of 2020. */
   readonly expired?: boolean;
+  readonly from?: Date;
+  readonly until?: Date;
 }
 
 const THIS_HOST = ["DNS:localhost", "IP:127.0.0.1"];
 const EC_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-/** In the form that `openssl ca` takes. */
-const LONG_AGO = ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"];
+const LONG_AGO = {
+  from: new Date("2020-01-01T00:00:00Z"),
+  until: new Date("2020-01-02T00:00:00Z"),
+};
 
 /** A certificate authority in a folder of its own; whoever trusts it trusts what it issues. */
 export class CertificateAuthority {
@@ -83,7 +87,7 @@ commonName = supplied
    */
   async issue(
     name: string,
-    { hosts = THIS_HOST, expired = false }: CertificateOptions = {},
+    { hosts = THIS_HOST, expired = false, ...period }: CertificateOptions = {},
   ): Promise<KeyPair> {
     const request = join(this.#folder, `${name}.csr`);
     const pair = {
@@ -95,15 +99,30 @@ commonName = supplied
       ...["-addext", `subjectAltName=${hosts.join(",")}`],
     ]);
     // Two at a time would spoil the list of what was issued.
-    this.#issued = this.#issued.then(() => this.#sign(request, pair.certificate, expired));
+    this.#issued = this.#issued.then(() =>
+      this.#sign(request, pair.certificate, expired ? LONG_AGO : period)
+    );
     await this.#issued;
     return pair;
   }
 
-  async #sign(request: string, certificate: string, expired: boolean): Promise<void> {
+  async #sign(
+    request: string,
+    certificate: string,
+    { from, until }: Pick<CertificateOptions, "from" | "until">,
+  ): Promise<void> {
+    const period = [
+      ...(from === undefined ? [] : ["-startdate", opensslTime(from)]),
+      ...(until === undefined ? [] : ["-enddate", opensslTime(until)]),
+    ];
     await run("openssl", [
-      ...["ca", "-batch", "-notext", "-config", this.#config, ...(expired ? LONG_AGO : [])],
+      ...["ca", "-batch", "-notext", "-config", this.#config, ...period],
       ...["-in", request, "-out", certificate],
     ]);
   }
+}
+
+/** `YYYYMMDDHHMMSSZ`, which `openssl ca` takes. */
+function opensslTime(time: Date): string {
+  return time.toISOString().replace(/\.\d+|[-:T]/g, "");
 }

@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { watchServerCertificates } from "../../tls/certificates.ts";
+import { watchClientCertificates, watchServerCertificates } from "../../tls/certificates.ts";
 import { checkKeyPair } from "../../tls/pem.ts";
 import { WatchedFiles } from "../../tls/watched-files.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
@@ -82,6 +91,102 @@ test("a listener that fails ends nothing: it is told of, and others are called",
   );
 });
 
+/** Leaves nothing at a path. */
+const remove = (path: string) => rmSync(path, { recursive: true, force: true });
+
+/** What can take the place of a file, and why it is not read. */
+const UNFIT: Record<string, [put: (path: string) => void, reason: RegExp]> = {
+  "a pipe": [
+    (path) => execFileSync("mkfifo", [path]),
+    /: it is a pipe, which cannot be read again/,
+  ],
+  "a link to a pipe": [(path) => {
+    execFileSync("mkfifo", [`${path}-target`]);
+    symlinkSync(`${path}-target`, path);
+  }, /: it is a pipe/],
+  "a folder": [(path) => mkdirSync(path), /: it is a folder$/],
+  "an endless device": [(path) => symlinkSync("/dev/zero", path), /: it is a device/],
+  "a large file": [
+    (path) => writeFileSync(path, Buffer.alloc(2 ** 20 + 1)),
+    /: it is larger than 1 MiB/,
+  ],
+};
+for (const [what, [put, reason]] of Object.entries(UNFIT)) {
+  test(`${what} in the place of a file is told once, and the next file is read`, async () => {
+    const path = join(folder, what.replaceAll(" ", "-"));
+    put(path);
+    const { lines, log } = keptLog();
+    assert.throws(() => new WatchedFiles([path], parseNumber, log), reason);
+    remove(path);
+    remove(`${path}-target`);
+
+    writeFileSync(path, "1");
+    const file = new WatchedFiles([path], parseNumber, log, LOOK_MS);
+    const other = join(folder, "other");
+    writeFileSync(other, "1");
+    const looks = new WatchedFiles([other], parseNumber, log, LOOK_MS);
+    const stops = [file.onChange(() => {}), looks.onChange(() => {})];
+    remove(path);
+    put(path);
+    await eventually(() => assert.equal(lines.length, 1), PATIENCE_MS);
+    assert.match(lines[0]!, reason);
+    assert.match(lines[0]!, /^warn: .* what was there before stays in use: /);
+    assert.equal(file.value, 1);
+    // Time for more looks passes, in which nothing more is said of it.
+    for (const number of ["2", "3"]) {
+      writeFileSync(other, number);
+      await eventually(() => assert.equal(looks.value, Number(number)), PATIENCE_MS);
+    }
+    remove(path);
+    writeFileSync(path, "4");
+    await eventually(() => assert.equal(file.value, 4), PATIENCE_MS);
+    for (const stop of stops) stop();
+    const about = lines.filter((line) => line.includes(path));
+    assert.deepEqual(about.map((line) => line.slice(0, 4)), ["warn", "info"], lines.join("\n"));
+  });
+}
+
+/** What has no text, or throws when it is asked for it. */
+const WITHOUT_TEXT: Record<string, unknown> = {
+  "an object without a prototype": Object.create(null),
+  "a symbol": Symbol("no"),
+  undefined: undefined,
+  "an error whose message throws": Object.defineProperty(new Error(), "message", {
+    get() {
+      throw new Error("no");
+    },
+  }),
+};
+for (const [what, thrown] of Object.entries(WITHOUT_TEXT)) {
+  test(`a log, a parser and a listener that throw ${what} end nothing`, async () => {
+    const path = join(folder, "throwing");
+    writeFileSync(path, "1");
+    const fail = (): never => {
+      throw thrown;
+    };
+    const parse = ([content]: readonly Buffer[]) =>
+      String(content) === "bad" ? fail() : `${content}`;
+    let calls = 0;
+    const log = {
+      info: () => (calls++, fail()),
+      warn: () => (calls++, fail()),
+    };
+    const file = new WatchedFiles([path], parse, log, LOOK_MS);
+    const told: string[] = [];
+    const stops = [file.onChange(fail), file.onChange((value) => void told.push(value))];
+    writeFileSync(path, "bad");
+    await eventually(() => assert.equal(calls, 1), PATIENCE_MS);
+    writeFileSync(path, "2");
+    await eventually(() => assert.deepEqual(told, ["2"]), PATIENCE_MS);
+    writeFileSync(path, "3");
+    await eventually(() => assert.deepEqual(told, ["2", "3"]), PATIENCE_MS);
+    for (const stop of stops) stop();
+    writeFileSync(path, "bad");
+    const start = () => new WatchedFiles([path], parse, log);
+    assert.throws(start, (error: Error) => error.message.startsWith(`${path}: `));
+  });
+}
+
 test("a chain has to be whole", async () => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const { certificate, key } = await authority.issue("chained");
@@ -126,4 +231,115 @@ test("a certificate without its key waits for the key", async (t) => {
     `warn: ${names} changed, but cannot be used; what was there before stays in use: the key is not the certificate's`,
     `info: ${names} changed: the new content is in use`,
   ]);
+});
+
+const EXPIRED = "the certificate of CN=expired expired on 2020-01-02T00:00:00Z";
+
+test("an expired certificate does not replace a valid one, until that expires too", async (t) => {
+  const authority = await CertificateAuthority.create({ after }, "an authority");
+  const [expired, fresh] = [
+    await authority.issue("expired", { expired: true }),
+    await authority.issue("fresh"),
+  ];
+  const until = new Date(Date.now() + 12_000);
+  const short = await authority.issue("short", { until });
+  const files = { certificate: join(folder, "short.pem"), key: join(folder, "short.key") };
+  const place = (pair: typeof short) => {
+    copyFileSync(pair.certificate, files.certificate);
+    copyFileSync(pair.key, files.key);
+  };
+  place(short);
+  const { lines, log } = keptLog();
+  const watched = watchServerCertificates(files, undefined, log);
+  const before = watched.value;
+  t.after(watched.onChange(() => {}));
+  assert.equal(lines.length, 0);
+  place(expired);
+  const names = `${files.certificate}, ${files.key}`;
+  await eventually(() => assert.notEqual(watched.value, before), PATIENCE_MS);
+  assert.ok(Date.now() > until.getTime() - 1000);
+  const about = `warn: ${files.certificate}:`;
+  const refused =
+    `warn: ${names} changed, but cannot be used; what was there before stays in use: ` +
+    `${files.certificate}: ${EXPIRED}`;
+  const replaced = `info: ${names} changed: the new content is in use`;
+  await eventually(() => assert.equal(lines.at(-1), `${about} ${EXPIRED}; put a valid one there`));
+  const date = until.toISOString().replace(/\.\d+/, "");
+  assert.deepEqual(
+    lines.filter((line) => !line.includes(`CN=short expired on ${date}`)),
+    [refused, replaced, `${about} ${EXPIRED}; put a valid one there`],
+  );
+  place(fresh);
+  await eventually(() => assert.equal(lines.at(-1), replaced), PATIENCE_MS);
+});
+
+test("what is out of its time at the start is taken with one warning", async (t) => {
+  const authority = await CertificateAuthority.create({ after }, "an authority");
+  const [expired, other] = [
+    await authority.issue("expired", { expired: true }),
+    await authority.issue("other", { expired: true }),
+  ];
+  const from = new Date(Date.now() + 86_400_000);
+  const early = await authority.issue("early", { from, until: new Date(from.getTime() + 1000) });
+  const { lines, log } = keptLog();
+  const authorities = join(folder, "authorities.pem");
+  writeFileSync(authorities, readFileSync(expired.certificate));
+  const clients = watchServerCertificates(early, authorities, log);
+  t.after(clients.onChange(() => {}));
+  const date = from.toISOString().replace(/\.\d+/, "");
+  const atStart = [
+    `warn: ${early.certificate}: the certificate of CN=early is not valid before ${date}; put a valid one there`,
+    `warn: ${authorities}: ${EXPIRED}; put a valid one there`,
+  ];
+  assert.deepEqual(lines, atStart);
+  // One that is no worse is taken.
+  writeFileSync(authorities, readFileSync(other.certificate));
+  await eventually(() => assert.equal(lines.length, 4), PATIENCE_MS);
+  assert.match(lines[2]!, /^info: .*: the new content is in use$/);
+  assert.match(lines[3]!, /^warn: .*authorities\.pem: the certificate of CN=other expired on 2020/);
+});
+
+test("an authority that is valid makes up for those that are not", async (t) => {
+  const authority = await CertificateAuthority.create({ after }, "an authority");
+  const expired = await authority.issue("expired", { expired: true });
+  const [valid, old] = [readFileSync(authority.certificate), readFileSync(expired.certificate)];
+  const path = join(folder, "ca.pem");
+  writeFileSync(path, valid);
+  const { lines, log } = keptLog();
+  const watched = watchClientCertificates(path, undefined, log);
+  t.after(watched.onChange(() => {}));
+  writeFileSync(path, Buffer.concat([old, old, valid]));
+  await eventually(() => assert.equal(lines.length, 2), PATIENCE_MS);
+  assert.deepEqual(lines, [
+    `info: ${path} changed: the new content is in use`,
+    `warn: ${path}: ${EXPIRED} (and 1 more like it); put a valid one there`,
+  ]);
+  const before = watched.value;
+  writeFileSync(path, old);
+  await eventually(() => assert.equal(lines.length, 3), PATIENCE_MS);
+  assert.match(lines[2]!, /cannot be used; what was there before stays in use: .* expired on 2020/);
+  assert.equal(watched.value, before);
+});
+
+test("a byte order mark is left out of what TLS gets", async () => {
+  const authority = await CertificateAuthority.create({ after }, "an authority");
+  const pair = await authority.issue("marked");
+  const marked = (path: string) => {
+    const copy = join(folder, `marked-${path.split("/").at(-1)}`);
+    writeFileSync(copy, `\ufeff${readFileSync(path)}`);
+    return copy;
+  };
+  const [certificate, key, ca] = [pair.certificate, pair.key, authority.certificate].map(marked);
+  const identity = { certificate: certificate!, key: key! };
+  const { log } = keptLog();
+  for (
+    const { value } of [
+      watchServerCertificates(identity, ca, log),
+      watchClientCertificates(ca!, identity, log),
+    ]
+  ) {
+    assert.deepEqual(value.cert, readFileSync(pair.certificate));
+    assert.deepEqual(value.key, readFileSync(pair.key));
+    assert.deepEqual(value.ca, readFileSync(authority.certificate));
+  }
 });
