@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { documentation } from "./schemas.ts";
 import { withoutSecrets } from "./secrets.ts";
 import { variables } from "./variables.ts";
@@ -24,11 +25,19 @@ export function readSettings(
   const result = variables.safeParse(values);
   if (result.success) return result.data;
 
-  const bad = new Set(result.error.issues.map((issue) => issue.path[0]));
+  const { issues } = result.error;
+  const bad = new Set(issues.map((issue) => issue.path[0]));
   const lines = names.filter((name) => bad.has(name)).map((name) => {
     const { allowed, secret } = documentation.get(variables.shape[name])!;
     const value = secret ? "(not shown)" : JSON.stringify(withoutSecrets(values[name] ?? ""));
-    return `${name}=${value}: must be ${allowed}`;
+    const line = `${name}=${value}: must be ${allowed}`;
+    const [reason] = issues.filter((issue) => issue.path[0] === name).map(reasonOf);
+    return reason === undefined ? line : `${line}; ${reason}`;
   });
   throw new StartupError(lines.join("\n"));
+}
+
+/** What an issue says besides what is allowed. */
+function reasonOf(issue: z.core.$ZodIssue): string | undefined {
+  return issue.code === "custom" ? issue.params?.["reason"] : undefined;
 }

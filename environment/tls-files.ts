@@ -1,19 +1,33 @@
-import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { checkKeyPair, parseCertificates, parseKey } from "../tls/pem.ts";
+import { checkKeyPair, parseCertificates, parseKey, refuseByteOrderMark } from "../tls/pem.ts";
+import { readRegularFileSync, UnfitFileError } from "../tls/regular-file.ts";
 
-/**
- * The path of a file with certificates in PEM. It is read now: the exporters, which read it again
- * later, go on without it if they can't, and then trust others than they were told to.
- */
+/** The path of a file with certificates in PEM. */
 export const certificateFileSchema = fileSchema(parseCertificates);
 
 /** The path of a file with a private key in PEM that no passphrase protects. */
 export const keyFileSchema = fileSchema(parseKey);
 
-/** The path of a file of whose content something can be made: `parse` throws if it can't. */
+/**
+ * The path of a file with certificates in PEM for the exporters. It is read now: the exporters, which
+ * read it again later, go on without it if they can't, and then trust others than they were told to.
+ */
+export const exporterCertificateFileSchema = fileSchema(asExportersReadIt(parseCertificates));
+
+/** The path of a file with a private key in PEM, for the exporters. */
+export const exporterKeyFileSchema = fileSchema(asExportersReadIt(parseKey));
+
+/**
+ * The path of a file of whose content something can be made: `parse` throws if it can't. The schema's
+ * issue has the reason if that is an {@linkcode UnfitFileError}, which says more than "bad content".
+ */
 export function fileSchema(parse: (content: Buffer) => unknown) {
-  return z.string().refine((path) => isFileOf(path, parse));
+  return z.string().superRefine((path, context) => {
+    const error = failureOf(path, parse);
+    if (error === undefined) return;
+    const reason = error instanceof UnfitFileError ? error.reason : undefined;
+    context.addIssue({ code: "custom", params: { reason } });
+  });
 }
 
 /**
@@ -21,17 +35,26 @@ export function fileSchema(parse: (content: Buffer) => unknown) {
  * TLS has to take them. Of files that are bad by themselves enough is said already.
  */
 export function areKeyPair(keyPath: string | undefined, certPath: string | undefined): boolean {
-  if (keyPath !== undefined && !isFileOf(keyPath, parseKey)) return true;
-  if (certPath !== undefined && !isFileOf(certPath, parseCertificates)) return true;
+  if (keyPath !== undefined && failureOf(keyPath, parseKey)) return true;
+  if (certPath !== undefined && failureOf(certPath, parseCertificates)) return true;
   if (keyPath === undefined || certPath === undefined) return keyPath === certPath;
-  return isFileOf(certPath, (content) => checkKeyPair(content, readFileSync(keyPath)));
+  const check = (content: Buffer) => checkKeyPair(content, readRegularFileSync(keyPath));
+  return failureOf(certPath, check) === undefined;
 }
 
-function isFileOf(path: string, parse: (content: Buffer) => unknown): boolean {
+/** The exporters give TLS what is in the file, and Bun's TLS overlooks what follows the mark. */
+function asExportersReadIt(parse: (content: Buffer) => unknown) {
+  return (content: Buffer) => {
+    refuseByteOrderMark(content);
+    parse(content);
+  };
+}
+
+function failureOf(path: string, parse: (content: Buffer) => unknown): unknown {
   try {
-    parse(readFileSync(path));
-    return true;
-  } catch {
-    return false;
+    parse(readRegularFileSync(path));
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }

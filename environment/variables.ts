@@ -13,7 +13,7 @@ import {
   urlSchema,
 } from "./schemas.ts";
 import { grpcTlsVariables, metricsSecurityVariables } from "./security-variables.ts";
-import { areKeyPair, certificateFileSchema, keyFileSchema } from "./tls-files.ts";
+import { areKeyPair, exporterCertificateFileSchema, exporterKeyFileSchema } from "./tls-files.ts";
 
 /** Where metrics can go. */
 export const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
@@ -157,7 +157,7 @@ export const variables = z.object({
     compressionSchema,
     COMPRESSION,
   ),
-  OTEL_EXPORTER_OTLP_CERTIFICATE: documented(certificateFileSchema.optional(), {
+  OTEL_EXPORTER_OTLP_CERTIFICATE: documented(exporterCertificateFileSchema.optional(), {
     description: "Certificates that a Collector's is checked against, in PEM",
     allowed: CERTIFICATE,
     initially: "the runtime's",
@@ -165,23 +165,33 @@ export const variables = z.object({
   OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: alone(
     "metrics",
     "CERTIFICATE",
-    certificateFileSchema,
+    exporterCertificateFileSchema,
     CERTIFICATE,
   ),
   OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: alone(
     "traces",
     "CERTIFICATE",
-    certificateFileSchema,
+    exporterCertificateFileSchema,
     CERTIFICATE,
   ),
-  OTEL_EXPORTER_OTLP_CLIENT_KEY: documented(keyFileSchema.optional(), {
+  OTEL_EXPORTER_OTLP_CLIENT_KEY: documented(exporterKeyFileSchema.optional(), {
     description: "Key of the client certificate for a Collector, in PEM",
     allowed: CLIENT_KEY,
     initially: "",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: alone("metrics", "CLIENT_KEY", keyFileSchema, CLIENT_KEY),
-  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: alone("traces", "CLIENT_KEY", keyFileSchema, CLIENT_KEY),
-  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: documented(certificateFileSchema.optional(), {
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: alone(
+    "metrics",
+    "CLIENT_KEY",
+    exporterKeyFileSchema,
+    CLIENT_KEY,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: alone(
+    "traces",
+    "CLIENT_KEY",
+    exporterKeyFileSchema,
+    CLIENT_KEY,
+  ),
+  OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: documented(exporterCertificateFileSchema.optional(), {
     description: "Client certificate for a Collector, in PEM",
     allowed: CLIENT_CERTIFICATE,
     initially: "",
@@ -189,13 +199,13 @@ export const variables = z.object({
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: alone(
     "metrics",
     "CLIENT_CERTIFICATE",
-    certificateFileSchema,
+    exporterCertificateFileSchema,
     CLIENT_CERTIFICATE,
   ),
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: alone(
     "traces",
     "CLIENT_CERTIFICATE",
-    certificateFileSchema,
+    exporterCertificateFileSchema,
     CLIENT_CERTIFICATE,
   ),
   OTEL_METRIC_EXPORT_INTERVAL: documented(integerSchema(1, 2 ** 31 - 1).prefault("60000"), {

@@ -8,6 +8,7 @@
 
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
+import { UnfitFileError } from "../tls/regular-file.ts";
 import { WatchedFiles } from "../tls/watched-files.ts";
 import { log } from "./log.ts";
 
@@ -63,10 +64,11 @@ export class Authentication {
 /**
  * The token of a file.
  *
+ * @throws {UnfitFileError} if the file is not in UTF-8
  * @throws {Error} if there is none, or more than one word
  */
 export function parseBearerToken(content: Buffer): Buffer {
-  const token = content.toString().trim();
+  const token = decode(content).trim();
   if (!/^[!-~]+$/.test(token)) throw new Error("there is not one token");
   return Buffer.from(token);
 }
@@ -74,12 +76,26 @@ export function parseBearerToken(content: Buffer): Buffer {
 /**
  * The name and password of a file, `name:password`.
  *
+ * @throws {UnfitFileError} if the file is not in UTF-8, or has control characters, as UTF-16 has
  * @throws {Error} if it is not one such line
  */
 export function parseUser(content: Buffer): Buffer {
-  const user = content.toString().replace(/\r?\n$/, "");
+  const user = decode(content).replace(/\r?\n$/, "");
   if (!/^[^:\r\n]+:[^\r\n]+$/.test(user)) throw new Error("there is not one line name:password");
+  // RFC 7617, section 2: clients cannot send them.
+  if (/\p{Cc}/u.test(user)) {
+    throw new UnfitFileError("it has control characters: save it in UTF-8 without them");
+  }
   return Buffer.from(user);
+}
+
+/** The text of a file without a byte order mark. */
+function decode(content: Buffer): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(content);
+  } catch {
+    throw new UnfitFileError("it is not in UTF-8: save it in UTF-8");
+  }
 }
 
 function watch(path: string, parse: (content: Buffer) => Buffer): WatchedFiles<Buffer> {

@@ -1,9 +1,9 @@
 /** Files that a variable names: what they have to hold is seen at start, not at the first export. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, test } from "node:test";
 import { readSettings } from "../../environment/mod.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
@@ -118,6 +118,92 @@ test("a key that is too short for TLS", { skip: "Bun" in globalThis }, () => {
   assert.match(
     complaint({ GRPC_TLS_CERT: certificate, GRPC_TLS_KEY: key }),
     /^GRPC_TLS_KEY=".*short\.key": must be a file .* private key of the certificate/,
+  );
+});
+
+const FILE_VARIABLES = [
+  "GRPC_TLS_CA",
+  "GRPC_METRICS_TLS_CLIENT_CA",
+  "GRPC_METRICS_BEARER_TOKEN_FILE",
+  "GRPC_METRICS_BASIC_AUTH_FILE",
+  "OTEL_EXPORTER_OTLP_CERTIFICATE",
+  "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+];
+const pipe = join(folder, "pipe");
+execFileSync("mkfifo", [pipe]);
+symlinkSync(pipe, join(folder, "link-to-pipe"));
+const PIPE = "it is a pipe, which cannot be read again: use a regular file";
+const DEVICE = "it is a device, which cannot be read again: use a regular file";
+const UNFIT_FILES: Record<string, string> = {
+  [pipe]: PIPE,
+  [join(folder, "link-to-pipe")]: PIPE,
+  "/dev/zero": DEVICE,
+  "/dev/null": DEVICE,
+  [file("huge", Buffer.alloc(1_048_577, "x"))]: "it is larger than 1 MiB: use a smaller file",
+};
+for (const name of FILE_VARIABLES) {
+  test(`${name} is refused at once, with the reason, if it is not a small regular file`, () => {
+    for (const [path, reason] of Object.entries(UNFIT_FILES)) {
+      const [line = ""] = complaint({ [name]: path }).split("\n");
+      assert.ok(line.startsWith(`${name}="${path}": must be a file that can be read, `), line);
+      assert.ok(line.endsWith(`; ${reason}`), line);
+    }
+  });
+}
+
+const BYTE_ORDER_MARK = "\ufeff";
+const marked = (path: string) =>
+  file(`marked-${basename(path)}`, `${BYTE_ORDER_MARK}${readFileSync(path)}`);
+
+test("a byte order mark is left out; the exporters, which would not leave it out, are not given it", () => {
+  const [certificate, key] = [marked(server.certificate), marked(server.key)];
+  const ours = { GRPC_TLS_CERT: certificate, GRPC_TLS_KEY: key, GRPC_TLS_CA: certificate };
+  assert.equal(complaint(ours), "nothing");
+  const name = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+  assert.equal(
+    complaint({ [name]: certificate }),
+    `${name}="${certificate}": must be a file that can be read, with a certificate in PEM; ` +
+      "it begins with a byte order mark: save it without",
+  );
+});
+
+test("secrets are read in UTF-8", () => {
+  const [token, user] = ["GRPC_METRICS_BEARER_TOKEN_FILE", "GRPC_METRICS_BASIC_AUTH_FILE"] as const;
+  const utf16 = (text: string) => Buffer.from(text, "utf16le");
+  assert.equal(complaint({ [token]: file("marked", `${BYTE_ORDER_MARK}t\r\n`) }), "nothing");
+  assert.equal(complaint({ [user]: file("marked-user", `${BYTE_ORDER_MARK}a:ä\r\n`) }), "nothing");
+  const refused: [string, Uint8Array, RegExp][] = [
+    [user, Buffer.from("a:\xe4", "latin1"), /; it is not in UTF-8: save it in UTF-8$/],
+    [token, Buffer.from("a\xe4", "latin1"), /; it is not in UTF-8: save it in UTF-8$/],
+    [user, utf16(`${BYTE_ORDER_MARK}a:b`), /; it is not in UTF-8: save it in UTF-8$/],
+    [token, utf16(`${BYTE_ORDER_MARK}a`), /; it is not in UTF-8: save it in UTF-8$/],
+    [user, utf16("a:b"), /; it has control characters: save it in UTF-8 without them$/],
+    [user, Buffer.from("a:b\tc"), /; it has control characters/],
+    [token, utf16("ab"), /with one token without blanks$/],
+  ];
+  for (const [index, [name, content, reason]] of refused.entries()) {
+    assert.match(complaint({ [name]: file(`secret-${index}`, content) }), reason);
+  }
+});
+
+test("a certificate that TLS would overlook is refused", () => {
+  const authorityText = readFileSync(authority.certificate, "utf8");
+  const overlooked = {
+    joined: `${good.trimEnd()}${authorityText}`,
+    indented: good.replaceAll(/^/gm, "  "),
+    commented: good.replace("CERTIFICATE-----", "CERTIFICATE----- ours"),
+    "old-mac": good.replaceAll("\n", "\r"),
+  };
+  for (const [what, text] of Object.entries(overlooked)) {
+    const path = file(`${what}.pem`, text);
+    assert.match(
+      complaint({ GRPC_TLS_CA: path }),
+      /; a line has more than BEGIN CERTIFICATE or END CERTIFICATE: give each a line of its own$/,
+    );
+  }
+  assert.equal(
+    complaint({ GRPC_TLS_CA: file("dos.pem", good.replaceAll("\n", " \r\n")) }),
+    "nothing",
   );
 });
 

@@ -15,7 +15,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 let files = 0;
 /** The path of a new file. */
-function file(content: string): string {
+function file(content: string | Uint8Array): string {
   const path = join(folder, String(files++));
   writeFileSync(path, content);
   return path;
@@ -89,6 +89,13 @@ test("name and password let in, and nothing that looks like them", () =>
     assert.equal(headers.get("www-authenticate"), 'Basic realm="metrics", charset="UTF-8"');
   }));
 
+test("a byte order mark is no part of the secret", () =>
+  withEndpoint({ bearerToken: file("\ufefft\r\n"), user: file("\ufeffme:pw\r\n") }, async (url) => {
+    assert.equal(await statusWith(url, "Bearer t"), 200);
+    assert.equal(await statusWith(url, `Basic ${base64("me:pw")}`), 200);
+    assert.equal(await statusWith(url, `Basic ${base64("\ufeffme:pw")}`), 401);
+  }));
+
 test("either of two secrets lets in", () =>
   withEndpoint({ bearerToken: file("token"), user: file("me:password") }, async (url) => {
     assert.equal(await statusWith(url, "Bearer token"), 200);
@@ -129,6 +136,14 @@ test("a file without a secret is refused at the start", async () => {
       /there is not one line name:password$/,
     );
   }
+  const latin1 = Buffer.from("me:p\xe4", "latin1");
+  for (const files of [{ user: file(latin1) }, { bearerToken: file(latin1) }]) {
+    await assert.rejects(withEndpoint(files, async () => {}), /it is not in UTF-8/);
+  }
+  await assert.rejects(
+    withEndpoint({ user: file(Buffer.from("me:pw", "utf16le")) }, async () => {}),
+    /it has control characters/,
+  );
 });
 
 test("no way of asking passes by authentication", () =>
