@@ -9,7 +9,8 @@ const bin = fileURLToPath(new URL("node_modules/.bin", import.meta.url));
 const [command, ...args] = process.argv.slice(2);
 const child = spawn(command, args, {
   stdio: "inherit",
-  env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+  // An empty entry, or "undefined", would be a folder in the current one.
+  env: { ...process.env, PATH: [bin, process.env.PATH].filter(Boolean).join(delimiter) },
 });
 child.on("error", () => {
   console.error(`${command}: not found; run "npm run setup" first`);

@@ -2,12 +2,11 @@
 // can be done unasked; a test without its tool is skipped, except in CI, where it fails.
 
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { findExecutable } from "../stack/executable.ts";
+import { findExecutable, isExecutable } from "../stack/executable.ts";
 
 const run = promisify(execFile);
 const CACHE = fileURLToPath(new URL("../.cache/", import.meta.url));
@@ -41,7 +40,7 @@ export function chromium(): Promise<string | undefined> {
 export async function openMetricsParser(): Promise<string | undefined> {
   const home = `${CACHE}openmetrics-parser`;
   const python = `${home}/bin/python`;
-  if (existsSync(python)) return python;
+  if (await isExecutable(python)) return python;
   const unfinished = `${home}-${process.pid}`;
   try {
     await mkdir(CACHE, { recursive: true });
@@ -54,7 +53,7 @@ export async function openMetricsParser(): Promise<string | undefined> {
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
-  return existsSync(python) ? python : undefined;
+  return await isExecutable(python) ? python : undefined;
 }
 
 /**

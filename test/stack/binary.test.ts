@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { collectorBinary } from "../../collector/binary.ts";
@@ -53,6 +53,65 @@ test("two builds at once both end with a whole Collector", async (t) => {
   assert.equal(one, other);
   assert.equal(await readFile(one, "utf8"), "whole");
   assert.deepEqual(await readdir(join(one, "..")), ["otelcol"]);
+});
+
+test("the cache is not in the current folder, and nobody else can read it", async (t) => {
+  const { bin, folder } = await machine(t);
+  await program(bin, "go", GO);
+  const umask = process.umask(0);
+  t.after(() => process.umask(umask));
+  for (const [index, relative] of ["relative", "./relative", "", undefined].entries()) {
+    const home = join(folder, `home-${index}`);
+    process.env["HOME"] = home;
+    if (relative === undefined) delete process.env["XDG_CACHE_HOME"];
+    else process.env["XDG_CACHE_HOME"] = relative;
+    const binary = await collectorBinary({ log: () => {} });
+    assert.ok(binary.startsWith(join(home, ".cache/grpc-js-opentelemetry/")), binary);
+    for (let path = binary; path !== folder; path = dirname(path)) {
+      assert.equal((await stat(path)).mode & 0o777, 0o700, path);
+    }
+  }
+});
+
+test("without a home there is advice", async (t) => {
+  const { bin } = await machine(t);
+  await program(bin, "go", GO);
+  Object.assign(process.env, { HOME: "relative", XDG_CACHE_HOME: "relative" });
+  await assert.rejects(
+    collectorBinary({ log: () => {} }),
+    /^Error: There is no home folder: set XDG_CACHE_HOME to an absolute path$/,
+  );
+});
+
+/** What may be in the cache where a Collector should be. */
+const BROKEN: Record<string, (path: string) => Promise<void>> = {
+  "a folder": (path) => mkdir(join(path, "folder"), { recursive: true }).then(() => {}),
+  "an empty file": (path) => writeFile(path, "", { mode: 0o755 }),
+  "a file that may not be executed": (path) => writeFile(path, "half", { mode: 0o644 }),
+};
+for (const [what, put] of Object.entries(BROKEN)) {
+  test(`${what} in the cache is not run, but built anew`, async (t) => {
+    const { bin } = await machine(t);
+    await program(bin, "go", GO);
+    const binary = await collectorBinary({ log: () => {} });
+    await rm(binary);
+    await put(binary);
+    assert.equal(await collectorBinary({ log: () => {} }), binary);
+    assert.equal(await readFile(binary, "utf8"), "whole");
+    assert.deepEqual(await readdir(join(binary, "..")), ["otelcol"]);
+  });
+}
+
+test("Go, which refuses a relative path, gets the one that is used", async (t) => {
+  const { folder, bin, calls } = await machine(t);
+  process.env["XDG_CACHE_HOME"] = "relative";
+  await program(
+    bin,
+    "go",
+    GO.replace(/process\.argv\.slice.*?\)\.join\(" "\)/, "process.env.XDG_CACHE_HOME"),
+  );
+  await collectorBinary({ log: () => {} });
+  assert.equal(await calls(), `${folder}/.cache\n`);
 });
 
 test("a build that fails says what Go said, and leaves nothing", async (t) => {
@@ -135,7 +194,13 @@ async function machine(t: TestContext) {
     join(folder, name)
   ) as [string, string, string, string];
   await mkdir(bin);
-  const ours = { PATH: bin, XDG_CACHE_HOME: cache, FAKE_PID: pid, FAKE_CALLS: log };
+  const ours = {
+    PATH: bin,
+    HOME: folder,
+    XDG_CACHE_HOME: cache,
+    FAKE_PID: pid,
+    FAKE_CALLS: log,
+  };
   const before = Object.keys(ours).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, ours);
   t.after(async () => {
@@ -147,6 +212,7 @@ async function machine(t: TestContext) {
     await rm(folder, { recursive: true });
   });
   return {
+    folder,
     bin,
     cache,
     calls: () => readFile(log, "utf8"),
