@@ -11,6 +11,9 @@ export interface OtlpFiles {
   readonly key: string | undefined;
 }
 
+/** Metrics and traces may have the same files: these are read once, and told of once. */
+const watched = new Map<string, { readonly files: WatchedFiles<void>; users: number }>();
+
 /**
  * Tells of new certificates once they are whole. The SDK's exporters read theirs only once.
  *
@@ -33,5 +36,15 @@ export function onNewCertificates(
     if (own && ownKey) checkKeyPair(own, ownKey);
   };
   const validityOf = (contents: readonly Buffer[]) => certificateValidity(paths, contents, files);
-  return new WatchedFiles(paths, check, log, undefined, validityOf).onChange(renew);
+  const name = JSON.stringify([authorities ?? "", certificate ?? "", key ?? ""]);
+  const entry = watched.get(name) ??
+    { files: new WatchedFiles(paths, check, log, undefined, validityOf), users: 0 };
+  watched.set(name, entry);
+  entry.users++;
+  const stop = entry.files.onChange(renew);
+  return () => {
+    stop();
+    entry.users--;
+    if (entry.users === 0) watched.delete(name);
+  };
 }

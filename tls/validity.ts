@@ -47,8 +47,8 @@ interface Period {
 
 function periodOf({ subject, validFrom, validTo }: X509Certificate): Period {
   return {
-    // The runtimes put the parts on lines of their own.
-    subject: (subject ?? "").split("\n").join(", "),
+    // The runtimes put the parts on lines of their own; Deno leaves other control characters in.
+    subject: (subject ?? "").replace(/\p{Cc}+/gu, ", "),
     fromMs: Date.parse(validFrom),
     toMs: Date.parse(validTo),
   };
