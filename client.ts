@@ -5,7 +5,7 @@
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
-import { exitOnStartupError, handleArguments, readSettings } from "./environment/mod.ts";
+import { exitOnStartupError, grpcLog, handleArguments, readSettings } from "./environment/mod.ts";
 import type { Settings } from "./environment/mod.ts";
 import { createReporter, formatSummary, runLoad } from "./load/mod.ts";
 import type { Call } from "./load/mod.ts";
@@ -37,6 +37,7 @@ const STREAMED_REQUESTS = 3;
 
 async function main(): Promise<void> {
   handleArguments("deno run -A client.ts");
+  grpc.setLogger(grpcLog);
   const settings = readSettings();
   const credentials = channelCredentials(settings);
   const telemetry = await startTelemetry({

@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import {
   exitOnStartupError,
+  grpcLog,
   handleArguments,
   readSettings,
   StartupError,
@@ -123,7 +124,7 @@ function bind(
   grpc.setLogger({ error() {}, info() {}, debug() {} });
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
-      grpc.setLogger(console);
+      grpc.setLogger(grpcLog);
       if (error) reject(error);
       else resolve(port);
     });

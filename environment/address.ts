@@ -10,12 +10,19 @@ export interface EchoAddress {
   readonly dial: string;
 }
 
+const IPV6 = "[0-9a-f:.]+(?:%[\\w.-]+)?";
+/** What a host name has not: such a value is a URL, or has a user's name in it. */
+const NAME = "[^\\s/\\\\:@?#[\\]]";
+
+/** A host name or an IP address. */
+export const hostSchema = z.string().regex(new RegExp(`^(${IPV6}|${NAME}+)$`, "i"));
+
 /**
  * `host:port` or `:port`. Go's `:port` is spelled out here, since grpc-js neither binds nor dials
  * it: binding fails with "No addresses resolved", and a dial hangs until its deadline.
  */
 export const addressSchema = z.string()
-  .regex(/^(\[[0-9a-f:.]+(%[\w.-]+)?\]|[^\s/:[\]]*):\d{1,5}$/i)
+  .regex(new RegExp(`^(\\[${IPV6}\\]|${NAME}*):\\d{1,5}$`, "i"))
   .refine((given) => Number(portOf(given)) <= 65535)
   .transform((given): EchoAddress => {
     if (!given.startsWith(":")) return { given, bind: given, dial: given };

@@ -1,5 +1,6 @@
 import { helpText } from "./help.ts";
 import { StartupError } from "./read.ts";
+import { looksSecret } from "./secrets.ts";
 
 /**
  * Answers `--help`, and refuses any other argument.
@@ -13,7 +14,8 @@ export function handleArguments(usage: string): void {
     console.log(`Usage: ${usage}\n\n${helpText()}`);
     process.exit(0);
   }
-  console.error(`${argument}: not known; settings are environment variables, --help lists them`);
+  const shown = looksSecret(argument.replace(/^-+[\w-]+=/, "")) ? "the argument" : argument;
+  console.error(`${shown}: not known; settings are environment variables, --help lists them`);
   process.exit(1);
 }
 

@@ -1,5 +1,6 @@
 export { exitOnStartupError, handleArguments } from "./command-line.ts";
 export { exposureWarning } from "./exposure.ts";
+export { grpcLog } from "./grpc-log.ts";
 export { readSettings, StartupError } from "./read.ts";
 export { helpText, markdownTable } from "./help.ts";
 export { withoutSecrets } from "./secrets.ts";

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { documentation } from "./schemas.ts";
-import { withoutSecrets } from "./secrets.ts";
+import { looksSecret } from "./secrets.ts";
 import { variables } from "./variables.ts";
 import type { Settings } from "./variables.ts";
 
@@ -15,7 +15,8 @@ export class StartupError extends Error {
  *
  * An empty value counts as not set (OpenTelemetry environment variable specification).
  *
- * @throws {StartupError} with one line for every bad variable: its name, its value, what is allowed.
+ * @throws {StartupError} with one line for every bad variable: its name, its value unless that may
+ * hold a secret, what is allowed.
  */
 export function readSettings(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -28,9 +29,10 @@ export function readSettings(
   const { issues } = result.error;
   const bad = new Set(issues.map((issue) => issue.path[0]));
   const lines = names.filter((name) => bad.has(name)).map((name) => {
-    const { allowed, secret } = documentation.get(variables.shape[name])!;
-    const value = secret ? "(not shown)" : JSON.stringify(withoutSecrets(values[name] ?? ""));
-    const line = `${name}=${value}: must be ${allowed}`;
+    const { allowed, isSecret = looksSecret } = documentation.get(variables.shape[name])!;
+    const value = values[name] ?? "";
+    const line = `${name}=${isSecret(value) ? "(not shown)" : JSON.stringify(value)}: ` +
+      `must be ${allowed}`;
     const [reason] = issues.filter((issue) => issue.path[0] === name).map(reasonOf);
     return reason === undefined ? line : `${line}; ${reason}`;
   });

@@ -8,8 +8,11 @@ export interface Documentation {
   readonly allowed: string;
   /** What holds when the variable is not set, in words. */
   readonly initially: string;
-  /** Whether error messages leave out the value. */
-  readonly secret?: boolean;
+  /**
+   * Tells whether a value that is refused may hold a secret. Error messages leave it out then. Without
+   * this, it is a number or a word, see {@link looksSecret}.
+   */
+  readonly isSecret?: (value: string) => boolean;
 }
 
 export const documentation = z.registry<Documentation>();
@@ -54,8 +57,12 @@ export const hostNamesSchema = z.string().transform((list) =>
   list.split(",").map((name) => name.trim())
 ).pipe(z.array(z.union([z.literal("*"), z.hostname()])));
 
-/** An http or https URL. */
-export const urlSchema = z.url({ protocol: /^https?$/ });
+/**
+ * An http or https URL. The exporters add a path to it as it is, and log the whole if that makes no
+ * URL, as it does after a blank.
+ */
+export const urlSchema = z.string().refine((url) => URL.canParse(`${url}/v1/metrics`))
+  .pipe(z.url({ protocol: /^https?$/ }));
 
 /** `key=value` pairs, percent-encoded as in W3C baggage (OpenTelemetry specification). */
 export const pairsSchema = z.string().transform((list, context) => {

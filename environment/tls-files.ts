@@ -1,3 +1,5 @@
+import { statSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { checkKeyPair, parseCertificates, parseKey, refuseByteOrderMark } from "../tls/pem.ts";
 import { readRegularFileSync, UnfitFileError } from "../tls/regular-file.ts";
@@ -28,6 +30,21 @@ export function fileSchema(parse: (content: Buffer) => unknown) {
     const reason = error instanceof UnfitFileError ? error.reason : undefined;
     context.addIssue({ code: "custom", params: { reason } });
   });
+}
+
+/**
+ * Tells whether a value may be what the file should hold, a key or a token, instead of its path. A
+ * path is one of something that is there, or has the name of a file in PEM.
+ */
+export function isNoPath(value: string): boolean {
+  if (value === "" || /^[^\r\n:@=?#]+\.(pem|crt|cer|key)$/.test(value)) return false;
+  try {
+    statSync(value);
+    return false;
+  } catch (error) {
+    // Deno says no more than that it may not look.
+    return (error as Error).name !== "NotCapable" || !isAbsolute(value);
+  }
 }
 
 /**

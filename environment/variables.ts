@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { OTLP_PROTOCOLS } from "../otlp/protocols.ts";
 import { PROPAGATORS, SAMPLERS } from "../tracing/names.ts";
-import { addressSchema } from "./address.ts";
+import { addressSchema, hostSchema } from "./address.ts";
 import {
   booleanSchema,
   documented,
@@ -12,8 +12,14 @@ import {
   pairsSchema,
   urlSchema,
 } from "./schemas.ts";
+import { looksSecret, pairsLookSecret } from "./secrets.ts";
 import { grpcTlsVariables, metricsSecurityVariables } from "./security-variables.ts";
-import { areKeyPair, exporterCertificateFileSchema, exporterKeyFileSchema } from "./tls-files.ts";
+import {
+  areKeyPair,
+  exporterCertificateFileSchema,
+  exporterKeyFileSchema,
+  isNoPath,
+} from "./tls-files.ts";
 
 /** Where metrics can go. */
 export const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
@@ -53,17 +59,22 @@ const CLIENT_KEY = "a file that can be read, with the private key of " +
 const CLIENT_CERTIFICATE = "a file that can be read, with a certificate in PEM, " +
   "together with its key";
 
+/** URLs and headers may hold a password or a key wherever they are wrong. */
+const always = () => true;
+
 /** A variable for one signal alone, which wins over the one for both. */
 function alone<T extends z.ZodType>(
   signal: "metrics" | "traces",
   name: string,
   schema: T,
   allowed: string,
+  isSecret = looksSecret,
 ) {
   return documented(schema.optional(), {
     description: `The same for ${signal} alone, instead of OTEL_EXPORTER_OTLP_${name}`,
     allowed,
     initially: "",
+    isSecret,
   });
 }
 
@@ -83,7 +94,7 @@ export const variables = z.object({
     allowed: "otlp, console or none; several, but not none, separated by commas",
     initially: "none",
   }),
-  OTEL_EXPORTER_PROMETHEUS_HOST: documented(z.string().regex(/^[^\s/]+$/).prefault("127.0.0.1"), {
+  OTEL_EXPORTER_PROMETHEUS_HOST: documented(hostSchema.prefault("127.0.0.1"), {
     description: "Address that /metrics listens on",
     allowed: "a host name or an IP address, such as 127.0.0.1, :: or 0.0.0.0",
     initially: "127.0.0.1",
@@ -103,35 +114,38 @@ export const variables = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: documented(urlSchema.optional(), {
     description: "The Collector; /v1/metrics or /v1/traces is added for http",
     allowed: "a URL that begins with http:// or https://",
+    isSecret: always,
     initially: "http://localhost:4318, or 4317 for grpc",
   }),
   OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: documented(urlSchema.optional(), {
     description: "Where metrics are pushed to, as it is, instead of the above",
     allowed: "a URL that begins with http:// or https://",
+    isSecret: always,
     initially: "",
   }),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: documented(urlSchema.optional(), {
     description: "Where traces are pushed to, as it is, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
     allowed: "a URL that begins with http:// or https://",
+    isSecret: always,
     initially: "",
   }),
   OTEL_EXPORTER_OTLP_HEADERS: documented(headersSchema.optional(), {
     description: "Headers of each export, such as an API key; never shown",
     allowed: HEADERS,
     initially: "",
-    secret: true,
+    isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_METRICS_HEADERS: documented(headersSchema.optional(), {
     description: "The same for metrics alone; a header in both is taken from here",
     allowed: HEADERS,
     initially: "",
-    secret: true,
+    isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_TRACES_HEADERS: documented(headersSchema.optional(), {
     description: "The same for traces alone; a header in both is taken from here",
     allowed: HEADERS,
     initially: "",
-    secret: true,
+    isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_TIMEOUT: documented(timeoutSchema.prefault("10000"), {
     description: "Milliseconds that one export to a Collector may take, retries included",
@@ -160,6 +174,7 @@ export const variables = z.object({
   OTEL_EXPORTER_OTLP_CERTIFICATE: documented(exporterCertificateFileSchema.optional(), {
     description: "Certificates that a Collector's is checked against, in PEM",
     allowed: CERTIFICATE,
+    isSecret: isNoPath,
     initially: "the runtime's",
   }),
   OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: alone(
@@ -167,16 +182,19 @@ export const variables = z.object({
     "CERTIFICATE",
     exporterCertificateFileSchema,
     CERTIFICATE,
+    isNoPath,
   ),
   OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: alone(
     "traces",
     "CERTIFICATE",
     exporterCertificateFileSchema,
     CERTIFICATE,
+    isNoPath,
   ),
   OTEL_EXPORTER_OTLP_CLIENT_KEY: documented(exporterKeyFileSchema.optional(), {
     description: "Key of the client certificate for a Collector, in PEM",
     allowed: CLIENT_KEY,
+    isSecret: isNoPath,
     initially: "",
   }),
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: alone(
@@ -184,16 +202,19 @@ export const variables = z.object({
     "CLIENT_KEY",
     exporterKeyFileSchema,
     CLIENT_KEY,
+    isNoPath,
   ),
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: alone(
     "traces",
     "CLIENT_KEY",
     exporterKeyFileSchema,
     CLIENT_KEY,
+    isNoPath,
   ),
   OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: documented(exporterCertificateFileSchema.optional(), {
     description: "Client certificate for a Collector, in PEM",
     allowed: CLIENT_CERTIFICATE,
+    isSecret: isNoPath,
     initially: "",
   }),
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: alone(
@@ -201,12 +222,14 @@ export const variables = z.object({
     "CLIENT_CERTIFICATE",
     exporterCertificateFileSchema,
     CLIENT_CERTIFICATE,
+    isNoPath,
   ),
   OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: alone(
     "traces",
     "CLIENT_CERTIFICATE",
     exporterCertificateFileSchema,
     CLIENT_CERTIFICATE,
+    isNoPath,
   ),
   OTEL_METRIC_EXPORT_INTERVAL: documented(integerSchema(1, 2 ** 31 - 1).prefault("60000"), {
     description: "Milliseconds between two exports, to a Collector or the console",
@@ -246,6 +269,7 @@ export const variables = z.object({
   OTEL_RESOURCE_ATTRIBUTES: documented(pairsSchema.optional(), {
     description: "Further resource attributes, shown in target_info",
     allowed: "key=value pairs separated by commas, values percent-encoded",
+    isSecret: pairsLookSecret,
     initially: "",
   }),
   OTEL_SDK_DISABLED: documented(booleanSchema.prefault("false"), {

@@ -38,7 +38,7 @@ export class Delivery {
   #pending = 0;
 
   /**
-   * @param destination The URL that is exported to, for the lines.
+   * @param destination Where exports go, without secrets, for the lines. Its scheme tells of TLS.
    * @param timeoutMs How long an export may take, in milliseconds. The stock exporters hold to theirs
    * only roughly: over HTTP theirs is for silence, and starts again at every sign of life.
    * @param report Takes the lines.

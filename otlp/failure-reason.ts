@@ -29,6 +29,10 @@ export function failureReason(error: ExportError | undefined, secure: boolean): 
   if (error.message === "Export failed with retryable status") {
     return "it answered that it is busy or overloaded (HTTP 429, 502, 503 or 504)";
   }
+  // The endpoint was checked before. Deno quotes the proxy's URL, in which there may be a password.
+  if (error.message.startsWith("Invalid URL")) {
+    return "the URL of the proxy is not valid; HTTP_PROXY and HTTPS_PROXY have to begin with http://";
+  }
   const text = connectionFailure(error.message || String(error.code ?? error.name));
   if (error.name === "OTLPExporterError" && typeof error.code === "number") {
     return `it answered with HTTP ${error.code} ${text}`;

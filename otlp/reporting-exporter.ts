@@ -15,7 +15,7 @@ export class ReportingExporter implements PushMetricExporter {
 
   /**
    * @param exporter Does the exporting.
-   * @param destination The URL that it exports to, for the lines.
+   * @param destination Where it exports to, without secrets, for the lines.
    * @param timeoutMs How long an export may take, in milliseconds.
    * @param report Takes the lines.
    */

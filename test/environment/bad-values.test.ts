@@ -68,18 +68,18 @@ const CASES: readonly Case[] = [
   [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "ftp://user:s3cret@collector?key=s3cret",
-    `OTEL_EXPORTER_OTLP_ENDPOINT="ftp://***@collector?***": ${url}`,
+    `OTEL_EXPORTER_OTLP_ENDPOINT=(not shown): ${url}`,
   ],
   [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "collector:4318",
-    `OTEL_EXPORTER_OTLP_ENDPOINT="collector:4318": ${url}`,
+    `OTEL_EXPORTER_OTLP_ENDPOINT=(not shown): ${url}`,
   ],
-  ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://", `OTEL_EXPORTER_OTLP_ENDPOINT="http://": ${url}`],
+  ["OTEL_EXPORTER_OTLP_ENDPOINT", "http://", `OTEL_EXPORTER_OTLP_ENDPOINT=(not shown): ${url}`],
   [
     "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
     "ftp://collector/metrics",
-    `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="ftp://collector/metrics": ${url}`,
+    `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=(not shown): ${url}`,
   ],
   ["OTEL_EXPORTER_OTLP_HEADERS", "secret", `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${headers}`],
   [

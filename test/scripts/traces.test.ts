@@ -130,7 +130,7 @@ test("spans that nobody takes are told of in one line, and again at the end", as
     ECHO_COUNT: "1",
   });
   assert.equal(await script.exit(), 0);
-  const where = `http://${receiver.host}/traces`;
+  const where = `http://${receiver.host}`;
   assert.deepEqual(
     script.stderr.trim().split("\n").map((line) => line.replaceAll(/\d+\.\d s/g, "N s")),
     [
