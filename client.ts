@@ -5,7 +5,13 @@
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
-import { exitOnStartupError, grpcLog, handleArguments, readSettings } from "./environment/mod.ts";
+import {
+  exitOnStartupError,
+  grpcLog,
+  handleArguments,
+  ignoreOutputErrors,
+  readSettings,
+} from "./environment/mod.ts";
 import type { Settings } from "./environment/mod.ts";
 import { createReporter, formatSummary, runLoad } from "./load/mod.ts";
 import type { Call } from "./load/mod.ts";
@@ -36,6 +42,7 @@ interface EchoClient extends grpc.Client {
 const STREAMED_REQUESTS = 3;
 
 async function main(): Promise<void> {
+  ignoreOutputErrors();
   handleArguments("deno run -A client.ts");
   grpc.setLogger(grpcLog);
   const settings = readSettings();
@@ -66,7 +73,9 @@ async function main(): Promise<void> {
   const stop = new AbortController();
   process.on("SIGINT", () => stop.abort()).on("SIGTERM", () => stop.abort());
   // Whoever read the replies has gone: `client.ts | head`.
-  process.stdout.on("error", () => stop.abort());
+  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+    if (code !== "ENOSPC") stop.abort();
+  });
 
   const { ECHO_CONCURRENCY, ECHO_QPS, ECHO_INTERVAL_MS } = settings;
   const concurrency = ECHO_CONCURRENCY ?? 1;

@@ -12,6 +12,7 @@ import {
   exitOnStartupError,
   grpcLog,
   handleArguments,
+  ignoreOutputErrors,
   readSettings,
   StartupError,
 } from "./environment/mod.ts";
@@ -27,6 +28,7 @@ const STREAMED_REPLIES = 3;
 const SHUTDOWN_MS = 10_000;
 
 async function main(): Promise<void> {
+  ignoreOutputErrors();
   handleArguments("bun run server.ts");
   const settings = readSettings();
   const { ECHO_ADDR: address, ECHO_DELAY_MS: delayMs } = settings;

@@ -10,6 +10,7 @@ import type {
   MeterProvider as MeterProviderApi,
   TextMapPropagator,
 } from "@opentelemetry/api";
+import { ExportResultCode } from "@opentelemetry/core";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import type { Resource } from "@opentelemetry/resources";
 import {
@@ -17,14 +18,16 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
-import type { MetricReader } from "@opentelemetry/sdk-metrics";
+import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { TracerProvider } from "@opentelemetry/sdk-trace";
 import { randomUUID } from "node:crypto";
 import {
   exposureWarning,
   helpText,
+  ignoreOutputErrors,
   readSettings,
   StartupError,
+  withoutOutputErrors,
   withoutSecrets,
 } from "./environment/mod.ts";
 import type { Settings } from "./environment/mod.ts";
@@ -81,7 +84,7 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
     suppressOverrideMessage: true,
   });
   const warning = runtimeWarning();
-  if (warning !== undefined) console.error(warning);
+  if (warning !== undefined) log(warning);
 
   const exporters = settings.OTEL_SDK_DISABLED ? [] : settings.OTEL_METRICS_EXPORTER;
   const outputs: Output[] = [];
@@ -116,7 +119,7 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
     );
     for (const output of [...outputs, traces]) {
       const undelivered = output?.undelivered?.();
-      if (undelivered !== undefined) console.error(undelivered);
+      if (undelivered !== undefined) log(undelivered);
     }
   }
   return {
@@ -149,7 +152,7 @@ async function startPrometheus(settings: Settings, defaults: TelemetryDefaults):
   const authentication = scrapeAuthentication(settings);
   const tls = scrapeTls(settings);
   const warning = exposureWarning(settings);
-  if (warning !== undefined) console.error(warning);
+  if (warning !== undefined) log(warning);
   try {
     const endpoint = await startScrapeEndpoint({
       reader,
@@ -197,8 +200,7 @@ async function startOtlp(settings: Settings): Promise<Output> {
   // The exporter gives up before the reader does: it knows the reason.
   const timeoutMs = Math.min(ownTimeoutMs, times.exportTimeoutMillis);
   const create = () => createOtlpExporter(protocol, timeoutMs);
-  const report = (line: string) => console.error(line);
-  const exporter = new ReportingExporter(await create(), destination, timeoutMs, report);
+  const exporter = new ReportingExporter(await create(), destination, timeoutMs, log);
   const forget = onNewCertificates(otlpFiles(settings, "METRICS"), fileLog, () => {
     create().then((renewed) => exporter.replace(renewed)).catch(logRenewalFailure);
   });
@@ -225,13 +227,10 @@ function otlpFiles(settings: Settings, signal: "METRICS" | "TRACES"): OtlpFiles 
   };
 }
 
-const fileLog: FileLog = {
-  info: (line) => console.error(line),
-  warn: (line) => console.error(line),
-};
+const fileLog: FileLog = { info: log, warn: log };
 
 function logRenewalFailure(error: Error): void {
-  console.error(`telemetry: new certificates are not in use: ${error.message}`);
+  log(`telemetry: new certificates are not in use: ${error.message}`);
 }
 
 /** Where a signal is pushed to, without secrets, how, and how long that may take in milliseconds. */
@@ -268,9 +267,8 @@ async function startTraces(settings: Settings, resource: Resource): Promise<Trac
   const { createOtlpSpanExporter, onNewCertificates, ReportingSpanExporter } = await loadOtlp();
   const { protocol, destination, timeoutMs } = otlpTarget(settings, "TRACES");
   const create = () => createOtlpSpanExporter(protocol, timeoutMs);
-  const report = (line: string) => console.error(line);
   const exporter = exporters.includes("otlp")
-    ? new ReportingSpanExporter(await create(), destination, timeoutMs, report)
+    ? new ReportingSpanExporter(await create(), destination, timeoutMs, log)
     : undefined;
   const forget = exporter && onNewCertificates(otlpFiles(settings, "TRACES"), fileLog, () => {
     create().then((renewed) => exporter.replace(renewed)).catch(logRenewalFailure);
@@ -293,10 +291,21 @@ async function startTraces(settings: Settings, resource: Resource): Promise<Trac
   };
 }
 
+/** Prints metrics; what cannot be printed is lost. */
+class MetricPrinter extends ConsoleMetricExporter {
+  override export(
+    metrics: ResourceMetrics,
+    done: Parameters<ConsoleMetricExporter["export"]>[1],
+  ): void {
+    withoutOutputErrors(process.stdout, () => super.export(metrics, () => {}));
+    done({ code: ExportResultCode.SUCCESS });
+  }
+}
+
 function startConsole(settings: Settings): Output {
   const times = exportTimes(settings);
   return {
-    reader: new PeriodicExportingMetricReader({ exporter: new ConsoleMetricExporter(), ...times }),
+    reader: new PeriodicExportingMetricReader({ exporter: new MetricPrinter(), ...times }),
     endpoint: `standard output, every ${times.exportIntervalMillis / 1000} s`,
   };
 }
@@ -333,11 +342,19 @@ async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
 }
 
 const standardErrorLog: DiagLogger = {
-  error: (...message) => console.error("OpenTelemetry error:", ...message),
-  warn: (...message) => console.error("OpenTelemetry warning:", ...message),
-  info: (...message) => console.error("OpenTelemetry:", ...message),
-  debug: (...message) => console.error("OpenTelemetry debug:", ...message),
-  verbose: (...message) => console.error("OpenTelemetry verbose:", ...message),
+  error: (...message) => log("OpenTelemetry error:", ...message),
+  warn: (...message) => log("OpenTelemetry warning:", ...message),
+  info: (...message) => log("OpenTelemetry:", ...message),
+  debug: (...message) => log("OpenTelemetry debug:", ...message),
+  verbose: (...message) => log("OpenTelemetry verbose:", ...message),
 };
 
-if (import.meta.main) console.log(helpText());
+/** Prints on standard error, as long as it can be written to. */
+function log(...message: unknown[]): void {
+  withoutOutputErrors(process.stderr, () => console.error(...message));
+}
+
+if (import.meta.main) {
+  ignoreOutputErrors();
+  console.log(helpText());
+}

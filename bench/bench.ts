@@ -5,6 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ignoreOutputErrors } from "../environment/output.ts";
 import type { Figure } from "./measure/figure.ts";
 import { describeMachine } from "./measure/machine.ts";
 import { stopPrograms } from "./measure/program.ts";
@@ -22,6 +23,7 @@ ${ROWS.map(({ name, title }) => `                 ${name.padEnd(14)}${title}`).j
 `;
 const DEFAULT_PATH = fileURLToPath(new URL("../.cache/bench/figures.json", import.meta.url));
 
+ignoreOutputErrors();
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },

@@ -4,6 +4,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { ignoreOutputErrors } from "../environment/output.ts";
 import { LEAST_SECONDS } from "./plan.ts";
 import { runChaos } from "./run.ts";
 import { table } from "./table.ts";
@@ -14,6 +15,7 @@ const USAGE = `Usage: npm run chaos -- [--seconds=N] [--seed=N] [--json=FILE]
   --seed=N     repeats the faults of a run; any number unless given, printed
   --json=FILE  where the results are written to
 `;
+ignoreOutputErrors();
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "600" },

@@ -3,11 +3,13 @@
  * is none. It gets further arguments too, `-- --config collector/agent.yaml` for example.
  */
 import { fileURLToPath } from "node:url";
+import { ignoreOutputErrors } from "../environment/output.ts";
 import { runInForeground } from "../stack/foreground.ts";
 import { collectorBinary } from "./binary.ts";
 
 const CONFIG = fileURLToPath(new URL("../otel-collector.yaml", import.meta.url));
 
+ignoreOutputErrors();
 const stop = new AbortController();
 const abort = () => stop.abort();
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

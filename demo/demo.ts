@@ -2,6 +2,7 @@
  * The main job in one command: the Echo server under Bun, the client under Deno, ten replies, and
  * what both recorded, read from their `/metrics`. Stops both and exits with 0 if all went well.
  */
+import { ignoreOutputErrors } from "../environment/output.ts";
 import { freePorts } from "../stack/ports.ts";
 import { Service } from "../stack/service.ts";
 import { summaryTable } from "./table.ts";
@@ -53,6 +54,7 @@ function run(name: string, command: string[], environment: Record<string, string
   });
 }
 
+ignoreOutputErrors();
 // Exiting ends the scripts, dying of the signal would not.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 try {

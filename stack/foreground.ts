@@ -3,6 +3,9 @@ import { constants } from "node:os";
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/** Go ends a program with SIGPIPE when nobody reads its output, unless the signal is ignored before. */
+const WITHOUT_SIGPIPE = ["-c", 'trap "" PIPE; exec "$@"', "sh"];
+
 /**
  * Runs a program in place of this process, as far as that can be done: its output goes where ours
  * goes, the signals that we get it gets.
@@ -10,9 +13,12 @@ const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  * @returns Its exit code; after a signal 128 and the signal's number, as a shell has it.
  * @throws {Error} when it cannot be started.
  */
-export async function runInForeground([file = "", ...args]: readonly string[]): Promise<number> {
+export async function runInForeground(command: readonly string[]): Promise<number> {
   // In its own process group, or Ctrl-C would reach it twice: from the terminal and from us.
-  const child = spawn(file, args, { stdio: ["ignore", "inherit", "inherit"], detached: true });
+  const child = spawn("/bin/sh", [...WITHOUT_SIGPIPE, ...command], {
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
+  });
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of FORWARDED) process.on(signal, forward);
   try {

@@ -6,11 +6,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ignoreOutputErrors } from "../environment/output.ts";
 import { runInForeground } from "./foreground.ts";
 import { prometheusCommand } from "./prometheus-command.ts";
 
 const CONFIG = fileURLToPath(new URL("../prometheus.yml", import.meta.url));
 
+ignoreOutputErrors();
 try {
   const data = await mkdtemp(join(tmpdir(), "prometheus-"));
   try {

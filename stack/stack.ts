@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { collectorBinary } from "../collector/binary.ts";
+import { ignoreOutputErrors } from "../environment/output.ts";
 import { startParts } from "./parts.ts";
 import type { StackUrls } from "./parts.ts";
 import { CODELAB_QUERIES, graphUrl, hasData } from "./queries.ts";
@@ -100,6 +101,7 @@ function log(name: string, line: string): void {
 }
 
 async function main(): Promise<void> {
+  ignoreOutputErrors();
   const [argument, ...others] = process.argv.slice(2);
   if ((argument !== undefined && argument !== "--pull") || others.length > 0) {
     const help = argument === "--help";
@@ -113,8 +115,6 @@ async function main(): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => interruption.abort());
   }
-  // Whoever read the log is gone: a closed terminal, the end of a pipe.
-  process.stdout.on("error", () => interruption.abort());
 
   const folder = await mkdtemp(join(tmpdir(), "grpc-js-opentelemetry-stack-"));
   let failed = false;

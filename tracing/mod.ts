@@ -6,6 +6,7 @@
  */
 import { context } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { ExportResultCode } from "@opentelemetry/core";
 import type { Resource } from "@opentelemetry/resources";
 import {
   BatchSpanProcessor,
@@ -13,7 +14,8 @@ import {
   SimpleSpanProcessor,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { SpanExporter } from "@opentelemetry/sdk-trace";
+import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
+import { withoutOutputErrors } from "../environment/output.ts";
 import type { SamplerName } from "./names.ts";
 import { createSampler } from "./sampler.ts";
 
@@ -42,7 +44,15 @@ export function createTracerProvider(options: TracingOptions): TracerProvider {
     sampler: createSampler(sampler, ratio),
     spanProcessors: [
       ...(exporter ? [new BatchSpanProcessor({ exporter })] : []),
-      ...(toConsole ? [new SimpleSpanProcessor({ exporter: new ConsoleSpanExporter() })] : []),
+      ...(toConsole ? [new SimpleSpanProcessor({ exporter: new SpanPrinter() })] : []),
     ],
   });
+}
+
+/** Prints spans; what cannot be printed is lost. */
+class SpanPrinter extends ConsoleSpanExporter {
+  override export(spans: ReadableSpan[], done: Parameters<SpanExporter["export"]>[1]): void {
+    withoutOutputErrors(process.stdout, () => super.export(spans, () => {}));
+    done({ code: ExportResultCode.SUCCESS });
+  }
 }

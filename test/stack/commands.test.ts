@@ -83,6 +83,18 @@ test("Prometheus' death by a signal is passed on as a shell does", async (t) => 
   assert.equal(await script.exit(), 137);
 });
 
+test("Prometheus goes on when nobody reads what it prints", async (t) => {
+  const { script } = await runPrometheus(
+    t,
+    `trap "exit 7" TERM; while :; do echo line; /bin/sleep 0.05; done`,
+    "/bin/sh",
+  );
+  await script.printed(/^line$/m);
+  await script.stopReading("stdout");
+  await script.complained(/echo/);
+  assert.equal(await script.stop("SIGTERM"), 7);
+});
+
 test("without Prometheus there is one line of advice", async (t) => {
   const { script } = await runPrometheus(t, undefined);
   assert.equal(await script.exit(), 1);
@@ -93,15 +105,16 @@ test("without Prometheus there is one line of advice", async (t) => {
   );
 });
 
-/** Runs the command where the only program is a Prometheus of this JavaScript code, if any. */
+/** Runs the command where the only program is a Prometheus of this code, JavaScript's unless told. */
 async function runPrometheus(
   t: TestContext,
   code: string | undefined,
+  interpreter = process.execPath,
 ): Promise<{ script: Script }> {
   const bin = await mkdtemp(join(tmpdir(), "prometheus-command-"));
   t.after(() => rm(bin, { recursive: true }));
   if (code !== undefined) {
-    await writeFile(join(bin, "prometheus"), `#!${process.execPath}\n${code}`, { mode: 0o755 });
+    await writeFile(join(bin, "prometheus"), `#!${interpreter}\n${code}`, { mode: 0o755 });
   }
   const command = [process.execPath, "stack/prometheus.ts"];
   return { script: new Script(t, command, { environment: { PATH: bin } }) };

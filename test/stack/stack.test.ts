@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { CODELAB_QUERIES, graphUrl } from "../../stack/queries.ts";
+import { eventually } from "../support/eventually.ts";
+import { Script } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
 import { realCollector, realPrometheus } from "./programs.ts";
 import { query, RunningStack } from "./running-stack.ts";
@@ -27,6 +30,17 @@ test("pulling: both queries have data; Ctrl-C stops everything", withPrometheus,
   // In order: the client said how its calls went, before the server was stopped.
   assert.match(stack.text, /stopping[^]*client +\| Summary:[^]*stack +\| stopped$/);
   assert.doesNotMatch(stack.text, /UNAVAILABLE|stopped with/);
+});
+
+test("all parts are started when nobody reads what it prints", withPrometheus, async (t) => {
+  const script = new Script(t, ["node", "stack/stack.ts", "--pull"]);
+  await script.printed(/starting prometheus$/m);
+  await script.stopReading("stdout");
+  await eventually(async () => {
+    const children = await readFile(`/proc/${script.pid}/task/${script.pid}/children`, "utf8");
+    assert.equal(children.trim().split(" ").length, 3);
+  }, 60_000);
+  assert.equal(await script.stop("SIGINT"), 0);
 });
 
 test(

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
+import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
@@ -70,6 +71,12 @@ export class Script {
   /** Sends a signal; does nothing once the process has exited. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** Stops reading what it prints there, as `head` does; resolves once it can notice. */
+  async stopReading(output: "stdout" | "stderr"): Promise<void> {
+    this.#child[output].destroy();
+    await once(this.#child[output], "close");
   }
 
   /** Sends a signal and waits for the exit code. */

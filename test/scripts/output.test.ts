@@ -1,0 +1,132 @@
+/** Standard output and error that nobody reads, that are closed, or whose disk is full. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { connect } from "node:net";
+import { suite, test } from "node:test";
+import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/ports.ts";
+import { run, RUNTIMES, Script, startClient, startServer } from "../support/script.ts";
+import type { Environment, Owner } from "../support/script.ts";
+
+/** Everything that can be printed is. */
+const TALKATIVE: Environment = {
+  OTEL_METRICS_EXPORTER: "console",
+  OTEL_TRACES_EXPORTER: "console",
+  OTEL_METRIC_EXPORT_INTERVAL: "20",
+  OTEL_METRIC_EXPORT_TIMEOUT: "20",
+  OTEL_LOG_LEVEL: "all",
+};
+
+const PACE: Environment = { ECHO_INTERVAL_MS: "10" };
+
+const OUTPUTS = ["stdout", "stderr"] as const;
+const REDIRECTIONS = [">/dev/full", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-"];
+const withoutFullDevice = existsSync("/dev/full") ? false : "there is no /dev/full";
+
+/** A command whose outputs the shell redirects. */
+function redirected(command: readonly string[], redirection: string): string[] {
+  return ["sh", "-c", `exec "$@" ${redirection}`, "sh", ...command];
+}
+
+/** Waits until somebody listens there. */
+async function listens(port: number): Promise<void> {
+  await eventually(async () => {
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    socket.destroy();
+  }, 30_000);
+}
+
+/** Fails unless a server answers calls and then stops as it should. */
+async function assertServes(owner: Owner, server: Script, address: string): Promise<void> {
+  const { script } = await startClient(owner, "node", {
+    ...PACE,
+    ECHO_ADDR: address,
+    ECHO_COUNT: "20",
+  });
+  assert.equal(await script.exit(), 0, script.stderr);
+  assert.match(script.stdout, /^ {2}Succeeded {2}20$/m);
+  assert.equal(await server.stop(), 0);
+}
+
+for (const runtime of RUNTIMES) {
+  suite(runtime, { concurrency: 2 }, () => {
+    for (const output of OUTPUTS) {
+      test(`the server goes on when nobody reads its ${output}`, async (t) => {
+        const { script, address } = await startServer(t, runtime, TALKATIVE);
+        await script.stopReading(output);
+        await assertServes(t, script, address);
+      });
+    }
+
+    for (const redirection of REDIRECTIONS) {
+      test(`the server goes on with ${redirection}`, { skip: withoutFullDevice }, async (t) => {
+        const port = await freePort();
+        const address = `127.0.0.1:${port}`;
+        const script = new Script(t, redirected(run(runtime, "server.ts"), redirection), {
+          environment: { ...TALKATIVE, ECHO_ADDR: address, ECHO_DELAY_MS: "0" },
+        });
+        await listens(port);
+        await assertServes(t, script, address);
+      });
+
+      test(`the client goes on with ${redirection}`, { skip: withoutFullDevice }, async (t) => {
+        const { address } = await startServer(t, runtime);
+        const script = new Script(t, redirected(run(runtime, "client.ts"), redirection), {
+          environment: { ...TALKATIVE, ...PACE, ECHO_ADDR: address, ECHO_COUNT: "20" },
+        });
+        assert.equal(await script.exit(), 0);
+      });
+    }
+
+    test("the client ends when nobody reads its replies", async (t) => {
+      const { address } = await startServer(t, runtime);
+      const { script } = await startClient(t, runtime, { ...PACE, ECHO_ADDR: address });
+      await script.printed(/^message:/m);
+      await script.stopReading("stdout");
+      assert.equal(await script.exit(), 0);
+    });
+
+    test("the client goes on when nobody reads its errors", async (t) => {
+      const { script } = await startClient(t, runtime, {
+        ...PACE,
+        ECHO_ADDR: `127.0.0.1:${await freePort()}`,
+        ECHO_DURATION_S: "3",
+        OTEL_LOG_LEVEL: "all",
+      });
+      await script.complained(/^UNAVAILABLE: /m);
+      await script.stopReading("stderr");
+      await script.printed(/^ {2}UNAVAILABLE {2}\d+$/m);
+      assert.equal(await script.exit(), 1);
+    });
+
+    for (const output of OUTPUTS) {
+      test(`telemetry does not end another's program when nobody reads its ${output}`, async (t) => {
+        const script = new Script(t, run(runtime, "test/scripts/embedding-program.ts"), {
+          environment: TALKATIVE,
+        });
+        await script.printed(/^Ready$/m);
+        await script.stopReading(output);
+        assert.equal(await script.stop(), 7);
+      });
+    }
+
+    for (const redirection of REDIRECTIONS.filter((text) => text.includes("full"))) {
+      test(`telemetry does not end another's program with ${redirection}`, {
+        skip: withoutFullDevice,
+      }, async (t) => {
+        const program = run(runtime, "test/scripts/embedding-program.ts", "now");
+        const script = new Script(t, redirected(program, redirection), { environment: TALKATIVE });
+        assert.equal(await script.exit(), 7);
+      });
+    }
+  });
+}
+
+test("the demo goes on when nobody reads it", async (t) => {
+  const script = new Script(t, ["node", "demo/demo.ts"]);
+  await script.printed(/^server \| Serving/m);
+  await script.stopReading("stdout");
+  assert.equal(await script.exit(), 0, script.stderr);
+});
