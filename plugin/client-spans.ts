@@ -1,45 +1,47 @@
-import { Metadata } from "@grpc/grpc-js";
-import { context, SpanKind, trace } from "@opentelemetry/api";
-import type { Context, Span, TextMapPropagator, Tracer } from "@opentelemetry/api";
+import type { Metadata } from "@grpc/grpc-js";
+import { SpanKind } from "@opentelemetry/api";
+import type { Context, Tracer } from "@opentelemetry/api";
+import { activeContext } from "./application-context.ts";
+import { MessageEvents } from "./message-events.ts";
 import type { WireMessage } from "./message-frames.ts";
-import { endSpan, MessageEvents, spanName } from "./message-events.ts";
-import { metadataSetter } from "./carriers.ts";
+import type { Propagation } from "./propagation.ts";
+import { RpcSpan, spanName } from "./rpc-span.ts";
 
 /** Makes the spans of a channel's calls (gRFC A72). */
 export class ClientTracer {
   readonly #tracer: Tracer;
-  readonly #propagator: TextMapPropagator | undefined;
+  readonly #propagation: Propagation | undefined;
 
-  /** @param propagator Without one, spans are made but the server is not told of them. */
-  constructor(tracer: Tracer, propagator: TextMapPropagator | undefined) {
+  /** @param propagation Without one, spans are made but the server is not told of them. */
+  constructor(tracer: Tracer, propagation: Propagation | undefined) {
     this.#tracer = tracer;
-    this.#propagator = propagator;
+    this.#propagation = propagation;
   }
 
-  /** The parent is the span of the active context. */
-  startCall(path: string): CallSpan {
-    const parent = context.active();
-    const span = this.#tracer.startSpan(
-      spanName("Sent", path),
-      { kind: SpanKind.CLIENT },
-      parent,
-    );
-    return new CallSpan(this, path, span, trace.setSpan(parent, span));
+  /**
+   * The parent is the span of the active context.
+   *
+   * @returns undefined if the tracer fails.
+   */
+  startCall(path: string): CallSpan | undefined {
+    const name = spanName("Sent", path);
+    const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.CLIENT }, activeContext());
+    return span && new CallSpan(this, path, span);
   }
 
+  /** @returns undefined if the tracer fails. */
   startAttempt(
     path: string,
     parent: Context,
     previous: number,
     transparent: boolean,
-  ): AttemptSpan {
-    const span = this.#tracer.startSpan(spanName("Attempt", path), {
-      attributes: {
-        "previous-rpc-attempts": previous,
-        "transparent-retry": transparent,
-      },
-    }, parent);
-    return new AttemptSpan(span, trace.setSpan(parent, span), this.#propagator);
+  ): AttemptSpan | undefined {
+    const attributes = {
+      "previous-rpc-attempts": previous,
+      "transparent-retry": transparent,
+    };
+    const span = RpcSpan.start(this.#tracer, spanName("Attempt", path), { attributes }, parent);
+    return span && new AttemptSpan(span, this.#propagation);
   }
 }
 
@@ -47,20 +49,15 @@ export class ClientTracer {
 export class CallSpan {
   readonly #tracer: ClientTracer;
   readonly #path: string;
-  readonly #span: Span;
+  readonly #span: RpcSpan;
   #resolutionDelayed = false;
   readonly context: Context;
 
-  constructor(
-    tracer: ClientTracer,
-    path: string,
-    span: Span,
-    context: Context,
-  ) {
+  constructor(tracer: ClientTracer, path: string, span: RpcSpan) {
     this.#tracer = tracer;
     this.#path = path;
     this.#span = span;
-    this.context = context;
+    this.context = span.context;
   }
 
   /** The call has to wait for the name to be resolved. */
@@ -78,8 +75,9 @@ export class CallSpan {
   /**
    * @param previous How many attempts were made before, without transparent retries.
    * @param transparent Whether this one is a transparent retry.
+   * @returns undefined if the tracer fails.
    */
-  startAttempt(previous: number, transparent: boolean): AttemptSpan {
+  startAttempt(previous: number, transparent: boolean): AttemptSpan | undefined {
     return this.#tracer.startAttempt(
       this.#path,
       this.context,
@@ -89,38 +87,31 @@ export class CallSpan {
   }
 
   end(code: number, details: string): void {
-    endSpan(this.#span, code, details);
+    this.#span.end(code, details);
   }
 }
 
 /** The span `Attempt.…` of one attempt. */
 export class AttemptSpan {
-  readonly #span: Span;
+  readonly #span: RpcSpan;
   readonly #events: MessageEvents | undefined;
-  readonly #propagator: TextMapPropagator | undefined;
+  readonly #propagation: Propagation | undefined;
   readonly context: Context;
   #pickDelayed = false;
   #sentEncoding: string | undefined;
   #receivedEncoding: string | undefined;
 
-  constructor(
-    span: Span,
-    context: Context,
-    propagator: TextMapPropagator | undefined,
-  ) {
+  constructor(span: RpcSpan, propagation: Propagation | undefined) {
     this.#span = span;
-    this.#events = span.isRecording() ? new MessageEvents(span) : undefined;
-    this.#propagator = propagator;
-    this.context = context;
+    this.#events = span.isRecording ? new MessageEvents(span) : undefined;
+    this.#propagation = propagation;
+    this.context = span.context;
   }
 
   /** The metadata to send: a copy, to which the propagator has added this span's context. */
   outgoing(metadata: Metadata): Metadata {
     this.#sentEncoding = first(metadata, "grpc-encoding");
-    if (this.#propagator === undefined) return metadata;
-    const outgoing = metadata.clone();
-    this.#propagator.inject(this.context, outgoing, metadataSetter);
-    return outgoing;
+    return this.#propagation?.inject(this.context, metadata) ?? metadata;
   }
 
   incoming(metadata: Metadata): void {
@@ -148,7 +139,7 @@ export class AttemptSpan {
   }
 
   end(code: number, details: string): void {
-    endSpan(this.#span, code, details);
+    this.#span.end(code, details);
   }
 }
 

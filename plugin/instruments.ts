@@ -4,6 +4,7 @@ import { limited } from "./cardinality.ts";
 import type { ExchangeHistograms } from "./exchange.ts";
 import { METRIC_NAMES, METRICS } from "./metrics.ts";
 import type { MetricDefinition, MetricName } from "./metrics.ts";
+import { shielded } from "./warning.ts";
 
 /** The instruments that the plugin records to; one that is switched off records nowhere. */
 export interface Instruments {
@@ -53,7 +54,8 @@ const RETRY_METRICS = [
 const SUBCHANNEL_METRICS = METRIC_NAMES.filter((name) => name.startsWith("grpc.subchannel."));
 
 /**
- * Creates on `meter` the instruments that `selected` names; the others are no-ops.
+ * Creates on `meter` the instruments that `selected` names; the others are no-ops, and so is one that
+ * the meter fails to create.
  *
  * @param meter Without one, all are no-ops.
  */
@@ -67,35 +69,27 @@ export function createInstruments(
     return meter !== undefined && selected.has(name) ? meter : noop;
   }
 
-  function limit<T extends object>(name: MetricName, instrument: T): T {
+  function create<T extends object>(name: MetricName, on: (meter: Meter) => T): T {
     const meter = meterFor(name);
     // A no-op has no series, and is one object for all.
-    return meter === noop ? instrument : limited(instrument, name, meter);
+    if (meter === noop) return on(noop);
+    return shielded(() => limited(on(meter), name, meter)) ?? on(noop);
   }
 
   function counter(name: MetricName): Counter {
     const { unit, description } = METRICS[name];
-    return limit(
-      name,
-      meterFor(name).createCounter(name, { unit, description }),
-    );
+    return create(name, (meter) => meter.createCounter(name, { unit, description }));
   }
 
   function upDownCounter(name: MetricName): UpDownCounter {
     const { unit, description } = METRICS[name];
-    return limit(
-      name,
-      meterFor(name).createUpDownCounter(name, { unit, description }),
-    );
+    return create(name, (meter) => meter.createUpDownCounter(name, { unit, description }));
   }
 
   function histogram(name: MetricName): Histogram {
     const { unit, description, bounds = [] }: MetricDefinition = METRICS[name];
     const advice = { explicitBucketBoundaries: [...bounds] };
-    return limit(
-      name,
-      meterFor(name).createHistogram(name, { unit, description, advice }),
-    );
+    return create(name, (meter) => meter.createHistogram(name, { unit, description, advice }));
   }
 
   function isOn(name: MetricName): boolean {

@@ -1,15 +1,14 @@
-import { SpanStatusCode } from "@opentelemetry/api";
-import type { Attributes, Span, TimeInput } from "@opentelemetry/api";
+import type { Attributes } from "@opentelemetry/api";
 import type { WireMessage } from "./message-frames.ts";
-import { statusName } from "./labels.ts";
+import type { RpcSpan } from "./rpc-span.ts";
 
 /** Adds the message events of gRFC A72 to a span, numbered from 0 in each direction. */
 export class MessageEvents {
-  readonly #span: Span;
+  readonly #span: RpcSpan;
   #sent = 0;
   #received = 0;
 
-  constructor(span: Span) {
+  constructor(span: RpcSpan) {
     this.#span = span;
   }
 
@@ -47,32 +46,4 @@ function attributes(
     ...(encoding === "gzip" && { "message-size": trailer }),
     "message-size-compressed": bytes,
   };
-}
-
-/**
- * Sets a span's status from an RPC's, and ends it (gRFC A72).
- *
- * @param endTime Now, unless given.
- */
-export function endSpan(
-  span: Span,
-  code: number,
-  details: string,
-  endTime?: TimeInput,
-): void {
-  if (code === 0) {
-    span.setStatus({ code: SpanStatusCode.OK });
-  } else {
-    const message = details === "" ? statusName(code) : `${statusName(code)}, ${details}`;
-    span.setStatus({ code: SpanStatusCode.ERROR, message });
-  }
-  span.end(endTime);
-}
-
-/** The name of a span of a method's call: `Sent.package.Service.Method` (gRFC A72). */
-export function spanName(
-  prefix: "Sent" | "Attempt" | "Recv",
-  path: string,
-): string {
-  return `${prefix}.${path.replace(/^\//, "").replaceAll("/", ".")}`;
 }

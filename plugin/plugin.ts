@@ -2,22 +2,24 @@ import { Channel } from "@grpc/grpc-js";
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import { filteredLabel } from "./attribute-filter.ts";
 import { ClientTelemetry } from "./client-call.ts";
 import { hookChannel } from "./client-hooks.ts";
 import { ClientTracer } from "./client-spans.ts";
 import { readingCallOptions } from "./custom-label.ts";
 import { createInstruments } from "./instruments.ts";
 import type { Instruments } from "./instruments.ts";
-import { OTHER } from "./labels.ts";
 import { selectMetrics } from "./metrics.ts";
 import { selectOptionalLabels } from "./optional-labels.ts";
 import type { OptionalLabel } from "./optional-labels.ts";
+import { Propagation } from "./propagation.ts";
 import { ServerTelemetry } from "./server-call.ts";
 import { hookServer } from "./server-hooks.ts";
 import { ServerTracer } from "./server-spans.ts";
 import { hookSubchannels } from "./subchannel-hooks.ts";
 import { SubchannelMetrics } from "./subchannel-metrics.ts";
 import { canonicalTarget } from "./target.ts";
+import { shielded, warnOfSpanFailure } from "./warning.ts";
 
 /** Options of {@link GrpcOpenTelemetry}. */
 export interface GrpcOpenTelemetryOptions {
@@ -35,10 +37,14 @@ export interface GrpcOpenTelemetryOptions {
   readonly optionalLabels?: readonly string[];
   /**
    * Decides whether `grpc.method` shows a method, given as `package.Service/Method`; `false` makes
-   * it `other`. Methods that a server did not register are `other` in any case.
+   * it `other`. Methods that a server did not register are `other` in any case. A filter that throws
+   * or returns a promise makes it `other` too.
    */
   readonly methodAttributeFilter?: (fullMethod: string) => boolean;
-  /** Decides whether `grpc.target` shows a canonical target; `false` makes it `other`. */
+  /**
+   * Decides whether `grpc.target` shows a canonical target; `false` makes it `other`. A filter that
+   * throws or returns a promise makes it `other` too.
+   */
   readonly targetAttributeFilter?: (target: string) => boolean;
   /** Where spans are made (gRFC A72). Without one none are: the global provider is never used. */
   readonly tracerProvider?: TracerProvider | undefined;
@@ -52,8 +58,8 @@ export interface GrpcOpenTelemetryOptions {
 /**
  * The gRPC OpenTelemetry plugin: records metrics and makes spans for channels and servers.
  *
- * Several plugins may be installed on one channel or server. A plugin that fails to record warns
- * once; it never breaks a call.
+ * Several plugins may be installed on one channel or server. A plugin that fails to record, or whose
+ * provider, propagator or filter throws, warns once of each kind of failure; it never breaks a call.
  */
 export class GrpcOpenTelemetry {
   readonly #instruments: Instruments;
@@ -76,20 +82,20 @@ export class GrpcOpenTelemetry {
     this.#optionalLabels = selectOptionalLabels(options.optionalLabels ?? []);
     this.#isOn = meterProvider !== undefined || tracerProvider !== undefined;
     this.#instruments = createInstruments(
-      meterProvider?.getMeter(SCOPE, grpcJs.version),
+      shielded(() => meterProvider?.getMeter(SCOPE, grpcJs.version)),
       selected,
     );
-    const tracer = tracerProvider?.getTracer(SCOPE, grpcJs.version);
-    this.#clientTracer = tracer && new ClientTracer(tracer, textMapPropagator);
-    this.#serverTracer = tracer && new ServerTracer(tracer, textMapPropagator);
+    const tracer = shielded(
+      () => tracerProvider?.getTracer(SCOPE, grpcJs.version),
+      warnOfSpanFailure,
+    );
+    const propagation = textMapPropagator && new Propagation(textMapPropagator);
+    this.#clientTracer = tracer && new ClientTracer(tracer, propagation);
+    this.#serverTracer = tracer && new ServerTracer(tracer, propagation);
 
-    const showMethod = options.methodAttributeFilter ?? (() => true);
-    const showTarget = options.targetAttributeFilter ?? (() => true);
-    this.#methodLabel = (path) => {
-      const fullMethod = path.replace(/^\//, "");
-      return showMethod(fullMethod) ? fullMethod : OTHER;
-    };
-    this.#targetLabel = (target) => showTarget(target) ? target : OTHER;
+    const methodLabel = filteredLabel("methodAttributeFilter", options.methodAttributeFilter);
+    this.#methodLabel = (path) => methodLabel(path.replace(/^\//, ""));
+    this.#targetLabel = filteredLabel("targetAttributeFilter", options.targetAttributeFilter);
   }
 
   /**
@@ -108,11 +114,9 @@ export class GrpcOpenTelemetry {
         ),
       }
       : options;
-    if (options.channelOverride !== undefined) {
-      this.#hookChannel(
-        options.channelOverride,
-        options.channelOverride.getTarget(),
-      );
+    const { channelOverride } = options;
+    if (channelOverride !== undefined) {
+      shielded(() => this.#hookChannel(channelOverride, channelOverride.getTarget()));
       return recorded;
     }
     const createChannel = options.channelFactoryOverride ??
@@ -121,7 +125,7 @@ export class GrpcOpenTelemetry {
       ...recorded,
       channelFactoryOverride: (address, credentials, channelOptions) => {
         const channel = createChannel(address, credentials, channelOptions);
-        this.#hookChannel(channel, address);
+        shielded(() => this.#hookChannel(channel, address));
         return channel;
       },
     };

@@ -2,6 +2,7 @@ import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes, Context, Histogram } from "@opentelemetry/api";
 import { withinLimit } from "./cardinality.ts";
 import type { RetryInstruments } from "./instruments.ts";
+import { recordValue } from "./series.ts";
 
 /** The key of metadata that counts attempts, other than transparent retries, on all but the first. */
 const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
@@ -56,7 +57,9 @@ export class Retries {
   record(instruments: RetryInstruments, attributes: Attributes, context?: Context): void {
     if (this.#attempts < 2) return;
     const record = (histogram: Histogram, value: number) => {
-      if (value > 0) histogram.record(value, withinLimit(histogram, attributes), context);
+      if (value > 0) {
+        recordValue(histogram, value, withinLimit(histogram, attributes), context);
+      }
     };
     record(instruments.retries, this.#retries);
     record(instruments.hedges, this.#hedges);

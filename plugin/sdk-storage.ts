@@ -12,6 +12,7 @@ import { withinLimit } from "./cardinality.ts";
 import { FlatHistogram } from "./flat-histogram.ts";
 import type { Accumulation } from "./flat-histogram.ts";
 import { Series } from "./series.ts";
+import { shielded, warnOfFailure } from "./warning.ts";
 
 /** The label sets that had values since the last collection. */
 interface AccumulationMap {
@@ -86,9 +87,13 @@ class StoredSeries extends Series {
 
   override record(value: number, context: Context | undefined): void {
     if (context !== undefined) return super.record(value, context);
-    const map = this.#storage._deltaMetricStorage._activeCollectionStorage;
-    if (map === this.#map && this.#accumulation !== undefined) this.#accumulation.record(value);
-    else this.#recordFirst(value, map);
+    try {
+      const map = this.#storage._deltaMetricStorage._activeCollectionStorage;
+      if (map === this.#map && this.#accumulation !== undefined) this.#accumulation.record(value);
+      else this.#recordFirst(value, map);
+    } catch (error) {
+      warnOfFailure(error);
+    }
     this.#next?.record(value, undefined);
   }
 
@@ -117,7 +122,7 @@ class StoredSeries extends Series {
  */
 export function createSeries(instrument: Histogram | Counter, attributes: Attributes): Series {
   const limited = withinLimit(instrument, attributes);
-  const stored = storagesOf(instrument)?.reduceRight(
+  const stored = shielded(() => storagesOf(instrument))?.reduceRight(
     (next: StoredSeries | undefined, storage) =>
       new StoredSeries(instrument, limited, storage, next),
     undefined,

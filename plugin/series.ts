@@ -1,4 +1,6 @@
-import type { Attributes, Context, Counter, Histogram } from "@opentelemetry/api";
+import type { Attributes, Context, Counter, Histogram, UpDownCounter } from "@opentelemetry/api";
+import { onRejection } from "./rejection.ts";
+import { warnOfFailure } from "./warning.ts";
 
 /** One instrument with one set of labels. */
 export class Series {
@@ -11,12 +13,31 @@ export class Series {
   }
 
   /**
-   * Records a value of a histogram, or adds one to a counter.
+   * Records a value of a histogram, or adds one to a counter. It never throws.
    *
    * @param context The one of a span, for exemplars.
    */
   record(value: number, context: Context | undefined): void {
-    if ("record" in this.#instrument) this.#instrument.record(value, this.attributes, context);
-    else this.#instrument.add(value, this.attributes, context);
+    recordValue(this.#instrument, value, this.attributes, context);
+  }
+}
+
+/**
+ * Records a value of a histogram, or adds it to a counter. What the application's SDK throws ends
+ * here, as a warning, so that it costs neither other metrics nor the end of a span.
+ */
+export function recordValue(
+  instrument: Histogram | Counter | UpDownCounter,
+  value: number,
+  attributes: Attributes,
+  context?: Context,
+): void {
+  try {
+    const returned: unknown = "record" in instrument
+      ? instrument.record(value, attributes, context)
+      : instrument.add(value, attributes, context);
+    if (returned !== undefined) onRejection(returned, warnOfFailure);
+  } catch (error) {
+    warnOfFailure(error);
   }
 }

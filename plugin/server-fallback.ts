@@ -64,7 +64,8 @@ function recorded(
   };
 }
 
+/** An application may throw anything, even what throws when its code is read. */
 function codeOf(error: unknown): number {
-  const code: unknown = (error as { code?: unknown } | null)?.code;
+  const code = shielded(() => (error as { code?: unknown } | null)?.code);
   return typeof code === "number" ? code : Status.UNKNOWN;
 }

@@ -7,10 +7,10 @@
  */
 import { status as Status } from "@grpc/grpc-js";
 import type { Server } from "@grpc/grpc-js";
-import { context } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { callInContext } from "./application-context.ts";
 import { isWholeFrame, MessageFrames, wireMessage } from "./message-frames.ts";
 import type { ServerCall, ServerMethod, ServerTelemetry } from "./server-call.ts";
 import { hookRegister } from "./server-fallback.ts";
@@ -79,7 +79,7 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
       if (callContext === undefined) {
         handler.apply(this, args);
       } else {
-        context.with(callContext, () => handler.apply(this, args));
+        callInContext(callContext, handler, this, args);
       }
     };
   }
@@ -146,7 +146,7 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
     // Grpc-js calls the application from events of the stream, which have a context of their own.
     const heard = recorder.context === undefined
       ? recorder.methods.emit.apply(this, given)
-      : context.with(recorder.context, () => recorder.methods.emit.apply(this, given));
+      : callInContext(recorder.context, recorder.methods.emit, this, given);
     // Grpc-js has taken the bytes by now, or refused them.
     if (event === "data") recorder.read(chunk as Uint8Array);
     // It sends trailers while it is told that they are wanted; a response of headers alone finishes
@@ -164,9 +164,9 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
   }
 
   return (stream, headers, handlers) => {
-    // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
-    if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
     try {
+      // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
+      if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
       const path = String(headers[":path"]);
       const handler = handlers.get(path) as KnownHandler | undefined;
       const method = handler && (handler[link] ??= telemetry.method(path));
@@ -237,12 +237,16 @@ class StreamRecorder {
   /** If the status was sent, in trailers or in the headers of a response without messages, it ends. */
   trailersSent(): void {
     if (this.#call === undefined || this.#unconfirmedEndMs !== undefined) return;
-    const trailers = this.#stream.sentTrailers ?? this.#stream.sentHeaders;
-    const status = trailers?.["grpc-status"];
-    if (status === undefined) return;
-    const code = Number(status);
-    if (this.#streamsRequests && code === Status.OK) this.#endUnlessCancelled();
-    else this.#end(code, trailers?.["grpc-message"]?.toString() ?? "", performance.now());
+    try {
+      const trailers = this.#stream.sentTrailers ?? this.#stream.sentHeaders;
+      const status = trailers?.["grpc-status"];
+      if (status === undefined) return;
+      const code = Number(status);
+      if (this.#streamsRequests && code === Status.OK) this.#endUnlessCancelled();
+      else this.#end(code, trailers?.["grpc-message"]?.toString() ?? "", performance.now());
+    } catch (error) {
+      warnOfFailure(error);
+    }
   }
 
   /** A message was handed to the stream, in its frame. */

@@ -1,47 +1,49 @@
-import { context, SpanKind, trace } from "@opentelemetry/api";
-import type { Context, Span, TextMapPropagator, Tracer } from "@opentelemetry/api";
+import { SpanKind } from "@opentelemetry/api";
+import type { Context, Tracer } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
-import { headersGetter } from "./carriers.ts";
-import { endSpan, MessageEvents, spanName } from "./message-events.ts";
+import { activeContext } from "./application-context.ts";
+import { MessageEvents } from "./message-events.ts";
 import type { WireMessage } from "./message-frames.ts";
+import type { Propagation } from "./propagation.ts";
+import { RpcSpan, spanName } from "./rpc-span.ts";
 
 /** Makes the spans of a server's calls (gRFC A72). */
 export class ServerTracer {
   readonly #tracer: Tracer;
-  readonly #propagator: TextMapPropagator | undefined;
+  readonly #propagation: Propagation | undefined;
 
-  /** @param propagator Without one, what the client tells of its span is not read. */
-  constructor(tracer: Tracer, propagator: TextMapPropagator | undefined) {
+  /** @param propagation Without one, what the client tells of its span is not read. */
+  constructor(tracer: Tracer, propagation: Propagation | undefined) {
     this.#tracer = tracer;
-    this.#propagator = propagator;
+    this.#propagation = propagation;
   }
 
-  /** The parent is the span that the client told of, if it told of one. */
-  startCall(headers: IncomingHttpHeaders): ReceivedSpan {
-    const active = context.active();
-    const parent = this.#propagator?.extract(active, headers, headersGetter) ??
-      active;
-    const span = this.#tracer.startSpan(
-      spanName("Recv", String(headers[":path"])),
-      { kind: SpanKind.SERVER },
-      parent,
-    );
-    return new ReceivedSpan(span, trace.setSpan(parent, span), headers);
+  /**
+   * The parent is the span that the client told of, if it told of one.
+   *
+   * @returns undefined if the tracer fails.
+   */
+  startCall(headers: IncomingHttpHeaders): ReceivedSpan | undefined {
+    const active = activeContext();
+    const parent = this.#propagation?.extract(active, headers) ?? active;
+    const name = spanName("Recv", String(headers[":path"]));
+    const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.SERVER }, parent);
+    return span && new ReceivedSpan(span, headers);
   }
 }
 
 /** The span `Recv.…` of one call. */
 export class ReceivedSpan {
-  readonly #span: Span;
+  readonly #span: RpcSpan;
   readonly #events: MessageEvents | undefined;
   readonly #receivedEncoding: string | undefined;
   readonly context: Context;
 
-  constructor(span: Span, context: Context, headers: IncomingHttpHeaders) {
+  constructor(span: RpcSpan, headers: IncomingHttpHeaders) {
     this.#span = span;
-    this.#events = span.isRecording() ? new MessageEvents(span) : undefined;
+    this.#events = span.isRecording ? new MessageEvents(span) : undefined;
     this.#receivedEncoding = headers["grpc-encoding"]?.toString();
-    this.context = context;
+    this.context = span.context;
   }
 
   /** @param encoding The `grpc-encoding` of the messages that the server sends. */
@@ -58,6 +60,6 @@ export class ReceivedSpan {
    * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
    */
   end(code: number, message: string, endMs: number): void {
-    endSpan(this.#span, code, decodeURI(message), endMs);
+    this.#span.end(code, decodeURI(message), endMs);
   }
 }

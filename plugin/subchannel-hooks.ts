@@ -114,13 +114,11 @@ function onDisconnect(
 ): void {
   // Before grpc-js's own listeners: those tell the subchannel.
   const { session } = transport;
+  const failed = (error: Error) => tell(shielded(() => ofError(error)) ?? "unknown");
   session?.prependOnceListener("goaway", (code: number) => tell(goAway(code)));
-  session?.prependOnceListener("error", (error: Error) => tell(ofError(error)));
+  session?.prependOnceListener("error", failed);
   session?.prependOnceListener("close", () => tell("unknown"));
-  session?.socket?.prependOnceListener?.(
-    "error",
-    (error: Error) => tell(ofError(error)),
-  );
+  session?.socket?.prependOnceListener?.("error", failed);
   session?.socket?.prependOnceListener?.("close", () => tell("unknown"));
   // What grpc-js reports although nothing happened is a keepalive ping that was not answered.
   transport.addDisconnectListener(() => tell("connection timed out"));

@@ -2,6 +2,7 @@ import type { Attributes, Counter, UpDownCounter } from "@opentelemetry/api";
 import { withinLimit } from "./cardinality.ts";
 import type { SubchannelInstruments } from "./instruments.ts";
 import type { OptionalLabel } from "./optional-labels.ts";
+import { recordValue } from "./series.ts";
 
 /** Records the connections of the channels of one target (gRFC A94). */
 export class SubchannelMetrics {
@@ -76,5 +77,5 @@ function add(
   value: number,
   attributes: Attributes,
 ): void {
-  counter.add(value, withinLimit(counter, attributes));
+  recordValue(counter, value, withinLimit(counter, attributes));
 }

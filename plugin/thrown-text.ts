@@ -1,4 +1,4 @@
-import { isPromise } from "node:util/types";
+import { onRejection } from "./rejection.ts";
 
 /** In UTF-16 code units. */
 const MAX_LENGTH = 300;
@@ -27,7 +27,7 @@ export function namedThrownText(thrown: unknown): string {
 
 function describe(thrown: unknown, textOf: (value: unknown) => string): string {
   try {
-    if (isPromise(thrown)) Promise.prototype.then.call(thrown, undefined, () => {});
+    onRejection(thrown, () => {});
     return oneLine(textOf(thrown)) || "(no text)";
   } catch {
     return "(no text)";

@@ -1,6 +1,6 @@
 import type { Attributes } from "@opentelemetry/api";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
-import type { MetricData } from "@opentelemetry/sdk-metrics";
+import type { MetricData, ViewOptions } from "@opentelemetry/sdk-metrics";
 
 /** One metric with its series: of an SDK's data what tests compare. */
 export interface Metric {
@@ -31,7 +31,11 @@ class ManualReader extends MetricReader {
 /** A real `MeterProvider`, and what was recorded through it. */
 export class Recording {
   readonly #reader = new ManualReader();
-  readonly meterProvider = new MeterProvider({ readers: [this.#reader] });
+  readonly meterProvider: MeterProvider;
+
+  constructor(views: ViewOptions[] = []) {
+    this.meterProvider = new MeterProvider({ readers: [this.#reader], views });
+  }
 
   async metrics(): Promise<MetricData[]> {
     const { resourceMetrics } = await this.#reader.collect();

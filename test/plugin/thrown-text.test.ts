@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { namedThrownText, oneLine, thrownText } from "../../plugin/thrown-text.ts";
+import { THROWN } from "../support/thrown.ts";
+
+test("of an error its message is told, with its name where that is asked for", () => {
+  const error = new TypeError("x is not a function");
+  assert.equal(thrownText(error), "x is not a function");
+  assert.equal(namedThrownText(error), "TypeError: x is not a function");
+  assert.equal(thrownText({ message: "of no class" }), "of no class");
+  assert.equal(thrownText(new RangeError("")), "RangeError");
+  assert.equal(thrownText("a text"), "a text");
+  assert.equal(thrownText(undefined), "undefined");
+});
+
+for (const [what, make] of Object.entries(THROWN)) {
+  test(`of ${what} there is a text, of one short line`, () => {
+    for (const text of [thrownText(make()), namedThrownText(make())]) {
+      assert.match(text, /^[^\p{C}\p{Zl}\p{Zp}]{1,300}$/u);
+    }
+  });
+}
+
+test("what would forge a line or move a terminal's cursor is escaped", () => {
+  assert.equal(
+    thrownText(new Error("a\nb\r\u001b[2J\u009b\u2028\u202e\ud800 ü 😀")),
+    "a\\nb\\u{d}\\u{1b}[2J\\u{9b}\\u{2028}\\u{202e}\\u{d800} ü 😀",
+  );
+});
+
+test("a text is cut between characters and escapes, never longer than it may be", () => {
+  assert.equal(oneLine("abcde", 5), "abcde");
+  assert.equal(oneLine("abcdef", 5), "abcd…");
+  assert.equal(oneLine("abc😀", 5), "abc😀");
+  assert.equal(oneLine("abc😀f", 5), "abc…");
+  assert.equal(oneLine("a\nbcd", 5), "a\\nb…");
+  assert.equal(oneLine("abc\u0000", 5), "abc…");
+  assert.equal(thrownText("x".repeat(50_000_000)), `${"x".repeat(299)}…`);
+});
