@@ -189,6 +189,11 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
 
 type EmitArguments = [event: string | symbol, ...args: unknown[]];
 
+/** The text of a header. One that is sent several times arrives as a list with commas (RFC 9110). */
+function textOf(value: number | string | string[] | undefined): string {
+  return Array.isArray(value) ? value.join(", ") : `${value ?? ""}`;
+}
+
 /** A stream's own methods, which are called from those that replace them. */
 class StreamMethods {
   readonly write: ServerHttp2Stream["write"];
@@ -243,7 +248,7 @@ class StreamRecorder {
       if (status === undefined) return;
       const code = Number(status);
       if (this.#streamsRequests && code === Status.OK) this.#endUnlessCancelled();
-      else this.#end(code, trailers?.["grpc-message"]?.toString() ?? "", performance.now());
+      else this.#end(code, textOf(trailers?.["grpc-message"]), performance.now());
     } catch (error) {
       warnOfFailure(error);
     }

@@ -6,6 +6,7 @@ import { MessageEvents } from "./message-events.ts";
 import type { WireMessage } from "./message-frames.ts";
 import type { Propagation } from "./propagation.ts";
 import { RpcSpan, spanName } from "./rpc-span.ts";
+import { decodedMessage } from "./status-message.ts";
 
 /** Makes the spans of a server's calls (gRFC A72). */
 export class ServerTracer {
@@ -60,6 +61,6 @@ export class ReceivedSpan {
    * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
    */
   end(code: number, message: string, endMs: number): void {
-    this.#span.end(code, decodeURI(message), endMs);
+    this.#span.end(code, decodedMessage(message), endMs);
   }
 }
