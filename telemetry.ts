@@ -21,6 +21,7 @@ import {
 import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { TracerProvider } from "@opentelemetry/sdk-trace";
 import { randomUUID } from "node:crypto";
+import { inspect } from "node:util";
 import {
   exposureWarning,
   helpText,
@@ -41,6 +42,7 @@ import {
 } from "./instrumentation/mod.ts";
 import type { OtlpFiles } from "./otlp/mod.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
+import { namedThrownText, oneLine, thrownText } from "./plugin/thrown-text.ts";
 import type { FileLog } from "./tls/watched-files.ts";
 
 /** What a script says of itself where the environment is silent. */
@@ -108,15 +110,12 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
   let stopped: Promise<void> | undefined;
   async function stop(): Promise<void> {
     const limitMs = settings.OTEL_METRIC_EXPORT_TIMEOUT ?? SHUTDOWN_MS;
-    await within(
-      limitMs,
-      Promise.all([
-        meterProvider.shutdown(),
-        traces?.tracerProvider.shutdown(),
-        traces?.close(),
-        ...outputs.map((output) => output.close?.()),
-      ]),
-    );
+    await within(limitMs, [
+      () => meterProvider.shutdown(),
+      () => traces?.tracerProvider.shutdown(),
+      () => traces?.close(),
+      ...outputs.map((output) => () => output.close?.()),
+    ]);
     for (const output of [...outputs, traces]) {
       const undelivered = output?.undelivered?.();
       if (undelivered !== undefined) log(undelivered);
@@ -229,8 +228,8 @@ function otlpFiles(settings: Settings, signal: "METRICS" | "TRACES"): OtlpFiles 
 
 const fileLog: FileLog = { info: log, warn: log };
 
-function logRenewalFailure(error: Error): void {
-  log(`telemetry: new certificates are not in use: ${error.message}`);
+function logRenewalFailure(error: unknown): void {
+  log(`telemetry: new certificates are not in use: ${thrownText(error)}`);
 }
 
 /** Where a signal is pushed to, without secrets, how, and how long that may take in milliseconds. */
@@ -333,21 +332,49 @@ function describeService(settings: Settings, defaultServiceName: string): Resour
   }));
 }
 
-/** Waits for the work, but no longer than the limit, and whether or not it succeeds. */
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+/**
+ * Does all of the work, for no longer than the limit. What fails is logged, and leaves the rest of
+ * the work alone.
+ */
+async function within(
+  limitMs: number,
+  work: readonly (() => Promise<void> | undefined)[],
+): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise((resolve) => timer = setTimeout(resolve, limitMs));
-  await Promise.race([work, limit]).catch((error) => diag.error("Shutdown failed:", error));
+  const done = work.map(async (step) => {
+    try {
+      await step();
+    } catch (error) {
+      diag.error("Shutdown failed:", error);
+    }
+  });
+  await Promise.race([Promise.allSettled(done), limit]);
   clearTimeout(timer);
 }
 
+/** Prints each message in one line, whatever is in it, and never throws. */
 const standardErrorLog: DiagLogger = {
-  error: (...message) => log("OpenTelemetry error:", ...message),
-  warn: (...message) => log("OpenTelemetry warning:", ...message),
-  info: (...message) => log("OpenTelemetry:", ...message),
-  debug: (...message) => log("OpenTelemetry debug:", ...message),
-  verbose: (...message) => log("OpenTelemetry verbose:", ...message),
+  error: (...message) => log("OpenTelemetry error:", ...message.map(logText)),
+  warn: (...message) => log("OpenTelemetry warning:", ...message.map(logText)),
+  info: (...message) => log("OpenTelemetry:", ...message.map(logText)),
+  debug: (...message) => log("OpenTelemetry debug:", ...message.map(logText)),
+  verbose: (...message) => log("OpenTelemetry verbose:", ...message.map(logText)),
 };
+
+/** In UTF-16 code units. */
+const MAX_LOG_TEXT = 2000;
+
+/** The text of one part of a message: others may have chosen it, or it may be their error. */
+function logText(part: unknown): string {
+  if (typeof part === "string") return oneLine(part, MAX_LOG_TEXT);
+  try {
+    if (part instanceof Error || part instanceof Promise) return namedThrownText(part);
+    return oneLine(inspect(part, { breakLength: Infinity }), MAX_LOG_TEXT);
+  } catch {
+    return thrownText(part);
+  }
+}
 
 /** Prints on standard error, as long as it can be written to. */
 function log(...message: unknown[]): void {

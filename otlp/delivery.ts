@@ -1,3 +1,4 @@
+import { onRejection } from "../plugin/rejection.ts";
 import { failureReason } from "./failure-reason.ts";
 
 /** What is delivered, in the words of the lines about it. */
@@ -59,31 +60,40 @@ export class Delivery {
    * Exports once.
    *
    * @param count How much is exported.
-   * @param send Starts the export; it calls back when that is over.
+   * @param send Starts the export; it calls back when that is over. Whether it calls back twice,
+   * throws or rejects, the export ends once.
    * @param done Always called with success: a failure is told here, and not once more by the SDK.
    */
   export(
     count: number,
-    send: (callback: (result: Result) => void) => void,
+    send: (callback: (result: Result) => void) => unknown,
     done: (result: Result) => void,
   ): void {
     this.#pending += count;
+    let isOver = false;
     const end = (failure?: string): void => {
+      // What comes later, comes too late to matter.
+      if (isOver) return;
+      isOver = true;
       clearTimeout(timer);
       this.#pending -= count;
       if (failure === undefined) this.#succeeded();
       else this.#failed(count, failure);
       done({ code: SUCCESS });
     };
-    // What comes later, comes too late to matter.
-    let isOver = false;
-    const timer = setTimeout(() => {
-      isOver = true;
-      end(`no answer within ${this.#timeoutMs / 1000} s`);
-    }, this.#timeoutMs);
-    send(({ code, error }) => {
-      if (!isOver) end(code === FAILED ? failureReason(error, this.#isSecure) : undefined);
-    });
+    const fail = (thrown: unknown) => end(failureReason(thrown, this.#isSecure));
+    const timer = setTimeout(
+      () => end(`no answer within ${this.#timeoutMs / 1000} s`),
+      this.#timeoutMs,
+    );
+    try {
+      const returned = send(({ code, error }) =>
+        end(code === FAILED ? failureReason(error, this.#isSecure) : undefined)
+      );
+      onRejection(returned, fail);
+    } catch (error) {
+      fail(error);
+    }
   }
 
   /**

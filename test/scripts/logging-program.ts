@@ -1,0 +1,36 @@
+/** A program with telemetry, in which all that can be thrown is logged. It prints `stopped` at its end. */
+import { diag, DiagLogLevel } from "@opentelemetry/api";
+import { startTelemetry } from "../../telemetry.ts";
+import { THROWN } from "../support/thrown.ts";
+
+const telemetry = await startTelemetry({
+  defaultServiceName: "logging-program",
+  defaultPrometheusPort: 0,
+});
+const meter = telemetry.meterProvider.getMeter("test");
+for (const [what, make] of Object.entries(THROWN)) {
+  diag.error(`logged: ${what}:`, make());
+  meter.createObservableGauge(`gauge${what.replaceAll(/\W/g, "_")}`).addCallback(() => {
+    throw make();
+  });
+}
+diag.warn("logged: one line\nOpenTelemetry error: forged\r\u001b[2J");
+
+const provider = telemetry.meterProvider as typeof telemetry.meterProvider & {
+  forceFlush(): Promise<void>;
+  shutdown(): Promise<void>;
+};
+await provider.forceFlush();
+await provider.shutdown();
+// The shutdown of the provider's that follows is one too many, which it logs.
+let isBroken = false;
+const log = () => {
+  if (isBroken) throw new Error("the log is broken");
+};
+diag.setLogger(
+  { error: log, warn: log, info: log, debug: log, verbose: log },
+  { logLevel: DiagLogLevel.ALL, suppressOverrideMessage: true },
+);
+isBroken = true;
+await telemetry.shutdown();
+console.log("stopped");
