@@ -48,6 +48,8 @@ export type Call = (done: (error: CallError | null, text?: string) => void) => R
 
 const DEFAULT_GRACE_MS = 1000;
 const PROGRESS_MS = 1000;
+/** A server may send any number as a code, and each has lines of its own. gRPC defines 17. */
+const MAX_CODES = 32;
 
 /** One load run: `concurrency` workers, each making one call after the other. */
 export class LoadRun {
@@ -130,7 +132,11 @@ export class LoadRun {
 
   #countError({ code, details }: CallError): void {
     // A code that gRPC doesn't know is named as Go names it.
-    const name = status[code] ?? `Code(${code})`;
+    const known = status[code];
+    const given = known ?? `Code(${code})`;
+    const isKept = known !== undefined || this.#errorsByCode.has(given) ||
+      this.#errorsByCode.size < MAX_CODES;
+    const name = isKept ? given : "other codes";
     this.#errorsByCode.set(name, (this.#errorsByCode.get(name) ?? 0) + 1);
     this.#reporter.error(name, details, this.#elapsedSeconds());
   }

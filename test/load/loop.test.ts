@@ -156,6 +156,25 @@ test("counts errors by the code's name", async () => {
   ]);
 });
 
+test("codes that a server makes up are counted together beyond a bound", async () => {
+  let code = 100;
+  const call: Call = (done) => {
+    const failure = { code: code === 400 ? 14 : code, details: "planned" };
+    code++;
+    setImmediate(() => done(failure));
+    return { cancel() {} };
+  };
+  const clock = new FakeClock();
+  const recorder = new Recorder();
+  const run = new LoadRun(call, { ...OPTIONS, count: 301 }, recorder, clock).run();
+  const { errorsByCode } = await clock.settle(run);
+  assert.equal(errorsByCode.size, 34);
+  assert.equal(errorsByCode.get("Code(131)"), 1);
+  assert.equal(errorsByCode.get("other codes"), 268);
+  assert.equal(errorsByCode.get("UNAVAILABLE"), 1);
+  assert.equal(new Set(recorder.errors.map((error) => error.code)).size, 34);
+});
+
 test("latencies are those of succeeded calls", async () => {
   const clock = new FakeClock();
   let calls = 0;
