@@ -13,11 +13,7 @@ import type {
 import { ExportResultCode } from "@opentelemetry/core";
 import { defaultResource, resourceFromAttributes } from "@opentelemetry/resources";
 import type { Resource } from "@opentelemetry/resources";
-import {
-  ConsoleMetricExporter,
-  MeterProvider,
-  PeriodicExportingMetricReader,
-} from "@opentelemetry/sdk-metrics";
+import { ConsoleMetricExporter, MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { TracerProvider } from "@opentelemetry/sdk-trace";
 import { randomUUID } from "node:crypto";
@@ -41,8 +37,9 @@ import {
   runtimeWarning,
 } from "./instrumentation/mod.ts";
 import type { OtlpFiles } from "./otlp/mod.ts";
+import { PeriodicReader } from "./otlp/periodic-reader.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
-import { namedThrownText, oneLine, thrownText } from "./plugin/thrown-text.ts";
+import { namedThrownText, oneLine, thrownText } from "./log/thrown-text.ts";
 import type { FileLog } from "./tls/watched-files.ts";
 
 /** What a script says of itself where the environment is silent. */
@@ -204,7 +201,7 @@ async function startOtlp(settings: Settings): Promise<Output> {
     create().then((renewed) => exporter.replace(renewed)).catch(logRenewalFailure);
   });
   return {
-    reader: new PeriodicExportingMetricReader({ exporter, ...times }),
+    reader: new PeriodicReader({ exporter, ...times }),
     endpoint: `${destination} (${protocol}), every ${times.exportIntervalMillis / 1000} s`,
     close: () => Promise.resolve(forget()),
     undelivered: () => exporter.undelivered(),
@@ -304,7 +301,7 @@ class MetricPrinter extends ConsoleMetricExporter {
 function startConsole(settings: Settings): Output {
   const times = exportTimes(settings);
   return {
-    reader: new PeriodicExportingMetricReader({ exporter: new MetricPrinter(), ...times }),
+    reader: new PeriodicReader({ exporter: new MetricPrinter(), ...times }),
     endpoint: `standard output, every ${times.exportIntervalMillis / 1000} s`,
   };
 }

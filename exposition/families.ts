@@ -15,6 +15,7 @@ import type {
   ResourceMetrics,
   ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
+import { oneLine } from "../log/thrown-text.ts";
 import { LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
 import { log } from "./log.ts";
 import { type InstrumentKind, metricName } from "./names.ts";
@@ -53,6 +54,9 @@ export function smallFamily(family: Omit<Family, "series">, series: readonly Ser
     },
   };
 }
+
+/** Names may be made of what others send: neither memory nor the log grows with them. */
+const MOST_WARNINGS = 100;
 
 /** One metric of one scope that goes into a family. */
 interface Source {
@@ -177,9 +181,12 @@ export class FamilyCatalog {
   }
 
   #once(warning: string): void {
-    if (this.#warned.has(warning)) return;
+    if (this.#warned.size >= MOST_WARNINGS || this.#warned.has(warning)) return;
     this.#warned.add(warning);
-    log.warn(warning);
+    log.warn(oneLine(warning));
+    if (this.#warned.size === MOST_WARNINGS) {
+      log.warn(`Prometheus can't have further metrics; ${MOST_WARNINGS} warnings were given`);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { diag } from "@opentelemetry/api";
-import { thrownText } from "../plugin/thrown-text.ts";
+import { thrownText } from "../log/thrown-text.ts";
 
 /**
  * OpenTelemetry's `diag` with an application's logger shielded: when the logger throws, the line is

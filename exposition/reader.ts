@@ -1,4 +1,6 @@
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
+import type { MetricProducer } from "@opentelemetry/sdk-metrics";
+import { withCollectionErrors } from "./collection-errors.ts";
 
 /**
  * The metric reader of the pull path: `new MeterProvider({ readers: [reader] })`. It collects
@@ -8,5 +10,9 @@ import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 export class PrometheusReader extends PrometheusExporter {
   constructor() {
     super({ preventServerStart: true });
+  }
+
+  override setMetricProducer(producer: MetricProducer): void {
+    super.setMetricProducer(withCollectionErrors(producer));
   }
 }

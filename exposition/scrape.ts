@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { constants, createGzip } from "node:zlib";
 import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
-import { thrownText } from "../plugin/thrown-text.ts";
+import { thrownText } from "../log/thrown-text.ts";
 import { type Family, FamilyCatalog } from "./families.ts";
 import { HandlerMetrics } from "./handler-metrics.ts";
 import { log, RecurringFailure } from "./log.ts";

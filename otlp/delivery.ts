@@ -1,4 +1,4 @@
-import { onRejection } from "../plugin/rejection.ts";
+import { onRejection } from "../log/rejection.ts";
 import { failureReason } from "./failure-reason.ts";
 
 /** What is delivered, in the words of the lines about it. */

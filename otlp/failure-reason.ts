@@ -1,4 +1,4 @@
-import { oneLine, thrownText } from "../plugin/thrown-text.ts";
+import { oneLine, thrownText } from "../log/thrown-text.ts";
 import { connectionFailure, tlsFailureReason } from "../tls/failure-reason.ts";
 import type { TlsSettingNames } from "../tls/failure-reason.ts";
 

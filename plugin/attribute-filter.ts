@@ -1,6 +1,6 @@
 import { isPromise } from "node:util/types";
 import { OTHER } from "./labels.ts";
-import { onRejection } from "./rejection.ts";
+import { onRejection } from "../log/rejection.ts";
 import { warnOfThrown } from "./warning.ts";
 
 /** An option that decides whether a label shows a value. */

@@ -2,7 +2,7 @@ import type { Metadata } from "@grpc/grpc-js";
 import type { Context, TextMapPropagator } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
 import { headersGetter, metadataSetter } from "./carriers.ts";
-import { onRejection } from "./rejection.ts";
+import { onRejection } from "../log/rejection.ts";
 import { warnOfThrown } from "./warning.ts";
 
 /**

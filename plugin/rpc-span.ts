@@ -1,7 +1,7 @@
 import { SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Attributes, Context, Span, SpanOptions, TimeInput, Tracer } from "@opentelemetry/api";
 import { statusName } from "./labels.ts";
-import { onRejection } from "./rejection.ts";
+import { onRejection } from "../log/rejection.ts";
 import { warnOfSpanFailure } from "./warning.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { Attributes, Context, Counter, Histogram, UpDownCounter } from "@opentelemetry/api";
-import { onRejection } from "./rejection.ts";
+import { onRejection } from "../log/rejection.ts";
 import { warnOfFailure } from "./warning.ts";
 
 /** One instrument with one set of labels. */

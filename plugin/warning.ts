@@ -1,4 +1,4 @@
-import { namedThrownText } from "./thrown-text.ts";
+import { namedThrownText } from "../log/thrown-text.ts";
 
 const given = new Set<string>();
 

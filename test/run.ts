@@ -8,7 +8,7 @@ import { globSync } from "node:fs";
 
 /** Tests of modules: they run on each runtime. */
 const moduleTests = globSync(
-  "test/{plugin,exposition,environment,instrumentation,load,otlp,interop,conformance,tls}/*.test.ts",
+  "test/{log,plugin,exposition,environment,instrumentation,load,otlp,interop,conformance,tls}/*.test.ts",
 );
 /** Tests of the scripts and of what surrounds them. */
 const scriptTests = globSync(

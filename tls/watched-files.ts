@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readRegularFile, readRegularFileSync } from "./regular-file.ts";
 import { exitDespite, inTurn } from "./slow-reads.ts";
-import { thrownText } from "./thrown-text.ts";
+import { thrownText } from "../log/thrown-text.ts";
 
 /**
  * How often files are looked at, in milliseconds. They are read rather than watched: what rotates

@@ -198,3 +198,21 @@ test("many labels take a time that grows with their number, not with its square"
   // Eight times as many: 8 would be linear, 64 quadratic.
   assert.ok(fastest(40_000) < 32 * fastest(5_000));
 });
+
+test("warnings are bounded in number and length, and stay on their lines", async () => {
+  const { reader, meter } = setUp();
+  const counter = meter.createCounter("c");
+  for (let i = 0; i < 1000; i++) {
+    counter.add(1, { ["__" + i + "\n\u001b" + "x".repeat(500) + "__"]: 1 });
+  }
+  const { resourceMetrics } = await reader.collect();
+  const catalog = new FamilyCatalog();
+  const render = () => [...renderSlices(catalog.families(resourceMetrics), PROMETHEUS_TEXT)];
+  const warnings = await warningsOf(render);
+  assert.equal(warnings.length, 101);
+  for (const warning of warnings) {
+    assert.ok(warning.length <= 300);
+    assert.doesNotMatch(warning, /[\n\u001b]/);
+  }
+  assert.deepEqual(await warningsOf(render), []);
+});

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
 import { test } from "node:test";
+import { diag, DiagLogLevel } from "@opentelemetry/api";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { type CollectionResult, MeterProvider } from "@opentelemetry/sdk-metrics";
 import { router } from "../../exposition/endpoint.ts";
@@ -9,6 +10,7 @@ import { startListener } from "../../exposition/listener.ts";
 import { PrometheusReader } from "../../exposition/mod.ts";
 import { SCRAPE_LIMITS, ScrapeHandler, type ScrapeLimits } from "../../exposition/scrape.ts";
 import { eventually } from "../support/eventually.ts";
+import { THROWN } from "../support/thrown.ts";
 import { request } from "./client.ts";
 import { warningsOf } from "./warnings.ts";
 
@@ -191,4 +193,68 @@ test("a client that goes away in the middle harms nothing", async () => {
       assert.match(text, /^promhttp_metric_handler_requests_in_flight 1$/m);
     });
   });
+});
+
+test("whatever a callback or a collection throws, scrapes are answered, with one line each", async () => {
+  const reader = new PrometheusReader();
+  const meter = new MeterProvider({ readers: [reader] }).getMeter("m");
+  meter.createCounter("fine").add(1);
+  let make = (): unknown => undefined;
+  let asynchronous = false;
+  meter.createObservableGauge("bad").addCallback((result) => {
+    result.observe(1);
+    if (asynchronous) return Promise.reject(make());
+    throw make();
+  });
+  let failing = false;
+  const failingReader: Pick<PrometheusReader, "collect"> = {
+    collect: (options) => failing ? Promise.reject(make()) : reader.collect(options),
+  };
+  for (make of Object.values(THROWN)) {
+    for (asynchronous of [false, true]) {
+      await serve(failingReader, async (url) => {
+        const lines = await warningsOf(async () => {
+          for (let i = 0; i < 3; i++) {
+            const response = await fetch(url);
+            assert.equal(response.status, 200);
+            assert.match(await response.text(), /^fine_total\{.*\} 1$/m);
+          }
+          failing = true;
+          for (let i = 0; i < 3; i++) assert.equal((await fetch(url)).status, 500);
+          failing = false;
+        });
+        assert.equal(lines.length, 2, lines.join("\n"));
+        assert.match(lines[0]!, /^A metric callback failed: ./);
+        assert.match(lines[1]!, /^Metrics could not be collected: ./);
+      });
+    }
+  }
+});
+
+test("a logger that throws harms neither scrapes nor the process", async () => {
+  let closed = false;
+  const fail = () => {
+    if (closed) throw new Error("the log is closed");
+  };
+  const logger = { error: fail, warn: fail, info: fail, debug: fail, verbose: fail };
+  const reader = largeReader();
+  diag.setLogger(logger, { logLevel: DiagLogLevel.ALL, suppressOverrideMessage: true });
+  closed = true;
+  try {
+    const collect = () => Promise.resolve({ ...NOTHING, errors: [new Error("callback")] });
+    await serve({ collect }, async (url) => assert.equal((await fetch(url)).status, 200));
+    const reject = () => Promise.reject(new Error("collection"));
+    await serve({ collect: reject }, async (url) => assert.equal((await fetch(url)).status, 500));
+    await serve(reader, async (url) => {
+      const socket = await askAndStall(url);
+      socket.resume();
+      await once(socket, "data");
+      socket.destroy();
+      // The scrape that was cut off has given its place back.
+      await eventually(async () => assert.equal((await fetch(`${url}?name[]=x`)).status, 200));
+    }, { inFlight: 1 });
+  } finally {
+    closed = false;
+    diag.disable();
+  }
 });

@@ -1,10 +1,16 @@
 /** Whatever an exporter gives as an error, or throws, is told in one line, and the export ends. */
 import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+} from "@opentelemetry/sdk-metrics";
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ReportingExporter, ReportingSpanExporter } from "../../otlp/mod.ts";
+import { PeriodicReader } from "../../otlp/periodic-reader.ts";
 import { THROWN } from "../support/thrown.ts";
 
 type Callback = (result: { code: number; error?: Error }) => void;
@@ -71,4 +77,22 @@ for (const [way, fail] of Object.entries(WAYS)) {
       }
     });
   }
+}
+
+for (const [what, make] of Object.entries(THROWN)) {
+  test(`metrics are exported when a callback throws ${what}`, async () => {
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+    const reader = new PeriodicReader({ exporter, exportIntervalMillis: 60_000 });
+    const provider = new MeterProvider({ readers: [reader] });
+    const meter = provider.getMeter("m");
+    meter.createCounter("fine").add(1);
+    meter.createObservableGauge("bad").addCallback(() => {
+      throw make();
+    });
+    await provider.forceFlush();
+    const [exported] = exporter.getMetrics();
+    const names = exported?.scopeMetrics[0]?.metrics.map(({ descriptor }) => descriptor.name);
+    assert.deepEqual(names, ["fine"]);
+    await provider.shutdown();
+  });
 }

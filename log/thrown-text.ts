@@ -4,12 +4,13 @@ import { onRejection } from "./rejection.ts";
 const MAX_LENGTH = 300;
 
 /**
- * Describes in one line what was thrown: the message of an error, or the text of anything else.
+ * Describes in one line what was thrown: the first line of an error's message, or of the text of
+ * anything else.
  *
  * It never throws, whatever it is given: a symbol, an object without a prototype, an error whose
- * `message` throws. Line breaks, terminal escapes and other characters without a shape of their own
- * are written as escapes, as in `\u{1b}`. A rejected promise counts as handled from then on: it
- * would end the process otherwise.
+ * `message` throws. Terminal escapes and other characters without a shape of their own are written as
+ * escapes, as in `\u{1b}`. A rejected promise counts as handled from then on: it would end the
+ * process otherwise.
  *
  * @returns 300 characters at most.
  */
@@ -28,7 +29,8 @@ export function namedThrownText(thrown: unknown): string {
 function describe(thrown: unknown, textOf: (value: unknown) => string): string {
   try {
     onRejection(thrown, () => {});
-    return oneLine(textOf(thrown)) || "(no text)";
+    const [line = ""] = textOf(thrown).trimStart().split(/[\r\n]/, 1);
+    return oneLine(line) || "(no text)";
   } catch {
     return "(no text)";
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { namedThrownText, oneLine, thrownText } from "../../plugin/thrown-text.ts";
+import { namedThrownText, oneLine, thrownText } from "../../log/thrown-text.ts";
 import { THROWN } from "../support/thrown.ts";
 
 test("of an error its message is told, with its name where that is asked for", () => {
@@ -23,8 +23,8 @@ for (const [what, make] of Object.entries(THROWN)) {
 
 test("what would forge a line or move a terminal's cursor is escaped", () => {
   assert.equal(
-    thrownText(new Error("a\nb\r\u001b[2J\u009b\u2028\u202e\ud800 ü 😀")),
-    "a\\nb\\u{d}\\u{1b}[2J\\u{9b}\\u{2028}\\u{202e}\\u{d800} ü 😀",
+    thrownText(new Error("\na\u001b[2J\u009b\u2028\u202e\ud800 ü 😀\nb")),
+    "a\\u{1b}[2J\\u{9b}\\u{2028}\\u{202e}\\u{d800} ü 😀",
   );
 });
 
