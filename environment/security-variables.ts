@@ -39,7 +39,7 @@ export const metricsSecurityVariables = {
     isSecret: isNoPath,
   }),
   GRPC_METRICS_ALLOWED_HOSTS: documented(hostNamesSchema.optional(), {
-    description: "Host names that /metrics answers to besides addresses and localhost; * is any",
+    description: "Host names with a dot that /metrics answers to; * is any",
     allowed: "host names without ports, separated by commas, or *",
     initially: "none on loopback, any on other addresses",
   }),

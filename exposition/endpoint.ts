@@ -26,8 +26,9 @@ export interface ScrapeEndpointOptions {
   /** Files with secrets, of which each request must have one, on every path. */
   readonly authentication?: AuthenticationFiles | undefined;
   /**
-   * Host names that requests may ask for besides addresses and `localhost`, without ports; `*` is
-   * every name. By default an endpoint on loopback allows none and other endpoints allow every name.
+   * Host names that requests may ask for besides addresses and names without a dot, such as
+   * `localhost`; without ports, `*` is every name. By default an endpoint on loopback allows none,
+   * and other endpoints allow every name.
    */
   readonly allowedHosts?: readonly string[] | undefined;
 }

@@ -15,9 +15,9 @@ const ANY = "*";
 export type HostCheck = (header: string | undefined) => boolean;
 
 /**
- * Makes the check of an endpoint. Addresses and `localhost` are always allowed: a page cannot have
- * them as its name. Without a list, an endpoint on loopback allows no other name than the one that
- * it was told to listen on, and an endpoint on another address allows every name.
+ * Makes the check of an endpoint. Addresses and names of the local network are always allowed: a
+ * page cannot have them as its name. Without a list, an endpoint on loopback allows no other name
+ * than the one that it was told to listen on, and an endpoint on another address allows every name.
  *
  * @param host the name or address that the endpoint was told to listen on
  * @param address the IP address that it is bound to
@@ -34,7 +34,7 @@ export function hostCheck(
     // HTTP/1.0 has requests without a Host header; no browser sends them.
     if (header === undefined) return true;
     const name = hostName(header);
-    return name !== undefined && (isOwn(name) || names.has(name));
+    return name !== undefined && (isLocal(name) || names.has(name));
   };
 }
 
@@ -44,14 +44,17 @@ export function isLoopback(host: string): boolean {
     /^(::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host);
 }
 
-/** `localhost` and the names in it are loopback's own (RFC 6761). */
-function isOwn(name: string): boolean {
-  return isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost");
+/**
+ * Whether nobody can register this name: it is an address, has no dot, as names of hosts, containers
+ * and services have none, or is in `localhost`, which is loopback's own (RFC 6761).
+ */
+function isLocal(name: string): boolean {
+  return isIP(name) !== 0 || !name.includes(".") || name.endsWith(".localhost");
 }
 
 /** The name or address of a Host header, in lower case; undefined if the header is malformed. */
 function hostName(header: string): string | undefined {
   const url = `http://${header}`;
-  if (!URL.canParse(url)) return undefined;
+  if (header === "" || !URL.canParse(url)) return undefined;
   return new URL(url).hostname.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
 }

@@ -17,6 +17,8 @@ const OWN = [
   "LOCALHOST:9464",
   "localhost.:9464",
   "metrics.localhost",
+  "prometheus:9464",
+  "my-host",
 ];
 const FOREIGN = [
   "",
@@ -27,13 +29,14 @@ const FOREIGN = [
   "evil.example/@localhost",
   "localhost@evil.example",
   "evil.example#localhost",
-  "evillocalhost",
+  "evil.localhost.example",
+  "evil.example.",
   "a b",
   "localhost:port",
   "[::1",
 ];
 
-test("an endpoint on loopback answers to addresses and localhost alone", () => {
+test("an endpoint on loopback answers to addresses and names of the local network alone", () => {
   for (const address of ["127.0.0.1", "127.0.0.53", "::1", "::ffff:127.0.0.1"]) {
     const allows = hostCheck("localhost", address, undefined);
     for (const header of OWN) assert.equal(allows(header), true, String(header));
@@ -42,8 +45,8 @@ test("an endpoint on loopback answers to addresses and localhost alone", () => {
 });
 
 test("it answers to the name that it was told to listen on, and to those of a list", () => {
-  const allows = hostCheck("My-Host", "127.0.0.1", ["metrics.example.com"]);
-  for (const header of ["my-host:1", "metrics.example.com", "Metrics.Example.COM.:80"]) {
+  const allows = hostCheck("My.Host", "127.0.0.1", ["metrics.example.com"]);
+  for (const header of ["my.host:1", "metrics.example.com", "Metrics.Example.COM.:80"]) {
     assert.equal(allows(header), true, String(header));
   }
   assert.equal(allows("example.com"), false);
