@@ -11,10 +11,10 @@ import {
   handleArguments,
   ignoreOutputErrors,
   readSettings,
-} from "./environment/mod.ts";
-import type { Settings } from "./environment/mod.ts";
-import { createReporter, formatSummary, runLoad } from "./load/mod.ts";
-import type { Call } from "./load/mod.ts";
+} from "./telemetry/settings/mod.ts";
+import type { Settings } from "./telemetry/settings/mod.ts";
+import { createReporter, formatSummary, runLoad } from "./echo/mod.ts";
+import type { Call } from "./echo/mod.ts";
 import { startTelemetry } from "./telemetry.ts";
 import { callFailure, channelCredentials } from "./tls/mod.ts";
 

@@ -15,7 +15,7 @@ import {
   ignoreOutputErrors,
   readSettings,
   StartupError,
-} from "./environment/mod.ts";
+} from "./telemetry/settings/mod.ts";
 import { startTelemetry } from "./telemetry.ts";
 import { serverCredentials } from "./tls/mod.ts";
 

@@ -26,18 +26,18 @@ import {
   StartupError,
   withoutOutputErrors,
   withoutSecrets,
-} from "./environment/mod.ts";
-import type { Settings } from "./environment/mod.ts";
-import { PrometheusReader, startScrapeEndpoint } from "./exposition/mod.ts";
-import type { AuthenticationFiles, ScrapeEndpointTls } from "./exposition/mod.ts";
+} from "./telemetry/settings/mod.ts";
+import type { Settings } from "./telemetry/settings/mod.ts";
+import { PrometheusReader, startScrapeEndpoint } from "./prometheus/mod.ts";
+import type { AuthenticationFiles, ScrapeEndpointTls } from "./prometheus/mod.ts";
 import {
   observeProcess,
   observeRuntime,
   runtimeResourceAttributes,
   runtimeWarning,
-} from "./instrumentation/mod.ts";
-import type { OtlpFiles } from "./otlp/mod.ts";
-import { PeriodicReader } from "./otlp/periodic-reader.ts";
+} from "./telemetry/runtime/mod.ts";
+import type { OtlpFiles } from "./telemetry/otlp/mod.ts";
+import { PeriodicReader } from "./telemetry/otlp/periodic-reader.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
 import { namedThrownText, oneLine, thrownText } from "./log/thrown-text.ts";
 import type { FileLog } from "./tls/watched-files.ts";
@@ -209,8 +209,8 @@ async function startOtlp(settings: Settings): Promise<Output> {
 }
 
 /** Loads what pushes only where it is asked for: programs start faster without it. */
-function loadOtlp(): Promise<typeof import("./otlp/mod.ts")> {
-  return import("./otlp/mod.ts");
+function loadOtlp(): Promise<typeof import("./telemetry/otlp/mod.ts")> {
+  return import("./telemetry/otlp/mod.ts");
 }
 
 function otlpFiles(settings: Settings, signal: "METRICS" | "TRACES"): OtlpFiles {
@@ -259,7 +259,7 @@ async function startTraces(settings: Settings, resource: Resource): Promise<Trac
   const exporters = settings.OTEL_TRACES_EXPORTER;
   if (settings.OTEL_SDK_DISABLED || exporters.includes("none")) return undefined;
   // Loaded only when it is asked for: programs start faster without it.
-  const { createPropagator, createTracerProvider } = await import("./tracing/mod.ts");
+  const { createPropagator, createTracerProvider } = await import("./telemetry/tracing/mod.ts");
   const { createOtlpSpanExporter, onNewCertificates, ReportingSpanExporter } = await loadOtlp();
   const { protocol, destination, timeoutMs } = otlpTarget(settings, "TRACES");
   const create = () => createOtlpSpanExporter(protocol, timeoutMs);

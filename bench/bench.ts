@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { ignoreOutputErrors } from "../environment/output.ts";
+import { ignoreOutputErrors } from "../log/output.ts";
 import type { Figure } from "./measure/figure.ts";
 import { describeMachine } from "./measure/machine.ts";
 import { stopPrograms } from "./measure/program.ts";

@@ -13,6 +13,6 @@
  */
 export { GrpcOpenTelemetry } from "./plugin.ts";
 export type { GrpcOpenTelemetryOptions } from "./plugin.ts";
-export { customLabel, withCustomLabel } from "./custom-label.ts";
-export { canonicalTarget } from "./target.ts";
-export { GrpcTraceBinPropagator } from "./trace-bin-propagator.ts";
+export { customLabel, withCustomLabel } from "./client/custom-label.ts";
+export { canonicalTarget } from "./client/target.ts";
+export { GrpcTraceBinPropagator } from "./tracing/trace-bin-propagator.ts";

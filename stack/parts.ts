@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { collectorEnvironment } from "../collector/environment.ts";
+import { collectorEnvironment } from "./collector/environment.ts";
 import { freePorts } from "./ports.ts";
 import { prometheusCommand } from "./prometheus-command.ts";
 import { prometheusConfig } from "./prometheus-config.ts";

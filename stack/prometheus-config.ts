@@ -1,7 +1,7 @@
 /** The start of a job in `prometheus.yml`. */
 const JOB = /^ {2}- job_name: (\S+)$/m;
 const TARGETS = /targets: \[.*\]/;
-const RULES = "  - rules/";
+const RULES = "  - stack/rules/";
 
 /**
  * Fits `prometheus.yml` to the programs that run: jobs of other programs are left out, so that no
@@ -19,7 +19,7 @@ export function prometheusConfig(
 ): string {
   const [head = "", ...jobs] = text.split(/^(?= {2}- job_name: )/m);
   const wanted = new Map(Object.entries(targets));
-  const blocks = [head.replaceAll(RULES, `  - ${project}rules/`)];
+  const blocks = [head.replaceAll(RULES, `  - ${project}stack/rules/`)];
   for (const job of jobs) {
     const name = JOB.exec(job)?.[1] ?? "";
     const target = wanted.get(name);

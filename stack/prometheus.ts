@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ignoreOutputErrors } from "../environment/output.ts";
+import { ignoreOutputErrors } from "../log/output.ts";
 import { runInForeground } from "./foreground.ts";
 import { prometheusCommand } from "./prometheus-command.ts";
 

@@ -8,11 +8,11 @@ import { globSync } from "node:fs";
 
 /** Tests of modules: they run on each runtime. */
 const moduleTests = globSync(
-  "test/{log,plugin,exposition,environment,instrumentation,load,otlp,interop,conformance,tls}/*.test.ts",
+  "test/{log,plugin,prometheus,telemetry/*,echo,interop,conformance,tls}/*.test.ts",
 );
 /** Tests of the scripts and of what surrounds them. */
 const scriptTests = globSync(
-  "test/{scripts,stack,rules,chaos,versions,clients,security}/*.test.ts",
+  "test/{scripts,stack,stack/rules,chaos,versions,clients,security}/*.test.ts",
 );
 
 interface Step {

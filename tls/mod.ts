@@ -4,5 +4,5 @@
  *
  * @module
  */
-export { callFailure, channelCredentials, serverCredentials } from "./settings.ts";
-export type { GrpcTlsSettings } from "./settings.ts";
+export { callFailure, channelCredentials, serverCredentials } from "../echo/credentials.ts";
+export type { GrpcTlsSettings } from "../echo/credentials.ts";

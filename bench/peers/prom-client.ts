@@ -4,7 +4,7 @@
  * started, calls ended, messages sent and received, and a latency histogram with the plugin's bounds.
  */
 import type * as grpcTypes from "@grpc/grpc-js";
-import { LATENCY_BOUNDS_SECONDS } from "../../plugin/metrics.ts";
+import { LATENCY_BOUNDS_SECONDS } from "../../plugin/metrics/definitions.ts";
 import { answerCommands, cpuMicroseconds } from "../programs/commands.ts";
 import { addEchoService, ECHO, listen, unaryCalls } from "../programs/echo.ts";
 import type { Grpc } from "../programs/echo.ts";

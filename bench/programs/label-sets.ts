@@ -1,4 +1,4 @@
-import { LATENCY_BOUNDS_SECONDS } from "../../plugin/metrics.ts";
+import { LATENCY_BOUNDS_SECONDS } from "../../plugin/metrics/definitions.ts";
 
 /** So many label sets are scraped. */
 export const LABEL_SETS = 1000;

@@ -1,4 +1,4 @@
-import { LatencyHistogram } from "../../load/latency-histogram.ts";
+import { LatencyHistogram } from "../../echo/latency-histogram.ts";
 import { answerCommands, cpuMicroseconds } from "./commands.ts";
 
 /** Starts one unary call and tells its end. */

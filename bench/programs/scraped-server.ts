@@ -6,7 +6,7 @@ import * as grpc from "@grpc/grpc-js";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
-import { PrometheusReader, startScrapeEndpoint } from "../../exposition/mod.ts";
+import { PrometheusReader, startScrapeEndpoint } from "../../prometheus/mod.ts";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { answerCommands, cpuMicroseconds } from "./commands.ts";

@@ -3,7 +3,7 @@ import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-ho
 import { DataPointType, MeterProvider } from "@opentelemetry/sdk-metrics";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
 import type { SpanProcessor } from "@opentelemetry/sdk-trace";
-import { PrometheusReader } from "../../exposition/mod.ts";
+import { PrometheusReader } from "../../prometheus/mod.ts";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 
 /** A span processor that counts, and drops what it counted. */

@@ -5,9 +5,9 @@
 import type { Histogram } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
-import { FamilyCatalog } from "../../exposition/families.ts";
-import { PrometheusReader } from "../../exposition/mod.ts";
-import { PROMETHEUS_TEXT, renderSlices } from "../../exposition/text.ts";
+import { FamilyCatalog } from "../../prometheus/text/families.ts";
+import { PrometheusReader } from "../../prometheus/mod.ts";
+import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/text.ts";
 import type { PromClient } from "../peers/prom-client-types.ts";
 import { requirePeer } from "../peers/require.ts";
 import { answerCommands } from "./commands.ts";

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { FAULT_KINDS, LEAST_SECONDS } from "../../chaos/plan.ts";
-import type { Results } from "../../chaos/results.ts";
+import { FAULT_KINDS, LEAST_SECONDS } from "./plan.ts";
+import type { Results } from "./results.ts";
 import { realCollector, realPrometheus } from "../stack/programs.ts";
 import { eventually } from "../support/eventually.ts";
 import { Script } from "../support/script.ts";
@@ -62,7 +62,7 @@ function startChaos(t: TestContext, ...options: string[]): Script {
   t.after(() => chaos.stop("SIGTERM"));
   const chaos = new Script(t, [
     "node",
-    "chaos/chaos.ts",
+    "test/chaos/chaos.ts",
     `--seconds=${LEAST_SECONDS}`,
     ...options,
   ]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FAULT_KINDS, LEAST_SECONDS, planFaults } from "../../chaos/plan.ts";
+import { FAULT_KINDS, LEAST_SECONDS, planFaults } from "./plan.ts";
 import { Random } from "../support/random.ts";
 
 test("the shortest run has each kind of fault, whatever the seed, and ends in time", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { currentRuntime } from "../../instrumentation/runtime-name.ts";
+import { currentRuntime } from "../../telemetry/runtime/runtime-name.ts";
 import { assertPlayed } from "./assert-played.ts";
 import { CASES } from "./cases.ts";
 import type { Difference, PlayedCase } from "./case.ts";

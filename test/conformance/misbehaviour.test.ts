@@ -1,7 +1,7 @@
 /** What the metrics of gRFC A96 and A94 and the spans of A72 say of servers that break HTTP/2's rules. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { METRIC_NAMES } from "../../plugin/metrics.ts";
+import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { eventuallyEqual } from "../support/eventually.ts";
 import { SpanRecording } from "../support/spans.ts";
 import { unary } from "./calls.ts";

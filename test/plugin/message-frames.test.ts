@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { MessageFrames, wireMessage } from "../../plugin/message-frames.ts";
-import type { WireMessage } from "../../plugin/message-frames.ts";
+import { MessageFrames, wireMessage } from "../../plugin/metrics/message-frames.ts";
+import type { WireMessage } from "../../plugin/metrics/message-frames.ts";
 
 function frame(length: number): Buffer {
   const bytes = Buffer.alloc(5 + length);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { customLabel, GrpcOpenTelemetry, withCustomLabel } from "../../plugin/mod.ts";
-import { METRIC_NAMES } from "../../plugin/metrics.ts";
+import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { readAll, unary } from "../support/echo.ts";
 import { withEchoPair } from "../support/echo-pair.ts";
 import type { Recording } from "../support/series.ts";

@@ -2,7 +2,7 @@ import * as grpc from "@grpc/grpc-js";
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { METRIC_NAMES } from "../../plugin/metrics.ts";
+import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import type { EchoMessage } from "../support/echo.ts";
 import { unary } from "../support/echo.ts";
 import { withEchoPair } from "../support/echo-pair.ts";

@@ -11,8 +11,8 @@ import {
 import type { MeterProviderOptions } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FlatHistogram } from "../../plugin/flat-histogram.ts";
-import { createSeries } from "../../plugin/sdk-storage.ts";
+import { FlatHistogram } from "../../plugin/metrics/flat-histogram.ts";
+import { createSeries } from "../../plugin/metrics/sdk-storage.ts";
 
 class ManualReader extends MetricReader {
   constructor(temporality = AggregationTemporality.CUMULATIVE, cardinalityLimit = 2000) {

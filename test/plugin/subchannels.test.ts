@@ -5,7 +5,7 @@ import type { AddressInfo, Server as TcpServer, Socket } from "node:net";
 import { test } from "node:test";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import type { GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
-import { METRIC_NAMES } from "../../plugin/metrics.ts";
+import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { echoClient, echoHandlers, echoService, listen, unary } from "../support/echo.ts";
 import type { EchoClient } from "../support/echo.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { summaryTable } from "../../demo/table.ts";
+import { summaryTable } from "../../stack/demo/method-table.ts";
 
 test("the demo runs the server under Bun and the client under Deno, and shows what both measured", async () => {
-  const { stdout } = await promisify(execFile)("node", ["demo/demo.ts"], { timeout: 120_000 });
+  const { stdout } = await promisify(execFile)("node", ["stack/demo/demo.ts"], {
+    timeout: 120_000,
+  });
   assert.match(stdout, /^\$ bun run server\.ts$/m);
   assert.match(stdout, /^\$ deno run -A --quiet client\.ts$/m);
   const replies = stdout.match(

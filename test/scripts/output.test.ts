@@ -125,7 +125,7 @@ for (const runtime of RUNTIMES) {
 }
 
 test("the demo goes on when nobody reads it", async (t) => {
-  const script = new Script(t, ["node", "demo/demo.ts"]);
+  const script = new Script(t, ["node", "stack/demo/demo.ts"]);
   await script.printed(/^server \| Serving/m);
   await script.stopReading("stdout");
   assert.equal(await script.exit(), 0, script.stderr);

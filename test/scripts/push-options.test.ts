@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { OTLP_PROTOCOLS } from "../../otlp/protocols.ts";
-import type { OtlpProtocol } from "../../otlp/protocols.ts";
+import { OTLP_PROTOCOLS } from "../../telemetry/otlp/protocols.ts";
+import type { OtlpProtocol } from "../../telemetry/otlp/protocols.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordingReceiver } from "../support/recording-receiver.ts";
 import type { ExportRequest } from "../support/recording-receiver.ts";

@@ -1,7 +1,7 @@
 /** How the scripts start, and how they refuse to. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { helpText, readSettings } from "../../environment/mod.ts";
+import { helpText, readSettings } from "../../telemetry/settings/mod.ts";
 import { occupiedPort } from "../support/ports.ts";
 import { run, RUNTIMES, Script } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";

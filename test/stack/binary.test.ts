@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { collectorBinary } from "../../collector/binary.ts";
+import { collectorBinary } from "../../stack/collector/binary.ts";
 import { eventually } from "../support/eventually.ts";
 import { Script } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
@@ -144,7 +144,7 @@ test(
 test("a build that is killed leaves no Collector, and the next one works", async (t) => {
   const { bin, cache, builderStarted } = await machine(t);
   await program(bin, "go", GO);
-  const script = new Script(t, [process.execPath, "collector/run.ts"], {
+  const script = new Script(t, [process.execPath, "stack/collector/run.ts"], {
     environment: { FAKE_HANG: "yes" },
   });
   const pid = await builderStarted();
@@ -157,7 +157,7 @@ test("a build that is killed leaves no Collector, and the next one works", async
 
 test("without Go there is advice", async (t) => {
   await machine(t);
-  const script = new Script(t, [process.execPath, "collector/run.ts"]);
+  const script = new Script(t, [process.execPath, "stack/collector/run.ts"]);
   assert.equal(await script.exit(), 1);
   assert.equal(script.stdout, "");
   assert.match(

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { collectorEnvironment } from "../../collector/environment.ts";
+import { collectorEnvironment } from "../../stack/collector/environment.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { Service } from "../../stack/service.ts";
 import { PROJECT, Script } from "../support/script.ts";
@@ -33,7 +33,7 @@ for (
     const lines: string[] = [];
     const command = new Service({
       name: "collector",
-      command: ["node", "collector/run.ts"],
+      command: ["node", "stack/collector/run.ts"],
       environment: collectorEnvironment(ports),
       log: (line) => lines.push(line),
     });
@@ -56,7 +56,7 @@ test("the Collector gets the arguments of the command", {
   skip: skipWithout(collector, "the Collector"),
   timeout: 60_000,
 }, async (t) => {
-  const command = ["node", "collector/run.ts", "--config", "collector/agent.yaml"];
+  const command = ["node", "stack/collector/run.ts", "--config", "stack/collector/agent.yaml"];
   const script = new Script(t, command);
   assert.equal(await script.exit(), 1);
   assert.match(script.stderr, /requires a non-empty "endpoint"/);

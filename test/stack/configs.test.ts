@@ -21,10 +21,10 @@ const compose = await composeFile();
 for (
   const [files, environment] of [
     [["otel-collector.yaml"], {}],
-    [["otel-collector.yaml", "collector/agent.yaml"], {
+    [["otel-collector.yaml", "stack/collector/agent.yaml"], {
       COLLECTOR_GATEWAY_ENDPOINT: "gateway:4317",
     }],
-    [["otel-collector.yaml", "collector/gateway.yaml"], {
+    [["otel-collector.yaml", "stack/collector/gateway.yaml"], {
       COLLECTOR_TLS_CERT: "gateway.pem",
       COLLECTOR_TLS_KEY: "gateway.key",
     }],
@@ -42,8 +42,8 @@ for (
 
 for (
   const [file, missing] of [
-    ["collector/agent.yaml", /requires a non-empty "endpoint"/],
-    ["collector/gateway.yaml", /must include both certificate and key/],
+    ["stack/collector/agent.yaml", /requires a non-empty "endpoint"/],
+    ["stack/collector/gateway.yaml", /must include both certificate and key/],
   ] as const
 ) {
   test(`${file} is refused without what has no default`, {
@@ -102,7 +102,7 @@ test("compose.yaml can be read, runs the pinned versions, and mounts files that 
   const pins = await read("runtimes/package.json");
   const images = {
     collector: `otel/opentelemetry-collector-contrib:${
-      version(await read("collector/builder.yaml"), /^ {2}version: (.*)$/m)
+      version(await read("stack/collector/builder.yaml"), /^ {2}version: (.*)$/m)
     }`,
     server: `oven/bun:${version(pins, /"bun": "(.*)"/)}`,
     client: `denoland/deno:${version(pins, /"deno": "(.*)"/)}`,

@@ -38,7 +38,7 @@ test(
   async (t) => {
     const authority = await CertificateAuthority.create(t, "collectors");
     const gatewayOptions: CollectorOptions = {
-      overlays: ["collector/gateway.yaml"],
+      overlays: ["stack/collector/gateway.yaml"],
       environment: tls(authority, await authority.issue("gateway")),
     };
     let gateway = await startCollector(t, gatewayOptions);
@@ -122,7 +122,7 @@ test("a queue longer than a message may be is delivered whole", options, async (
 test("a gateway refuses an agent without a certificate", options, async (t) => {
   const authority = await CertificateAuthority.create(t, "collectors");
   const gateway = await startCollector(t, {
-    overlays: ["collector/gateway.yaml"],
+    overlays: ["stack/collector/gateway.yaml"],
     environment: tls(authority, await authority.issue("gateway")),
   });
   const { certificate } = authority;
@@ -166,7 +166,7 @@ async function sendingTo(
   const folder = await mkdtemp(join(tmpdir(), "agent-queue-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   return {
-    overlays: ["collector/agent.yaml"],
+    overlays: ["stack/collector/agent.yaml"],
     environment: {
       COLLECTOR_GATEWAY_ENDPOINT: `127.0.0.1:${gateway.ports.grpc}`,
       COLLECTOR_QUEUE_DIRECTORY: folder,

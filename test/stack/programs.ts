@@ -1,6 +1,6 @@
 // The real programs that a stack is made of, for the tests that need them.
 
-import { collectorBinary } from "../../collector/binary.ts";
+import { collectorBinary } from "../../stack/collector/binary.ts";
 import { findExecutable } from "../../stack/executable.ts";
 import { promtool } from "../tools.ts";
 

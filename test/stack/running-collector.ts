@@ -1,6 +1,6 @@
-import { collectorBinary } from "../../collector/binary.ts";
-import { collectorEnvironment } from "../../collector/environment.ts";
-import type { CollectorPorts } from "../../collector/environment.ts";
+import { collectorBinary } from "../../stack/collector/binary.ts";
+import { collectorEnvironment } from "../../stack/collector/environment.ts";
+import type { CollectorPorts } from "../../stack/collector/environment.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";

@@ -1,6 +1,6 @@
 /** Messages that are too long, that cannot be read or written, or that are too many or too few. */
 import * as grpc from "@grpc/grpc-js";
-import { currentRuntime } from "../../../instrumentation/runtime-name.ts";
+import { currentRuntime } from "../../../telemetry/runtime/runtime-name.ts";
 import { echoService } from "../../support/echo.ts";
 import { bidi, messageOf, statusName, statusOf, unary } from "../calls.ts";
 import { rawRequest } from "../raw-request.ts";

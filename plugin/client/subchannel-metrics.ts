@@ -1,0 +1,81 @@
+import type { Attributes, Counter, UpDownCounter } from "@opentelemetry/api";
+import { withinLimit } from "../metrics/cardinality.ts";
+import type { SubchannelInstruments } from "../metrics/instruments.ts";
+import type { OptionalLabel } from "../metrics/optional-labels.ts";
+import { recordValue } from "../metrics/series.ts";
+
+/** Records the connections of the channels of one target (gRFC A94). */
+export class SubchannelMetrics {
+  readonly #instruments: SubchannelInstruments;
+  readonly #attributes: Attributes;
+  readonly #optionalLabels: ReadonlySet<OptionalLabel>;
+  readonly #subchannels: WeakSet<object>;
+
+  /**
+   * @param target The channel's `grpc.target` label.
+   * @param subchannels Those that are recorded already; channels share theirs.
+   */
+  constructor(
+    instruments: SubchannelInstruments,
+    target: string,
+    optionalLabels: ReadonlySet<OptionalLabel>,
+    subchannels: WeakSet<object>,
+  ) {
+    this.#instruments = instruments;
+    this.#optionalLabels = optionalLabels;
+    this.#subchannels = subchannels;
+    this.#attributes = {
+      "grpc.target": target,
+      ...this.#optional("grpc.lb.locality", ""),
+      ...this.#optional("grpc.lb.backend_service", ""),
+    };
+  }
+
+  /** Whether a subchannel is not recorded yet; from then on it is. */
+  isNew(subchannel: object): boolean {
+    if (this.#subchannels.has(subchannel)) return false;
+    this.#subchannels.add(subchannel);
+    return true;
+  }
+
+  /** @param securityLevel The label `grpc.security_level`. */
+  connected(securityLevel: string): void {
+    add(this.#instruments.connectionAttemptsSucceeded, 1, this.#attributes);
+    add(this.#instruments.openConnections, 1, this.#secured(securityLevel));
+  }
+
+  connectionFailed(): void {
+    add(this.#instruments.connectionAttemptsFailed, 1, this.#attributes);
+  }
+
+  /**
+   * @param reason The label `grpc.disconnect_error`.
+   * @param securityLevel The label that it was connected with.
+   */
+  disconnected(reason: string, securityLevel: string): void {
+    add(this.#instruments.disconnections, 1, {
+      ...this.#attributes,
+      ...this.#optional("grpc.disconnect_error", reason),
+    });
+    add(this.#instruments.openConnections, -1, this.#secured(securityLevel));
+  }
+
+  #secured(securityLevel: string): Attributes {
+    return {
+      ...this.#attributes,
+      ...this.#optional("grpc.security_level", securityLevel),
+    };
+  }
+
+  #optional(label: OptionalLabel, value: string): Attributes {
+    return this.#optionalLabels.has(label) ? { [label]: value } : {};
+  }
+}
+
+function add(
+  counter: Counter | UpDownCounter,
+  value: number,
+  attributes: Attributes,
+): void {
+  recordValue(counter, value, withinLimit(counter, attributes));
+}

@@ -1,0 +1,23 @@
+/**
+ * The pull path: OpenTelemetry SDK metrics as Prometheus text, as Go's Prometheus exporter
+ * prints it, over a small HTTP listener.
+ *
+ * ```ts
+ * const reader = new PrometheusReader();
+ * const meterProvider = new MeterProvider({ readers: [reader] });
+ * const endpoint = await startScrapeEndpoint({ reader, host: "127.0.0.1", port: 9464 });
+ * console.log(endpoint.url);
+ * ```
+ *
+ * @module
+ */
+
+export type { AuthenticationFiles } from "./authentication.ts";
+export {
+  type ScrapeEndpoint,
+  type ScrapeEndpointOptions,
+  type ScrapeEndpointTls,
+  startScrapeEndpoint,
+} from "./endpoint.ts";
+export { PrometheusReader } from "./reader.ts";
+export { renderOpenMetrics, renderPrometheusText } from "./text/text.ts";

@@ -1,0 +1,85 @@
+/**
+ * Content negotiation as promhttp does it with OpenMetrics enabled, protobuf left out.
+ *
+ * @module
+ */
+
+import { OPEN_METRICS, PROMETHEUS_TEXT, type TextFormat } from "./text/text.ts";
+
+/** The format of a response and what it is called. */
+export interface NegotiatedFormat {
+  readonly format: TextFormat;
+  readonly contentType: string;
+}
+
+interface Clause {
+  readonly type: string;
+  readonly q: number;
+  readonly params: ReadonlyMap<string, string>;
+}
+
+/** Names here are valid without escaping, so these schemes all print the same. `dots` would not. */
+const ESCAPING_SCHEMES: ReadonlySet<string> = new Set(["allow-utf-8", "underscores", "values"]);
+
+/**
+ * Chooses the text format for an Accept header. OpenMetrics has to be asked for by name, in version
+ * 1.0.0 or 0.0.1 (the version of who names none); everything else gets text format 0.0.4.
+ *
+ * @param accept the header, undefined when there is none
+ * @see https://prometheus.io/docs/instrumenting/content_negotiation/
+ */
+export function negotiateFormat(accept: string | undefined): NegotiatedFormat {
+  let escaping = "underscores";
+  for (const { type, params } of clausesByPreference(accept ?? "")) {
+    const scheme = params.get("escaping") ?? "";
+    // As in promhttp, the scheme of a clause that doesn't fit counts for the next one.
+    if (ESCAPING_SCHEMES.has(scheme)) escaping = scheme;
+    if (type === "application/openmetrics-text") {
+      const version = params.get("version") ?? "0.0.1";
+      if (version !== "1.0.0" && version !== "0.0.1") continue;
+      const contentType = `${type}; version=${version}; charset=utf-8; escaping=${escaping}`;
+      return { format: OPEN_METRICS, contentType };
+    }
+    if (type === "text/plain" && (params.get("version") ?? "0.0.4") === "0.0.4") break;
+  }
+  const contentType = `text/plain; version=0.0.4; charset=utf-8; escaping=${escaping}`;
+  return { format: PROMETHEUS_TEXT, contentType };
+}
+
+/** The clauses that aren't refused (`q=0`), the most wanted first. */
+function clausesByPreference(accept: string): Clause[] {
+  const clauses: Clause[] = [];
+  for (const part of accept.split(",")) {
+    const [type = "", ...rest] = part.split(";").map((text) => text.trim());
+    const params = new Map<string, string>();
+    for (const param of rest) {
+      const equals = param.indexOf("=");
+      if (equals > 0) params.set(param.slice(0, equals).trim(), param.slice(equals + 1).trim());
+    }
+    const q = Number(params.get("q") ?? 1);
+    if (q > 0) clauses.push({ type, q, params });
+  }
+  return clauses.sort((a, b) => b.q - a.q);
+}
+
+/**
+ * Tells whether a response is to be compressed with gzip: only when the client prefers that to no
+ * compression.
+ *
+ * @param acceptEncoding the Accept-Encoding header, undefined when there is none
+ */
+export function acceptsGzip(acceptEncoding: string | undefined): boolean {
+  let gzip: number | undefined;
+  let any: number | undefined;
+  let identity: number | undefined;
+  for (const part of (acceptEncoding ?? "").toLowerCase().split(",")) {
+    const [coding = "", ...params] = part.split(";").map((text) => text.trim());
+    const weight = params.find((param) => param.startsWith("q="));
+    const q = weight === undefined ? 1 : Number(weight.slice(2));
+    if (coding === "gzip") gzip = q;
+    else if (coding === "*") any = q;
+    else if (coding === "identity") identity = q;
+  }
+  const wanted = gzip ?? any ?? 0;
+  return wanted > 0 && wanted > (identity ?? any ?? 0);
+}

@@ -1,0 +1,65 @@
+/**
+ * The main job in one command: the Echo server under Bun, the client under Deno, ten replies, and
+ * what both recorded, read from their `/metrics`. Stops both and exits with 0 if all went well.
+ */
+import { ignoreOutputErrors } from "../../log/output.ts";
+import { freePorts } from "../ports.ts";
+import { Service } from "../service.ts";
+import { summaryTable } from "./method-table.ts";
+
+const REPLIES = 10;
+
+async function main(): Promise<void> {
+  const ports = await freePorts({ echo: 50051, serverMetrics: 9464, clientMetrics: 9465 });
+  const server = run("server", ["bun", "run", "server.ts"], {
+    ECHO_ADDR: `:${ports.echo}`,
+    ECHO_DELAY_MS: "200",
+    OTEL_EXPORTER_PROMETHEUS_PORT: `${ports.serverMetrics}`,
+  });
+  const serverMetrics = await server.printed(/^Metrics at (.*)/);
+
+  const client = run("client", ["deno", "run", "-A", "--quiet", "client.ts"], {
+    ECHO_ADDR: `:${ports.echo}`,
+    ECHO_INTERVAL_MS: "100",
+    OTEL_EXPORTER_PROMETHEUS_PORT: `${ports.clientMetrics}`,
+  });
+  const [clientMetrics] = await Promise.all([
+    client.printed(/^Metrics at (.*)/),
+    client.printed(/^message:/, REPLIES),
+  ]);
+
+  for (const [side, url] of [["client", clientMetrics], ["server", serverMetrics]] as const) {
+    const response = await fetch(url);
+    console.log(`\nThe ${side}'s gRPC metrics, from ${url}\n`);
+    console.log(summaryTable(await response.text(), `grpc_${side}`));
+  }
+  console.log(
+    "\nWhile the scripts run, open the two addresses above in a browser, " +
+      "or let Prometheus scrape them.\n",
+  );
+  for (const script of [client, server]) {
+    const how = await script.stop();
+    if (how !== "exit code 0") throw new Error(`the ${script.name} stopped with ${how}`);
+  }
+}
+
+/** Starts a script; its output is shown with its name in front. */
+function run(name: string, command: string[], environment: Record<string, string>): Service {
+  console.log(`$ ${command.join(" ")}`);
+  return new Service({
+    name,
+    command,
+    environment,
+    log: (line) => console.log(`${name} | ${line}`),
+  });
+}
+
+ignoreOutputErrors();
+// Exiting ends the scripts, dying of the signal would not.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+try {
+  await main();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exit(1);
+}

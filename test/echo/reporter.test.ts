@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LatencyHistogram } from "../../echo/latency-histogram.ts";
+import { createReporter } from "../../echo/mod.ts";
+import type { Output, Reporter } from "../../echo/mod.ts";
+
+/** Both outputs of a process, in the order of writing. */
+class Outputs {
+  stdout = "";
+  stderr = "";
+  #both = "";
+
+  reporter(concurrency: number, terminal: { columns?: number } | undefined): Reporter {
+    const stdout: Output = {
+      ...terminal,
+      isTTY: terminal !== undefined,
+      write: (text) => this.#both += (this.stdout += text, text),
+    };
+    const stderr: Output = { write: (text) => this.#both += (this.stderr += text, text) };
+    return createReporter({ concurrency, stdout, stderr });
+  }
+
+  /** What a terminal shows that gets both: the text after the last erasure of each line. */
+  get screen(): string[] {
+    return this.#both.split("\n").map((line) => line.split("\r\x1b[K").at(-1)!);
+  }
+}
+
+class Tally {
+  readonly latency = new LatencyHistogram();
+  readonly errorsByCode = new Map<string, number>();
+  elapsedSeconds = 0;
+
+  /** `seconds` more, in which `calls` succeeded after `latency` seconds each. */
+  add(seconds: number, calls: number, latency: number): this {
+    this.elapsedSeconds += seconds;
+    for (let i = 0; i < calls; i++) this.latency.record(latency);
+    return this;
+  }
+
+  fail(code: string, count: number): this {
+    this.errorsByCode.set(code, (this.errorsByCode.get(code) ?? 0) + count);
+    return this;
+  }
+}
+
+for (const terminal of [undefined, { columns: 80 }]) {
+  const where = terminal ? "on a terminal" : "without a terminal";
+
+  test(`one concurrent call, ${where}: a line per reply, nothing else`, () => {
+    const outputs = new Outputs();
+    const reporter = outputs.reporter(1, terminal);
+    const tally = new Tally();
+    for (let i = 0; i < 10; i++) {
+      reporter.reply('message:"hello"');
+      reporter.progress(tally.add(1, 1, 0.01));
+    }
+    reporter.finish();
+    assert.equal(outputs.stdout, 'message:"hello"\n'.repeat(10));
+    assert.equal(outputs.stderr, "");
+  });
+
+  test(`identical errors, ${where}: one line a second, none lost`, () => {
+    const outputs = new Outputs();
+    const reporter = outputs.reporter(50, terminal);
+    const error = (at: number, details = "No connection") =>
+      reporter.error("UNAVAILABLE", details, at);
+    for (let i = 0; i < 50; i++) error(0.1);
+    assert.equal(outputs.stderr, "UNAVAILABLE: No connection\n");
+    error(1.05);
+    assert.equal(outputs.stderr, "UNAVAILABLE: No connection\n");
+    reporter.error("ABORTED", "other codes have lines of their own", 1.06);
+    error(1.1, "No connection any more");
+    error(1.2, "No connection any more");
+    reporter.progress(new Tally().add(2, 0, 0));
+    reporter.progress(new Tally().add(2.1, 0, 0));
+    error(2.5);
+    reporter.finish();
+    assert.equal(
+      outputs.stderr,
+      [
+        "UNAVAILABLE: No connection",
+        "ABORTED: other codes have lines of their own",
+        "UNAVAILABLE: No connection any more (51 times)",
+        "UNAVAILABLE: No connection any more",
+        "UNAVAILABLE: No connection",
+        "",
+      ].join("\n"),
+    );
+  });
+}
+
+test("an error stays one line and can't control the terminal", () => {
+  const outputs = new Outputs();
+  const reporter = outputs.reporter(1, undefined);
+  reporter.error("INTERNAL", "first\r\nsecond\x1b[2J\x9b2Jthird: \n", 0);
+  assert.equal(outputs.stderr, "INTERNAL: first second [2J 2Jthird:\n");
+});
+
+test("concurrent calls, no terminal: a line every 5 s with rate and latency since the last", () => {
+  const outputs = new Outputs();
+  const reporter = outputs.reporter(50, undefined);
+  const tally = new Tally();
+  reporter.reply("not shown");
+  for (let i = 0; i < 5; i++) reporter.progress(tally.add(1, 1000, 0.002));
+  for (let i = 0; i < 5; i++) reporter.progress(tally.add(1, 2000, 0.4));
+  tally.fail("UNAVAILABLE", 7).fail("DEADLINE_EXCEEDED", 3);
+  for (let i = 0; i < 7; i++) reporter.progress(tally.add(1, 0, 0));
+  reporter.finish();
+  assert.equal(
+    outputs.stdout,
+    [
+      "5 s  1000 QPS  p50 2.00 ms  p95 2.00 ms  p99 2.00 ms",
+      "10 s  2000 QPS  p50 400 ms  p95 400 ms  p99 400 ms",
+      "15 s  2.0 QPS  UNAVAILABLE 7  DEADLINE_EXCEEDED 3",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("concurrent calls on a terminal: one line, redrawn in place, gone at the end", () => {
+  const outputs = new Outputs();
+  const reporter = outputs.reporter(50, { columns: 80 });
+  const tally = new Tally();
+  reporter.reply("not shown");
+  assert.equal(outputs.stdout, "");
+  reporter.progress(tally.add(1, 1000, 0.002));
+  assert.deepEqual(outputs.screen, ["1 s  1000 QPS  p50 2.00 ms  p95 2.00 ms  p99 2.00 ms"]);
+  reporter.progress(tally.add(1, 5, 0.002).fail("UNAVAILABLE", 2));
+  assert.deepEqual(outputs.screen, [
+    "2 s  7.0 QPS  p50 2.00 ms  p95 2.00 ms  p99 2.00 ms  UNAVAILABLE 2",
+  ]);
+  reporter.finish();
+  assert.deepEqual(outputs.screen, [""]);
+});
+
+test("an error goes above the live line", () => {
+  const outputs = new Outputs();
+  const reporter = outputs.reporter(50, { columns: 80 });
+  reporter.progress(new Tally().add(1, 1000, 0.002));
+  reporter.error("UNAVAILABLE", "No connection", 1.5);
+  assert.deepEqual(outputs.screen, [
+    "UNAVAILABLE: No connection",
+    "1 s  1000 QPS  p50 2.00 ms  p95 2.00 ms  p99 2.00 ms",
+  ]);
+  assert.equal(outputs.stderr, "UNAVAILABLE: No connection\n");
+});
+
+for (const columns of [1, 10, 20, 52, 53, 54]) {
+  test(`the live line fits ${columns} columns, the last one free`, () => {
+    const outputs = new Outputs();
+    const reporter = outputs.reporter(50, { columns });
+    reporter.progress(new Tally().add(1, 1000, 0.002));
+    const whole = "1 s  1000 QPS  p50 2.00 ms  p95 2.00 ms  p99 2.00 ms";
+    assert.deepEqual(outputs.screen, [whole.slice(0, columns - 1)]);
+  });
+}
+
+test("a terminal of unknown width, as in some containers, counts as 80 columns", () => {
+  for (const terminal of [{}, { columns: 0 }]) {
+    const outputs = new Outputs();
+    const reporter = outputs.reporter(50, terminal);
+    const tally = new Tally().add(1, 1000, 0.002);
+    for (let i = 0; i < 10; i++) tally.fail(`CODE_${i}`, 1);
+    reporter.progress(tally);
+    assert.equal(outputs.screen[0]!.length, 79);
+  }
+});
+
+test("nothing drawn, nothing erased: a run shorter than a second leaves stdout alone", () => {
+  const outputs = new Outputs();
+  const reporter = outputs.reporter(50, { columns: 80 });
+  reporter.error("UNAVAILABLE", "No connection", 0.1);
+  reporter.finish();
+  assert.equal(outputs.stdout, "");
+});

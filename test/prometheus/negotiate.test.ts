@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { acceptsGzip, negotiateFormat } from "../../prometheus/negotiate.ts";
+import { OPEN_METRICS, PROMETHEUS_TEXT } from "../../prometheus/text/text.ts";
+import { fixture } from "./recorded.ts";
+
+const recorded: {
+  accept: { accept: string; contentType: string }[];
+  encoding: { acceptEncoding: string; contentEncoding: string }[];
+} = JSON.parse(fixture("negotiation.json"));
+
+test("the content type is the one that promhttp answers with", () => {
+  assert.ok(recorded.accept.length > 30);
+  for (const { accept, contentType } of recorded.accept) {
+    const negotiated = negotiateFormat(accept);
+    assert.equal(negotiated.contentType, contentType, accept);
+    const openMetrics = contentType.startsWith("application/openmetrics-text");
+    assert.equal(negotiated.format, openMetrics ? OPEN_METRICS : PROMETHEUS_TEXT, accept);
+  }
+});
+
+test("without an Accept header the format is 0.0.4", () => {
+  const { contentType } = negotiateFormat(undefined);
+  assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
+});
+
+test("what promhttp overlooks: q=0 refuses a format", () => {
+  const { format } = negotiateFormat("application/openmetrics-text;version=1.0.0;q=0");
+  assert.equal(format, PROMETHEUS_TEXT);
+});
+
+test("what isn't written here is not promised: protobuf, doubled underscores", () => {
+  const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;" +
+    "encoding=delimited;q=0.9,application/openmetrics-text;version=1.0.0;q=0.8";
+  assert.equal(negotiateFormat(protobuf).format, OPEN_METRICS);
+  const { contentType } = negotiateFormat("text/plain;version=0.0.4;escaping=dots");
+  assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
+});
+
+test("gzip is used when promhttp uses it", () => {
+  assert.ok(recorded.encoding.length > 10);
+  for (const { acceptEncoding, contentEncoding } of recorded.encoding) {
+    assert.equal(acceptsGzip(acceptEncoding), contentEncoding === "gzip", acceptEncoding);
+  }
+  assert.equal(acceptsGzip(undefined), false);
+  assert.equal(acceptsGzip("GZIP"), true);
+  assert.equal(acceptsGzip("gzip;q=0.000"), false);
+});

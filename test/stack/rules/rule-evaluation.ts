@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PROJECT, Script } from "../../support/script.ts";
+import type { Owner } from "../../support/script.ts";
+
+/** A rule that is loaded, and how its last evaluation went. */
+export interface LoadedRule {
+  readonly type: "recording" | "alerting";
+  readonly name: string;
+  readonly query: string;
+  readonly health: "ok" | "err" | "unknown";
+  readonly lastError?: string;
+}
+
+/** A Prometheus that runs, with the project's rules. */
+export class Prometheus {
+  readonly #command: readonly string[];
+  #url = "";
+  #process: Script | undefined;
+
+  private constructor(command: readonly string[]) {
+    this.#command = command;
+  }
+
+  /** Without a slash at the end. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /**
+   * Starts it on a free port. It scrapes, and evaluates the rules, every second.
+   *
+   * @param executable What to run.
+   * @param jobs The URLs of `/metrics` by job.
+   */
+  static async start(
+    owner: Owner,
+    executable: string,
+    jobs: Readonly<Record<string, readonly string[]>>,
+  ): Promise<Prometheus> {
+    const folder = await mkdtemp(join(tmpdir(), "prometheus-"));
+    const config = join(folder, "prometheus.json");
+    // JSON is YAML too.
+    await writeFile(
+      config,
+      JSON.stringify({
+        global: { scrape_interval: "1s", evaluation_interval: "1s" },
+        rule_files: [join(PROJECT, "stack/rules", "*.yml")],
+        scrape_configs: Object.entries(jobs).map(([job, urls]) => ({
+          job_name: job,
+          // As prometheus.yml has it for a Collector; the scripts themselves have no such labels.
+          honor_labels: true,
+          static_configs: [{ targets: urls.map((url) => new URL(url).host) }],
+        })),
+      }),
+    );
+    const prometheus = new Prometheus([
+      executable,
+      `--config.file=${config}`,
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      "--web.listen-address=127.0.0.1:0",
+    ]);
+    await prometheus.startAgain(owner);
+    owner.after(() => rm(folder, { recursive: true }));
+    return prometheus;
+  }
+
+  /** Stops it, as a restart of its machine does; what it has stored stays. */
+  async stop(): Promise<void> {
+    await this.#process?.stop();
+  }
+
+  /** Starts it after {@link stop}, with what it has stored, on another port. */
+  async startAgain(owner: Owner): Promise<void> {
+    this.#process = new Script(owner, this.#command);
+    const address = await this.#process.complained(/msg="Listening on".* address=(\S+)/);
+    this.#url = `http://${address}`;
+    await this.#process.complained(/Server is ready to receive web requests/);
+  }
+
+  /** The values of an instant query's result, NaN and infinities left out. */
+  async query(query: string): Promise<number[]> {
+    const { result } = await this.#get<{ result: { value: [number, string] }[] }>("query", {
+      query,
+    });
+    return result.map(({ value }) => Number(value[1])).filter(Number.isFinite);
+  }
+
+  /** The values that a label has in the series that a selector selects, sorted. */
+  labelValues(label: string, selector: string): Promise<string[]> {
+    return this.#get(`label/${label}/values`, { "match[]": selector });
+  }
+
+  /** All rules, in the order of their files. */
+  async rules(): Promise<LoadedRule[]> {
+    const { groups } = await this.#get<{ groups: { rules: LoadedRule[] }[] }>("rules", {});
+    return groups.flatMap((group) => group.rules);
+  }
+
+  async #get<T>(path: string, parameters: Record<string, string>): Promise<T> {
+    const response = await fetch(
+      `${this.url}/api/v1/${path}?${new URLSearchParams(parameters)}`,
+    );
+    const answer = await response.json() as { data: T; error?: string };
+    assert.equal(answer.error, undefined, `${Object.values(parameters)}: ${answer.error}`);
+    return answer.data;
+  }
+}

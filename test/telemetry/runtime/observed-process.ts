@@ -1,0 +1,17 @@
+// Started by exit.test.ts: observes everything, prints what was collected, and removes nothing.
+import { setTimeout as delay } from "node:timers/promises";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { observeProcess, observeRuntime } from "../../../telemetry/runtime/mod.ts";
+import { collect, TestReader, total } from "./collect.ts";
+
+const reader = new TestReader();
+const provider = new MeterProvider({ readers: [reader] });
+observeProcess(provider);
+await observeRuntime(provider);
+await delay(300); // lets the samples that an event loop delay needs come in
+const metrics = await collect(reader);
+console.log(
+  JSON.stringify(
+    Object.fromEntries([...metrics.keys()].map((name) => [name, total(metrics, name)])),
+  ),
+);

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { helpText, markdownTable, readSettings } from "../../../telemetry/settings/mod.ts";
+
+const NAMES = Object.keys(readSettings({}));
+
+test("the help has every variable with its default, its meaning and what is allowed", () => {
+  const [title, ...lines] = helpText().split("\n");
+  assert.equal(title, "Environment variables:");
+  assert.deepEqual(
+    lines.filter((_, index) => index % 2 === 0).map((line) => /^ {2}(\w+)/.exec(line)?.[1]),
+    NAMES,
+  );
+  for (const line of lines.filter((_, index) => index % 2 === 1)) {
+    assert.match(line, /^ {6}\S.*\. Allowed: .+\.$/);
+  }
+  assert.ok(lines.includes("  OTEL_METRIC_EXPORT_INTERVAL (default: 60000)"));
+  assert.ok(
+    lines.includes(
+      "      Client: calls started per second; 0 is no limit. Allowed: a number from 0 to 1000000.",
+    ),
+  );
+  // What is not set to begin with has no default to show.
+  assert.ok(lines.includes("  OTEL_RESOURCE_ATTRIBUTES"));
+});
+
+test("the Markdown table has the same rows", () => {
+  const [head, rule, ...rows] = markdownTable().split("\n");
+  assert.equal(head, "| Variable | Default | Meaning | Allowed |");
+  assert.equal(rule, "| --- | --- | --- | --- |");
+  assert.deepEqual(
+    rows.map((row) => row.split("|")[1]?.trim()),
+    NAMES.map((name) => `\`${name}\``),
+  );
+  assert.ok(
+    rows.includes(
+      "| `ECHO_QPS` | 0 | Client: calls started per second; 0 is no limit | a number from 0 to 1000000 |",
+    ),
+  );
+});
+
+test("every default that the help names is the value that is read", () => {
+  // What is a sentence rather than a value is left out.
+  const defaults = [...helpText().matchAll(/^ {2}(\w+) \(default: ([\w.:]+)\)$/gm)];
+  assert.ok(defaults.length > 10);
+  const unset = readSettings({});
+  for (const [, name = "", value = ""] of defaults) {
+    const key = name as keyof typeof unset;
+    // The two that are not set are 1 and 0 in the end; that is the load's affair.
+    if (unset[key] === undefined) continue;
+    assert.deepEqual(readSettings({ [name]: value })[key], unset[key], name);
+  }
+});
+
+test("the README's table is this one", () => {
+  const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
+  const table = /<!-- variables -->\n([^]*)\n<!-- \/variables -->/.exec(readme)?.[1] ?? "";
+  assert.equal(unaligned(table), unaligned(markdownTable()));
+});
+
+/** The formatter aligns columns. */
+function unaligned(table: string): string {
+  return table.trim().replaceAll(/ +/g, " ").replaceAll(/-+/g, "-");
+}
