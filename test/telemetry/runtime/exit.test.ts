@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { currentRuntime } from "../../../telemetry/runtime/mod.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const CHILD = "test/instrumentation/observed-process.ts";
+const CHILD = "test/telemetry/runtime/observed-process.ts";
 const EVERYWHERE = ["process.cpu", "process.resident_memory", "process.start_time"];
 const HEAP = {
   node: "v8js.memory.heap.used",

@@ -43,7 +43,7 @@ type Environment = Readonly<Record<string, string>>;
 
 /** By the path of its CommonJS, which Deno can load from a folder of packages. */
 const fc: FastCheck = createRequire(import.meta.url)(
-  "../../runtimes/node_modules/fast-check/lib/cjs/fast-check.js",
+  "../../../runtimes/node_modules/fast-check/lib/cjs/fast-check.js",
 );
 
 const PARSED = 5000;
