@@ -23,6 +23,7 @@ const GENERATED = "test/clients/generated";
 /** Where copies of the programs are, beside their packages and the generated code. */
 const folder = packages === undefined ? "" : await copyBeside({ after }, packages, [
   "plugin",
+  "log",
   "echo.proto",
   "tsconfig.json",
   "test/support",

@@ -113,7 +113,7 @@ async function passWithExceptions(t: TestContext, runtime: Runtime, version: str
 /** Makes a folder where the plugin and its tests import one version of grpc-js. */
 async function folderOf(owner: Owner, version: string): Promise<string> {
   assert.ok(packages !== undefined);
-  const files = ["plugin", "echo.proto", "test/plugin", "test/support"];
+  const files = ["plugin", "log", "echo.proto", "test/plugin", "test/support"];
   const folder = await copyBeside(owner, packages, files);
   await mkdir(join(folder, "node_modules", "@grpc"), { recursive: true });
   await symlink(
