@@ -12,7 +12,7 @@ import { realCollector, realPrometheus } from "../stack/programs.ts";
 import { eventually } from "../support/eventually.ts";
 import { Script } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
-import { childrenOf } from "./children.ts";
+import { childrenOf } from "./proc.ts";
 
 /** What a run takes at most besides the time of calls and faults; it gives up by itself before. */
 const SPARE_MS = 400_000;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { collectorEnvironment } from "../../stack/collector/environment.ts";
 import type { CollectorPorts } from "../../stack/collector/environment.ts";
-import { Part } from "./part.ts";
+import { Part } from "./supervised-program.ts";
 import { Program } from "./program.ts";
 import type { Environment } from "./program.ts";
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { SmallDisk } from "./disk.ts";
 import type { Fleet, ProxiedServer } from "./fleet.ts";
-import type { Part } from "./part.ts";
+import type { Part } from "./supervised-program.ts";
 import type { Fault, FaultKind } from "./plan.ts";
 import type { Runtime, Worker } from "./worker-process.ts";
 

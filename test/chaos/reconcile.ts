@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Fleet } from "./fleet.ts";
 import { differences } from "./ledger.ts";
 import type { Counts, Difference } from "./ledger.ts";
-import type { Prometheus, Sample } from "./running-prometheus.ts";
+import type { Prometheus, Sample } from "./prometheus.ts";
 import type { Worker } from "./worker-process.ts";
 
 /** The agent pauses for up to half a minute before it connects to a gateway again. */

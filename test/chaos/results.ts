@@ -2,10 +2,10 @@ import type { InjectedFault } from "./faults.ts";
 import type { Fleet } from "./fleet.ts";
 import { lost } from "./ledger.ts";
 import type { Difference } from "./ledger.ts";
-import type { Part } from "./part.ts";
+import type { Part } from "./supervised-program.ts";
 import { heapSlope } from "./resources.ts";
 import type { MemorySample } from "./resources.ts";
-import type { ScriptPair } from "./scripts.ts";
+import type { ScriptPair } from "./script-pair.ts";
 import { RUNTIMES } from "./worker-process.ts";
 import type { Role, Runtime, Worker } from "./worker-process.ts";
 

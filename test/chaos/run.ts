@@ -13,11 +13,11 @@ import { startFleet } from "./fleet.ts";
 import type { Fleet } from "./fleet.ts";
 import { planFaults } from "./plan.ts";
 import { killAll } from "./program.ts";
-import { Prometheus } from "./running-prometheus.ts";
+import { Prometheus } from "./prometheus.ts";
 import { reconcile } from "./reconcile.ts";
 import { summarize } from "./results.ts";
 import type { Results } from "./results.ts";
-import { ScriptPair } from "./scripts.ts";
+import { ScriptPair } from "./script-pair.ts";
 import type { Worker } from "./worker-process.ts";
 
 /** How a run is to be. */

@@ -8,7 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/ports.ts";
 import { PROJECT, run, RUNTIMES, Script, startClient } from "../support/script.ts";
 import type { Owner } from "../support/script.ts";
-import { childrenOf } from "./children.ts";
+import { childrenOf } from "./proc.ts";
 
 const DOCUMENTED = "deno run -A server.ts";
 const DIED = 128 + constants.signals.SIGKILL;

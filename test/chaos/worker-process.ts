@@ -1,11 +1,11 @@
-import { Part } from "./part.ts";
+import { Part } from "./supervised-program.ts";
 import { Program } from "./program.ts";
 import type { Environment } from "./program.ts";
 import type { Counts } from "./ledger.ts";
-import type { Target } from "./running-prometheus.ts";
+import type { Target } from "./prometheus.ts";
 import { openFiles } from "./resources.ts";
 import type { MemorySample } from "./resources.ts";
-import { Scraper } from "./scraper.ts";
+import { Scraper } from "./availability.ts";
 
 export const RUNTIMES = ["node", "bun", "deno"] as const;
 export type Runtime = typeof RUNTIMES[number];

@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import { suite, test } from "node:test";
 import { freePort } from "../support/ports.ts";
 import { run, RUNTIMES, startClient, startServer } from "../support/script.ts";
-import { onTerminal, withoutTerminal } from "../support/terminal.ts";
+import { onTerminal, withoutTerminal } from "./terminal.ts";
 
 const LATENCIES = ["min", "mean", "p50", "p90", "p95", "p99", "max"];
 

@@ -9,11 +9,11 @@ import deno from "../../deno.json" with { type: "json" };
 import { OTLP_PROTOCOLS } from "../../telemetry/otlp/protocols.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
-import { RecordingReceiver } from "../support/recording-receiver.ts";
+import { RecordingReceiver } from "./recording-receiver.ts";
 import { grpcSeries, scrape } from "../support/scrape.ts";
 import { Script, startServer } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
-import { onTerminal, withoutTerminal } from "../support/terminal.ts";
+import { onTerminal, withoutTerminal } from "./terminal.ts";
 
 /**
  * Both at the addresses they have unless told otherwise. Behind a proxy: that is when grpc-js reads

@@ -5,8 +5,8 @@ import { gunzipSync } from "node:zlib";
 import { OTLP_PROTOCOLS } from "../../telemetry/otlp/protocols.ts";
 import type { OtlpProtocol } from "../../telemetry/otlp/protocols.ts";
 import { eventually } from "../support/eventually.ts";
-import { RecordingReceiver } from "../support/recording-receiver.ts";
-import type { ExportRequest } from "../support/recording-receiver.ts";
+import { RecordingReceiver } from "./recording-receiver.ts";
+import type { ExportRequest } from "./recording-receiver.ts";
 import { run, RUNTIMES, Script, startClient, startServer } from "../support/script.ts";
 
 const SECRET = "s3cret";

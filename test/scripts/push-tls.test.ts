@@ -9,8 +9,8 @@ import { OTLP_PROTOCOLS } from "../../telemetry/otlp/protocols.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import type { KeyPair } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
-import { RecordingReceiver } from "../support/recording-receiver.ts";
-import type { ReceiverTls } from "../support/recording-receiver.ts";
+import { RecordingReceiver } from "./recording-receiver.ts";
+import type { ReceiverTls } from "./recording-receiver.ts";
 import { RUNTIMES, startServer } from "../support/script.ts";
 import type { Environment } from "../support/script.ts";
 

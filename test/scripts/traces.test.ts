@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
-import { RecordingReceiver } from "../support/recording-receiver.ts";
+import { RecordingReceiver } from "./recording-receiver.ts";
 import { RUNTIMES, startClient, startServer } from "../support/script.ts";
 
 /** A span in an OTLP/HTTP JSON request. */

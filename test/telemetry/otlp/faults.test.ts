@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOtlpExporter, ReportingExporter } from "../../../telemetry/otlp/mod.ts";
 import { eventually, eventuallyEqual } from "../../support/eventually.ts";
-import { accept, OtlpReceiver } from "../../support/otlp-receiver.ts";
-import type { Answer } from "../../support/otlp-receiver.ts";
+import { accept, OtlpReceiver } from "./otlp-receiver.ts";
+import type { Answer } from "./otlp-receiver.ts";
 
 const TICK_MS = 100;
 

@@ -6,7 +6,7 @@ import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:
 import type { SecureServerOptions } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { OtlpProtocol } from "../../telemetry/otlp/protocols.ts";
-import type { Owner } from "./script.ts";
+import type { Owner } from "../support/script.ts";
 
 /** An export as it came over the wire. */
 export interface ExportRequest {

@@ -2,7 +2,7 @@ import type { CollectorPorts } from "../../stack/collector/environment.ts";
 import { push } from "./fleet.ts";
 import type { Counts } from "./ledger.ts";
 import { Program } from "./program.ts";
-import type { Target } from "./running-prometheus.ts";
+import type { Target } from "./prometheus.ts";
 import { run } from "./worker-process.ts";
 
 const QPS = 10;

@@ -1,7 +1,7 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { answers } from "./collectors.ts";
-import { Part } from "./part.ts";
+import { Part } from "./supervised-program.ts";
 import { Program } from "./program.ts";
 
 /** A process that is scraped. */

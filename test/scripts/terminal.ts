@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { Script } from "./script.ts";
-import type { Environment, Owner } from "./script.ts";
+import { Script } from "../support/script.ts";
+import type { Environment, Owner } from "../support/script.ts";
 
 /**
  * Runs a command to its end on a pseudo-terminal, which util-linux's `script` makes.
