@@ -11,7 +11,7 @@ import { promtool, skipWithout } from "../../tools.ts";
 const run = promisify(execFile);
 const project = fileURLToPath(new URL("../../../", import.meta.url));
 const ruleFiles = globSync(`${project}stack/rules/*.yml`);
-const caseFiles = globSync(`${project}test/rules/cases/*.yml`);
+const caseFiles = globSync(`${project}test/stack/rules/cases/*.yml`);
 
 const tool = await promtool();
 const needsTool = { skip: skipWithout(tool, "promtool") };
