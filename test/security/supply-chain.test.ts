@@ -69,15 +69,18 @@ test("all licences are permissive", () => {
   assert.deepEqual([...licences].filter((license) => !allowed.has(license ?? "none")), []);
 });
 
-test("dependencies are exact, and the README says why each is there", () => {
-  const readme = readFileSync(join(PROJECT, "README.md"), "utf8");
-  const [table] = /^\| Dependency [^]*?\n\n/m.exec(readme) ?? [""];
+test("dependencies are exact, and docs/architecture.md says why each is there", () => {
+  const page = readFileSync(join(PROJECT, "docs/architecture.md"), "utf8");
+  const [table] = /^\| Dependency [^]*?\n\n?/m.exec(`${page}\n`) ?? [""];
   const named = [...table.matchAll(/`([^`]+)`/g)].map(([, name]) =>
     new RegExp(`(^|/)${name!.replaceAll(".", "\\.").replaceAll("*", ".+")}$`)
   );
   for (const [name, version] of Object.entries(root.dependencies)) {
     assert.match(version, /^\d+\.\d+\.\d+$/, name);
-    assert.ok(named.some((pattern) => pattern.test(name)), `the README does not tell of ${name}`);
+    assert.ok(
+      named.some((pattern) => pattern.test(name)),
+      `docs/architecture.md does not name ${name}`,
+    );
   }
 });
 
