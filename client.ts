@@ -16,7 +16,7 @@ import type { Settings } from "./telemetry/settings/mod.ts";
 import { createReporter, formatSummary, runLoad } from "./echo/mod.ts";
 import type { Call } from "./echo/mod.ts";
 import { startTelemetry } from "./telemetry.ts";
-import { callFailure, channelCredentials } from "./tls/mod.ts";
+import { callFailure, channelCredentials } from "./echo/credentials.ts";
 
 interface EchoMessage {
   message: string;

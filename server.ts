@@ -17,7 +17,7 @@ import {
   StartupError,
 } from "./telemetry/settings/mod.ts";
 import { startTelemetry } from "./telemetry.ts";
-import { serverCredentials } from "./tls/mod.ts";
+import { serverCredentials } from "./echo/credentials.ts";
 
 interface EchoMessage {
   message: string;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readRegularFile, readRegularFileSync } from "./regular-file.ts";
-import { exitDespite, inTurn } from "./slow-reads.ts";
+import { exitDespite, inTurn } from "./hanging-reads.ts";
 import { thrownText } from "../log/thrown-text.ts";
 
 /**

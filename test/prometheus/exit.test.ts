@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { eventually } from "../support/eventually.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const CHILD = "test/exposition/endpoint-process.ts";
+const CHILD = "test/prometheus/endpoint-process.ts";
 // What Deno's users have to allow: the address, and nothing else.
 const LEAST = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1"];
 
