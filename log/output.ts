@@ -3,27 +3,31 @@ type Output = NodeJS.WriteStream;
 
 const PRINTS = ["log", "info", "debug", "warn", "error", "dir"] as const;
 
-/** How many prints are under way; the first adds the listener, the last removes it. */
+/** Prints in progress for each output. The first one adds the error listener, the last removes it. */
 const pending = new Map<Output, number>();
 
 /**
- * Keeps the program running when nobody reads what it prints, or the disk is full. It is for programs:
- * a library leaves that to the program that it is used in, see {@link withoutOutputErrors}.
+ * Keeps the program running when its output cannot be written, because the reader has gone away or
+ * the disk is full. Call it once at the start of a program. A library must not decide this for the
+ * program that uses it: there, use {@link withoutOutputErrors}.
  */
 export function ignoreOutputErrors(): void {
   for (const output of [process.stdout, process.stderr]) {
     output.on("error", ignore);
-    // Deno throws when the disk is full.
-    output.write = unthrown(output.write.bind(output), true) as Output["write"];
+    // Deno throws from `write` when the disk is full, where Node and Bun emit an error.
+    output.write = withoutThrowing(output.write.bind(output), true) as Output["write"];
   }
-  for (const name of PRINTS) console[name] = unthrown(console[name].bind(console), undefined);
+  for (const name of PRINTS) {
+    console[name] = withoutThrowing(console[name].bind(console), undefined);
+  }
 }
 
 /**
- * Prints something, or nothing if the output cannot be written to. Errors of others' prints stay what
- * they are.
+ * Runs a function that prints, and drops the text if the output cannot be written. Errors of other
+ * prints are left alone.
  *
- * @param output What `print` writes to.
+ * @param output the stream that `print` writes to
+ * @param print prints with the console or with `output.write`
  */
 export function withoutOutputErrors(output: Output, print: () => void): void {
   const before = pending.get(output) ?? 0;
@@ -31,7 +35,7 @@ export function withoutOutputErrors(output: Output, print: () => void): void {
   if (before === 0) output.on("error", ignore);
   try {
     print();
-    // Node tells of errors later, and of those of an earlier write first.
+    // Node emits errors later and in the order of the writes, so this callback runs after them.
     output.write("", () => setImmediate(end));
   } catch {
     setImmediate(end);
@@ -46,13 +50,16 @@ export function withoutOutputErrors(output: Output, print: () => void): void {
 
 function ignore(): void {}
 
-/** The same function, which returns a value where it would throw. */
-function unthrown<A extends unknown[], R>(run: (...args: A) => R, otherwise: R): (...args: A) => R {
+/** Wraps a function so that it returns `fallback` instead of throwing. */
+function withoutThrowing<A extends unknown[], R>(
+  run: (...args: A) => R,
+  fallback: R,
+): (...args: A) => R {
   return (...args) => {
     try {
       return run(...args);
     } catch {
-      return otherwise;
+      return fallback;
     }
   };
 }

@@ -1,10 +1,11 @@
 import { isPromise } from "node:util/types";
 
 /**
- * Handles the rejection of a promise that nobody waits for, such as one that a callback returns or
- * throws. It would end the process otherwise.
+ * Handles the rejection of a promise that nothing awaits, such as one that a callback returns or
+ * throws. Without a handler the rejection would end the process.
  *
- * @param returned Anything; what is no promise is ignored.
+ * @param returned any value; only promises are handled
+ * @param handle receives the reason of the rejection
  */
 export function onRejection(returned: unknown, handle: (reason: unknown) => void): void {
   if (isPromise(returned)) Promise.prototype.then.call(returned, undefined, handle);

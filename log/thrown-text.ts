@@ -1,18 +1,18 @@
 import { onRejection } from "./rejection.ts";
 
-/** In UTF-16 code units. */
+/** The longest text that is returned by default, in UTF-16 code units. */
 const MAX_LENGTH = 300;
 
 /**
- * Describes in one line what was thrown: the first line of an error's message, or of the text of
- * anything else.
+ * Describes a thrown value in one line: the first line of an error's message, or of the text of any
+ * other value.
  *
- * It never throws, whatever it is given: a symbol, an object without a prototype, an error whose
- * `message` throws. Terminal escapes and other characters without a shape of their own are written as
- * escapes, as in `\u{1b}`. A rejected promise counts as handled from then on: it would end the
- * process otherwise.
+ * Never throws, whatever the value: a symbol, an object without a prototype, an error whose
+ * `message` throws. Terminal escapes and other invisible characters are escaped, for example
+ * `\u{1b}`. If the value is a promise, its rejection counts as handled from then on, because it
+ * would end the process otherwise.
  *
- * @returns 300 characters at most.
+ * @returns at most 300 UTF-16 code units; `(no text)` if the value has none
  */
 export function thrownText(thrown: unknown): string {
   return describe(thrown, (value) => {
@@ -21,7 +21,7 @@ export function thrownText(thrown: unknown): string {
   });
 }
 
-/** The same as {@link thrownText}, with the name of an error: `TypeError: x is not a function`. */
+/** Like {@link thrownText}, with an error's name: `TypeError: x is not a function`. */
 export function namedThrownText(thrown: unknown): string {
   return describe(thrown, String);
 }
@@ -37,17 +37,17 @@ function describe(thrown: unknown, textOf: (value: unknown) => string): string {
 }
 
 /**
- * Makes one line of a text that others may have written. Control and format characters, line
- * separators and lone surrogates are written as escapes, and what is beyond a length is cut off.
+ * Turns a text from an untrusted source into one short line: escapes control and format characters,
+ * line separators and lone surrogates, and cuts a long text.
  *
- * @param maxLength In UTF-16 code units, the ellipsis of a cut text included.
+ * @param maxLength the longest result in UTF-16 code units, including the ellipsis of a cut text
  */
 export function oneLine(text: string, maxLength: number = MAX_LENGTH): string {
-  const line = text.slice(0, maxLength + 1).replace(SHAPELESS, escaped);
+  const line = text.slice(0, maxLength + 1).replace(INVISIBLE, escaped);
   if (line.length <= maxLength) return line;
   let cut = "";
   for (const character of text) {
-    const shown = character.replace(SHAPELESS, escaped);
+    const shown = character.replace(INVISIBLE, escaped);
     if (cut.length + shown.length >= maxLength) break;
     cut += shown;
   }
@@ -55,7 +55,7 @@ export function oneLine(text: string, maxLength: number = MAX_LENGTH): string {
 }
 
 /** Unicode's control and format characters, line and paragraph separators, and lone surrogates. */
-const SHAPELESS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 function escaped(character: string): string {
   if (character === "\n") return "\\n";

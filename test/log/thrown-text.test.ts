@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { namedThrownText, oneLine, thrownText } from "../../log/thrown-text.ts";
 import { THROWN } from "../support/thrown.ts";
 
-test("of an error its message is told, with its name where that is asked for", () => {
+test("thrownText returns an error's message, and namedThrownText its name too", () => {
   const error = new TypeError("x is not a function");
   assert.equal(thrownText(error), "x is not a function");
   assert.equal(namedThrownText(error), "TypeError: x is not a function");
@@ -14,21 +14,21 @@ test("of an error its message is told, with its name where that is asked for", (
 });
 
 for (const [what, make] of Object.entries(THROWN)) {
-  test(`of ${what} there is a text, of one short line`, () => {
+  test(`${what} is described in one short line`, () => {
     for (const text of [thrownText(make()), namedThrownText(make())]) {
       assert.match(text, /^[^\p{C}\p{Zl}\p{Zp}]{1,300}$/u);
     }
   });
 }
 
-test("what would forge a line or move a terminal's cursor is escaped", () => {
+test("characters that forge a line or move a terminal's cursor are escaped", () => {
   assert.equal(
     thrownText(new Error("\na\u001b[2J\u009b\u2028\u202e\ud800 ü 😀\nb")),
     "a\\u{1b}[2J\\u{9b}\\u{2028}\\u{202e}\\u{d800} ü 😀",
   );
 });
 
-test("a text is cut between characters and escapes, never longer than it may be", () => {
+test("a long text is cut between characters and escapes, within its limit", () => {
   assert.equal(oneLine("abcde", 5), "abcde");
   assert.equal(oneLine("abcdef", 5), "abcd…");
   assert.equal(oneLine("abc😀", 5), "abc😀");
