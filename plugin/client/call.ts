@@ -3,11 +3,11 @@ import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes } from "@opentelemetry/api";
 import type { AttemptSpan, CallSpan, ClientTracer } from "./spans.ts";
 import { currentCustomLabel } from "./custom-label.ts";
-import { Exchange, ExchangeSeries } from "../metrics/exchange.ts";
+import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
 import type { ClientInstruments, RetryInstruments } from "../metrics/instruments.ts";
 import { PerMethod, PerStatus } from "../metrics/per-method.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
-import type { OptionalLabel } from "../metrics/optional-labels.ts";
+import type { OptionalLabel } from "../metrics/labels.ts";
 import { Retries } from "./retries.ts";
 import { createSeries } from "../metrics/sdk-storage.ts";
 import type { Series } from "../metrics/series.ts";
@@ -63,7 +63,7 @@ export class ClientTelemetry {
         retries: instruments.retries,
         attemptStarted: createSeries(instruments.attemptStarted, attributes),
         attempt: new PerStatus((status) =>
-          new ExchangeSeries(instruments.attempt, {
+          new StreamSeries(instruments.attempt, {
             ...attributes,
             "grpc.status": status,
             ...ofLoadBalancer,
@@ -98,7 +98,7 @@ interface ClientMethod {
   readonly attributes: Attributes;
   readonly retries: RetryInstruments | undefined;
   readonly attemptStarted: Series;
-  readonly attempt: PerStatus<ExchangeSeries>;
+  readonly attempt: PerStatus<StreamSeries>;
   readonly callDuration: PerStatus<Series>;
 }
 
@@ -172,12 +172,12 @@ function isGivenUp(status: RpcStatus | undefined): boolean {
 }
 
 /** One attempt in progress. */
-export class ClientAttempt extends Exchange {
+export class ClientAttempt extends StreamMetrics {
   readonly #retries: Retries | undefined;
   readonly #span: AttemptSpan | undefined;
 
   constructor(
-    series: PerStatus<ExchangeSeries>,
+    series: PerStatus<StreamSeries>,
     retries: Retries | undefined,
     span: AttemptSpan | undefined,
   ) {

@@ -1,7 +1,7 @@
 import type { Attributes, Counter, UpDownCounter } from "@opentelemetry/api";
 import { withinLimit } from "../metrics/cardinality.ts";
 import type { SubchannelInstruments } from "../metrics/instruments.ts";
-import type { OptionalLabel } from "../metrics/optional-labels.ts";
+import type { OptionalLabel } from "../metrics/labels.ts";
 import { recordValue } from "../metrics/series.ts";
 
 /** Records the connections of the channels of one target (gRFC A94). */

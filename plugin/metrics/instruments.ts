@@ -1,7 +1,7 @@
 import { createNoopMeter } from "@opentelemetry/api";
 import type { Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
 import { limited } from "./cardinality.ts";
-import type { ExchangeHistograms } from "./exchange.ts";
+import type { StreamHistograms } from "./stream-metrics.ts";
 import { METRIC_NAMES, METRICS } from "./definitions.ts";
 import type { MetricDefinition, MetricName } from "./definitions.ts";
 import { shielded } from "../warning.ts";
@@ -17,7 +17,7 @@ export interface Instruments {
 /** The instruments of calls on a channel (gRFC A66). */
 export interface ClientInstruments {
   readonly attemptStarted: Counter;
-  readonly attempt: ExchangeHistograms;
+  readonly attempt: StreamHistograms;
   readonly callDuration: Histogram;
   /** Undefined when none of them is switched on. */
   readonly retries: RetryInstruments | undefined;
@@ -34,7 +34,7 @@ export interface RetryInstruments {
 /** The instruments of calls on a server (gRFC A66). */
 export interface ServerInstruments {
   readonly callStarted: Counter;
-  readonly call: ExchangeHistograms;
+  readonly call: StreamHistograms;
 }
 
 /** The instruments of a channel's connections (gRFC A94). */

@@ -1,6 +1,6 @@
 import type { Context } from "@opentelemetry/api";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
-import { Exchange, ExchangeSeries } from "../metrics/exchange.ts";
+import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
 import type { ServerInstruments } from "../metrics/instruments.ts";
 import { OTHER, PerStatus } from "../metrics/per-method.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
@@ -70,7 +70,7 @@ export class ServerTelemetry {
 /** What calls of one method have in common. */
 export interface ServerMethod {
   readonly started: Series;
-  readonly ended: PerStatus<ExchangeSeries>;
+  readonly ended: PerStatus<StreamSeries>;
 }
 
 function serverMethod(
@@ -81,7 +81,7 @@ function serverMethod(
   return {
     started: createSeries(instruments.callStarted, attributes),
     ended: new PerStatus((status) =>
-      new ExchangeSeries(instruments.call, {
+      new StreamSeries(instruments.call, {
         ...attributes,
         "grpc.status": status,
       })
@@ -90,10 +90,10 @@ function serverMethod(
 }
 
 /** One call in progress on a server. */
-export class ServerCall extends Exchange implements MessageReceiver {
+export class ServerCall extends StreamMetrics implements MessageReceiver {
   readonly #span: ReceivedSpan | undefined;
 
-  constructor(series: PerStatus<ExchangeSeries>, span: ReceivedSpan | undefined) {
+  constructor(series: PerStatus<StreamSeries>, span: ReceivedSpan | undefined) {
     super(series, span?.context);
     this.#span = span;
   }

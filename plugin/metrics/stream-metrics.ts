@@ -4,7 +4,7 @@ import { createSeries } from "./sdk-storage.ts";
 import type { Series } from "./series.ts";
 
 /** The three histograms that every client attempt and every server call has an entry in. */
-export interface ExchangeHistograms {
+export interface StreamHistograms {
   /** Seconds. */
   readonly duration: Histogram;
   /** Bytes, compressed, without frames. */
@@ -14,12 +14,12 @@ export interface ExchangeHistograms {
 }
 
 /** The three series of one label set. */
-export class ExchangeSeries {
+export class StreamSeries {
   readonly duration: Series;
   readonly sent: Series;
   readonly received: Series;
 
-  constructor(histograms: ExchangeHistograms, attributes: Attributes) {
+  constructor(histograms: StreamHistograms, attributes: Attributes) {
     this.duration = createSeries(histograms.duration, attributes);
     this.sent = createSeries(histograms.sent, attributes);
     this.received = createSeries(histograms.received, attributes);
@@ -27,15 +27,15 @@ export class ExchangeSeries {
 }
 
 /** The metrics of one client attempt or one server call in progress. */
-export class Exchange {
-  readonly #series: PerStatus<ExchangeSeries>;
+export class StreamMetrics {
+  readonly #series: PerStatus<StreamSeries>;
   readonly #context: Context | undefined;
   readonly #startMs = performance.now();
   #sentBytes = 0;
   #receivedBytes = 0;
 
   /** @param context The one of its span, if it has one. */
-  constructor(series: PerStatus<ExchangeSeries>, context: Context | undefined) {
+  constructor(series: PerStatus<StreamSeries>, context: Context | undefined) {
     this.#series = series;
     this.#context = context;
   }
