@@ -11,7 +11,7 @@ import { describeMachine } from "./measure/machine.ts";
 import { stopPrograms } from "./measure/program.ts";
 import { FULL, QUICK } from "./measure/settings.ts";
 import { ROWS } from "./rows/mod.ts";
-import { table } from "./table.ts";
+import { figureTable } from "./figure-table.ts";
 
 const USAGE = `Usage: npm run bench -- [--quick] [--only=ROW]... [--rounds=N] [--json=PATH]
 
@@ -61,7 +61,7 @@ for (const { name, title, measure } of ROWS) {
     console.error(failures.at(-1));
     await stopPrograms();
   }
-  console.log(table(figures.slice(before)));
+  console.log(figureTable(figures.slice(before)));
 }
 
 const goals = figures.filter(({ goal }) => goal !== undefined);

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { collectorBinary } from "./collector/binary.ts";
 import { ignoreOutputErrors } from "../log/output.ts";
-import { startParts } from "./parts.ts";
-import type { StackUrls } from "./parts.ts";
+import { startStack } from "./start.ts";
+import type { StackUrls } from "./start.ts";
 import { CODELAB_QUERIES, graphUrl, hasData } from "./queries.ts";
 import { Service } from "./service.ts";
 
@@ -34,7 +34,7 @@ const failure = new Promise<never>((_, reject) => fail = reject);
 async function run(pull: boolean, folder: string): Promise<void> {
   const progress = { log: (line: string) => log("stack", line), signal: interruption.signal };
   const collector = pull ? undefined : await collectorBinary(progress);
-  const urls = await startParts({ collector, folder, launch });
+  const urls = await startStack({ collector, folder, launch });
   log("stack", "everything runs; the first points will be in Prometheus in some 15 s");
   await firstData(urls.prometheus);
   for (const line of readyText(urls)) log("stack", line);

@@ -1,7 +1,7 @@
 import { alternate } from "./alternate.ts";
 import { figure } from "./figure.ts";
 import type { Figure, Goal } from "./figure.ts";
-import { ownSamples } from "./ours.ts";
+import { ownSamples } from "./own-pair.ts";
 import type { PairCommands } from "./pair.ts";
 import type { Runtime } from "./program.ts";
 import type { Settings } from "./settings.ts";

@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cachedGoProgram } from "../../stack/collector/go-program.ts";
-import { runStep } from "../../stack/collector/step.ts";
+import { cachedGoProgram } from "../../stack/go-program.ts";
+import { runStep } from "../../stack/build-step.ts";
 
 const PACKAGES = fileURLToPath(new URL(".", import.meta.url));
 const GO_SOURCES = fileURLToPath(new URL("../go/", import.meta.url));

@@ -9,7 +9,7 @@ import { addEchoService, ECHO, listen, unaryCalls } from "../programs/echo.ts";
 import type { Grpc } from "../programs/echo.ts";
 import { serveLoad } from "../programs/load.ts";
 import { SpanCounter, tracing } from "../programs/telemetry.ts";
-import { requirePeer } from "./require.ts";
+import { requirePeer } from "./packages.ts";
 
 interface Instrumentation {
   readonly GrpcInstrumentation: new () => { setTracerProvider(provider: TracerProvider): void };

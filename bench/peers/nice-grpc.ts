@@ -7,7 +7,7 @@ import { ECHO, REQUEST } from "../programs/echo.ts";
 import type { EchoMessage } from "../programs/echo.ts";
 import { serveLoad } from "../programs/load.ts";
 import type { Registry } from "./prom-client-types.ts";
-import { requirePeer } from "./require.ts";
+import { requirePeer } from "./packages.ts";
 
 type UnaryEcho = (request: EchoMessage) => Promise<EchoMessage>;
 type Service = Record<

@@ -10,7 +10,7 @@ import { addEchoService, ECHO, listen, unaryCalls } from "../programs/echo.ts";
 import type { Grpc } from "../programs/echo.ts";
 import { serveLoad } from "../programs/load.ts";
 import type { PromClient } from "./prom-client-types.ts";
-import { requirePeer } from "./require.ts";
+import { requirePeer } from "./packages.ts";
 
 const grpc = requirePeer("@grpc/grpc-js") as Grpc;
 const { Counter, Histogram, register } = requirePeer("prom-client") as PromClient;

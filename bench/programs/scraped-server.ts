@@ -11,7 +11,7 @@ import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { answerCommands, cpuMicroseconds } from "./commands.ts";
 import { addEchoService, ECHO, listen } from "./echo.ts";
-import { ATTRIBUTES, HISTOGRAM, value } from "./label-sets.ts";
+import { ATTRIBUTES, HISTOGRAM, value } from "./scraped-histogram.ts";
 import { StallProbe } from "./stall-probe.ts";
 
 const HOST = "127.0.0.1";

@@ -4,7 +4,7 @@ import type { Runtime } from "../measure/program.ts";
 import type { Settings } from "../measure/settings.ts";
 import { median, ratios, rotated } from "../measure/statistics.ts";
 import { installPackages } from "../peers/install.ts";
-import { LABEL_SETS } from "../programs/label-sets.ts";
+import { LABEL_SETS } from "../programs/scraped-histogram.ts";
 import type { Row } from "./row.ts";
 
 /** 41 bounds, infinity, sum and count. */
@@ -55,7 +55,7 @@ async function measureTexts(
   for (let round = 0; round < rounds; round++) {
     const programs = new Map<Subject, Program>();
     for (const subject of SUBJECTS) {
-      const [program] = await Program.start(script(runtime, "bench/programs/texts.ts", subject));
+      const [program] = await Program.start(script(runtime, "bench/programs/exposition.ts", subject));
       programs.set(subject, program);
     }
     const later: Record<Subject, number[]> = { ours: [], stock: [], "prom-client": [] };

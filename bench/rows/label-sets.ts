@@ -1,7 +1,7 @@
 import { alternate } from "../measure/alternate.ts";
 import type { Sample } from "../measure/alternate.ts";
 import { figure } from "../measure/figure.ts";
-import { ownPair } from "../measure/ours.ts";
+import { ownPair } from "../measure/own-pair.ts";
 import { RUNTIME_NAMES } from "../measure/program.ts";
 import { ratios } from "../measure/statistics.ts";
 import type { Row } from "./row.ts";

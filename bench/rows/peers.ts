@@ -1,5 +1,5 @@
 import { compare, comparison, costsMoreThanOurs } from "../measure/comparison.ts";
-import { ownPair } from "../measure/ours.ts";
+import { ownPair } from "../measure/own-pair.ts";
 import { script } from "../measure/program.ts";
 import { installPackages } from "../peers/install.ts";
 import type { Row } from "./row.ts";

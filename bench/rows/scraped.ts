@@ -7,7 +7,7 @@ import { ScrapedPair } from "../measure/scraped-pair.ts";
 import type { Settings } from "../measure/settings.ts";
 import { median, ratios } from "../measure/statistics.ts";
 import type { LoadWindow } from "../programs/load.ts";
-import { LABEL_SETS } from "../programs/label-sets.ts";
+import { LABEL_SETS } from "../programs/scraped-histogram.ts";
 import type { Row } from "./row.ts";
 
 const SCRAPE_INTERVAL_MS = 1000;

@@ -5,7 +5,7 @@ import type { Runtime } from "../measure/program.ts";
 import { scrape, textOf } from "../measure/scrape.ts";
 import { ScrapedPair } from "../measure/scraped-pair.ts";
 import type { Settings } from "../measure/settings.ts";
-import { LABEL_SETS } from "../programs/label-sets.ts";
+import { LABEL_SETS } from "../programs/scraped-histogram.ts";
 import type { Row } from "./row.ts";
 
 const LINES = LABEL_SETS * 44;

@@ -1,5 +1,5 @@
 import { figure } from "../measure/figure.ts";
-import { ownSamples } from "../measure/ours.ts";
+import { ownSamples } from "../measure/own-pair.ts";
 import { RUNTIME_NAMES } from "../measure/program.ts";
 import { ratios } from "../measure/statistics.ts";
 import type { Row } from "./row.ts";

@@ -2,9 +2,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findExecutable } from "../executable.ts";
-import { cachedGoProgram } from "./go-program.ts";
-import { runStep } from "./step.ts";
-import type { Progress } from "./step.ts";
+import { cachedGoProgram } from "../go-program.ts";
+import { runStep } from "../build-step.ts";
+import type { Progress } from "../build-step.ts";
 
 const MANIFEST = fileURLToPath(new URL("builder.yaml", import.meta.url));
 const BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.155.0";

@@ -5,7 +5,7 @@
 import { ignoreOutputErrors } from "../../log/output.ts";
 import { freePorts } from "../ports.ts";
 import { Service } from "../service.ts";
-import { summaryTable } from "./method-table.ts";
+import { methodTable } from "./method-table.ts";
 
 const REPLIES = 10;
 
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   for (const [side, url] of [["client", clientMetrics], ["server", serverMetrics]] as const) {
     const response = await fetch(url);
     console.log(`\nThe ${side}'s gRPC metrics, from ${url}\n`);
-    console.log(summaryTable(await response.text(), `grpc_${side}`));
+    console.log(methodTable(await response.text(), `grpc_${side}`));
   }
   console.log(
     "\nWhile the scripts run, open the two addresses above in a browser, " +

@@ -25,7 +25,7 @@ function parse(text: string): Sample[] {
  * @param text What `/metrics` answered.
  * @param prefix `grpc_client` or `grpc_server`.
  */
-export function summaryTable(text: string, prefix: string): string {
+export function methodTable(text: string, prefix: string): string {
   const samples = parse(text).filter(({ name }) => name.startsWith(prefix));
   const sizes = prefix === "grpc_client" ? "grpc_client_attempt" : "grpc_server_call";
   const methods = new Set(samples.map(({ labels }) => labels["grpc_method"] ?? ""));

@@ -5,8 +5,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { cachedGoProgram } from "../../stack/collector/go-program.ts";
-import { runStep } from "../../stack/collector/step.ts";
+import { cachedGoProgram } from "../../stack/go-program.ts";
+import { runStep } from "../../stack/build-step.ts";
 import type { CallRequest, CallResult, OngoingCall, Peer, Propagation, Report } from "./peer.ts";
 
 const SOURCES = fileURLToPath(new URL("peer", import.meta.url));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { summaryTable } from "../../stack/demo/method-table.ts";
+import { methodTable } from "../../stack/demo/method-table.ts";
 
 test("the demo runs the server under Bun and the client under Deno, and shows what both measured", async () => {
   const { stdout } = await promisify(execFile)("node", ["stack/demo/demo.ts"], {
@@ -37,7 +37,7 @@ test("the table adds up statuses and interpolates quantiles as PromQL does", () 
     `\ngrpc_server_call_sent_total_compressed_message_size_bytes_sum{grpc_method="m",grpc_status="${status}"} 7`;
   const text = `${series("OK", [4, 8, 8])}\n${series("UNAVAILABLE", [0, 1, 2])}\n`;
   assert.equal(
-    summaryTable(text, "grpc_server"),
+    methodTable(text, "grpc_server"),
     [
       "method  calls  errors     p50     p99  bytes sent  bytes received",
       "m          10       2  280 ms  1.00 s          14               0",

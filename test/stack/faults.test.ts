@@ -5,7 +5,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CollectorPorts } from "../../stack/collector/environment.ts";
 import type { OtlpProtocol } from "../../telemetry/otlp/protocols.ts";
-import { Prometheus } from "./rules/rule-evaluation.ts";
+import { Prometheus } from "./running-prometheus.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { startClient, startServer } from "../support/script.ts";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { CODELAB_QUERIES } from "../../stack/queries.ts";
 import { interpolate, queries } from "./rules/dashboard.ts";
 import type { Choice } from "./rules/dashboard.ts";
-import { Prometheus } from "./rules/rule-evaluation.ts";
+import { Prometheus } from "./running-prometheus.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { startClient, startServer } from "../support/script.ts";

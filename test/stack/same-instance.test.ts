@@ -1,7 +1,7 @@
 /** Two processes that report as one: what is seen of it, and that Prometheus tells. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Prometheus } from "./rules/rule-evaluation.ts";
+import { Prometheus } from "./running-prometheus.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { startServer } from "../support/script.ts";

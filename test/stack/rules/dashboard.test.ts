@@ -8,7 +8,7 @@ import type { Owner } from "../../support/script.ts";
 import { skipWithout } from "../../tools.ts";
 import { interpolate, panels, queries, variables } from "./dashboard.ts";
 import type { Choice } from "./dashboard.ts";
-import { Prometheus } from "./rule-evaluation.ts";
+import { Prometheus } from "../running-prometheus.ts";
 
 const PATIENCE_MS = 30_000;
 

@@ -1,6 +1,6 @@
 /**
  * Makes the text of a scrape of 1,000 label sets, from the collection to the whole text:
- * `texts.ts ours|stock|prom-client`. Before each one every label set gets a new value.
+ * `exposition.ts ours|stock|prom-client`. Before each one every label set gets a new value.
  */
 import type { Histogram } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
@@ -9,9 +9,9 @@ import { FamilyCatalog } from "../../prometheus/text/families.ts";
 import { PrometheusReader } from "../../prometheus/mod.ts";
 import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/text.ts";
 import type { PromClient } from "../peers/prom-client-types.ts";
-import { requirePeer } from "../peers/require.ts";
+import { requirePeer } from "../peers/packages.ts";
 import { answerCommands } from "./commands.ts";
-import { ATTRIBUTES, HISTOGRAM, value } from "./label-sets.ts";
+import { ATTRIBUTES, HISTOGRAM, value } from "./scraped-histogram.ts";
 
 interface Subject {
   record(): void;

@@ -51,7 +51,7 @@ export interface StackUrls {
  *
  * @throws {Error} when a part does not become healthy.
  */
-export async function startParts(options: StackOptions): Promise<StackUrls> {
+export async function startStack(options: StackOptions): Promise<StackUrls> {
   const { collector, launch } = options;
   const ports = await freePorts(STANDARD_PORTS);
 

@@ -3,7 +3,7 @@ import type { Figure, Goal, Unit } from "./measure/figure.ts";
 const HEADINGS = ["what", "of", "goal", "median", "min to max", ""];
 
 /** Figures as a table for people. */
-export function table(figures: readonly Figure[]): string {
+export function figureTable(figures: readonly Figure[]): string {
   const rows = [HEADINGS, ...figures.map(cells)];
   const widths = HEADINGS.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows.map((row) => {

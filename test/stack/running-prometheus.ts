@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PROJECT, Script } from "../../support/script.ts";
-import type { Owner } from "../../support/script.ts";
+import { PROJECT, Script } from "../support/script.ts";
+import type { Owner } from "../support/script.ts";
 
 /** A rule that is loaded, and how its last evaluation went. */
 export interface LoadedRule {

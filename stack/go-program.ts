@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { chmod, mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { findExecutable, isExecutable } from "../executable.ts";
-import type { Progress, Workplace } from "./step.ts";
+import { findExecutable, isExecutable } from "./executable.ts";
+import type { Progress, Workplace } from "./build-step.ts";
 
 /** A program that is built with Go the first time that it is needed. */
 export interface GoProgram {
