@@ -2,42 +2,44 @@ import { checkKeyPair, parseCertificates, withoutByteOrderMark } from "./pem.ts"
 import { certificateValidity } from "./validity.ts";
 import { type FileLog, WatchedFiles } from "./watched-files.ts";
 
-/** The paths of files in PEM. */
+/** The paths of a certificate and its key, both in PEM. */
 export interface IdentityPaths {
-  /** Who one is: a certificate, and those between it and its authority. */
+  /** The certificate, followed by any intermediate certificates. */
   readonly certificate: string;
-  /** Its private key, without a passphrase. */
+  /** The certificate's private key, without a passphrase. */
   readonly key: string;
 }
 
-/** Who one is, as `tls.createSecureContext` takes it. */
+/** A certificate chain and its key, as `tls.createSecureContext` takes them. */
 export interface Identity {
   readonly cert: Buffer;
   readonly key: Buffer;
 }
 
-/** What a server shows, and whom it believes. */
+/** A server's own identity and the authorities that it trusts. */
 export interface ServerCertificates extends Identity {
-  /** The authorities of clients; if there are none, clients are asked for no certificate. */
+  /** The authorities of clients. Without them, the server requests no client certificate. */
   readonly ca?: Buffer;
 }
 
-/** What a client believes, and what it shows to a server that asks for it. */
+/** The authorities that a client trusts, and its identity for servers that request one. */
 export interface ClientCertificates extends Partial<Identity> {
   /** The authorities of servers. */
   readonly ca: Buffer;
 }
 
 /**
- * What a client needs, as one.
+ * Watches a client's certificate files. New contents take effect together, once all files fit.
  *
- * @param ca The file with the authorities of servers.
+ * @param ca the path of the authorities of servers
+ * @param identity the client's own certificate and key, if it has one
+ * @throws {Error} if a file cannot be used, see {@linkcode WatchedFiles}
  */
 export function watchClientCertificates(
   ca: string,
   identity: IdentityPaths | undefined,
   log: FileLog,
-) {
+): WatchedFiles<ClientCertificates> {
   const paths = identity === undefined ? [ca] : [ca, identity.certificate, identity.key];
   return new WatchedFiles<ClientCertificates>(
     paths,
@@ -46,25 +48,27 @@ export function watchClientCertificates(
       ...(identity !== undefined && parseIdentity(rest)),
     }),
     log,
-    undefined,
-    (contents) =>
-      certificateValidity(paths, contents, {
-        authorities: ca,
-        certificate: identity?.certificate,
-      }),
+    {
+      validityOf: (contents) =>
+        certificateValidity(paths, contents, {
+          authorities: ca,
+          certificate: identity?.certificate,
+        }),
+    },
   );
 }
 
 /**
- * What a server needs, as one.
+ * Watches a server's certificate files. New contents take effect together, once all files fit.
  *
- * @param clientCa The file with the authorities of clients, if clients have to show certificates.
+ * @param clientCa the path of the authorities of clients, if clients must have a certificate
+ * @throws {Error} if a file cannot be used, see {@linkcode WatchedFiles}
  */
 export function watchServerCertificates(
   { certificate, key }: IdentityPaths,
   clientCa: string | undefined,
   log: FileLog,
-) {
+): WatchedFiles<ServerCertificates> {
   const paths = clientCa === undefined ? [certificate, key] : [certificate, key, clientCa];
   return new WatchedFiles<ServerCertificates>(
     paths,
@@ -73,8 +77,10 @@ export function watchServerCertificates(
       ...(clientCa !== undefined && { ca: parseAuthorities(contents[2]) }),
     }),
     log,
-    undefined,
-    (contents) => certificateValidity(paths, contents, { authorities: clientCa, certificate }),
+    {
+      validityOf: (contents) =>
+        certificateValidity(paths, contents, { authorities: clientCa, certificate }),
+    },
   );
 }
 

@@ -1,28 +1,27 @@
-/** What the settings of TLS are called where a failure is told. */
+/** The names of a program's TLS settings, for messages about failed connections. */
 export interface TlsSettingNames {
-  /** Of the authorities that a server's certificate is checked against. */
+  /** The setting with the authorities that verify a server's certificate. */
   readonly authority: string;
-  /** Of the certificate that is shown to a server. */
+  /** The setting with the certificate that the client sends. */
   readonly clientCertificate: string;
-  /** Where the server's host is given, after "in". */
+  /** The setting with the server's host. It follows "in". */
   readonly address: string;
-  /** What switches TLS off, after "it does not speak TLS: ". */
+  /** The advice to switch TLS off. It follows "it does not speak TLS: ". */
   readonly withoutTls: string;
 }
 
-/** In what words the runtimes' TLS (OpenSSL, BoringSSL, rustls) say what, and what can be done. */
-const FAILURES: readonly [words: RegExp, meaning: (names: TlsSettingNames) => string][] = [
+/** Error texts of the runtimes' TLS (OpenSSL, BoringSSL, rustls), and what each means. */
+const FAILURES: readonly [pattern: RegExp, meaning: (names: TlsSettingNames) => string][] = [
   [
     /alert.*certificate.?required/i,
-    ({ clientCertificate }) =>
-      `it asks for a client certificate, which ${clientCertificate} is for`,
+    ({ clientCertificate }) => `it asks for a client certificate: set ${clientCertificate}`,
   ],
   [
     /alert.*(unknown.?ca|(bad|unknown|unsupported|expired|revoked).?certificate|certificate.?(unknown|expired|revoked))/i,
     ({ clientCertificate }) => `it refuses the client certificate in ${clientCertificate}`,
   ],
   [/certificate has expired/i, () => "its certificate has expired"],
-  // Deno says so of an expired one too.
+  // Deno reports an expired certificate in the same words.
   [
     /self.signed certificate|unable to (verify|get)/i,
     ({ authority }) =>
@@ -38,27 +37,28 @@ const FAILURES: readonly [words: RegExp, meaning: (names: TlsSettingNames) => st
   ],
 ];
 
-/** A connection that the other side closes without a word, after a handshake that looked good. */
+/** Errors of a connection that the other side closed without an alert, after a good handshake. */
 const CLOSED = /socket hang up|ECONNRESET|EPIPE|Failed to connect/;
 
 /**
- * Why a connection over TLS failed, in words for whoever can mend it, or as it was said if nothing
- * better is known.
+ * Explains why a TLS connection failed, and which setting to change.
  *
- * @param text What the runtime said, one line.
+ * @param text the runtime's error in one line
+ * @param names the names of the settings to mention
+ * @returns the explanation, or the text as it is if its cause is unknown
  */
 export function tlsFailureReason(text: string, names: TlsSettingNames): string {
-  const meaning = FAILURES.find(([words]) => words.test(text))?.[1];
+  const meaning = FAILURES.find(([pattern]) => pattern.test(text))?.[1];
   if (meaning !== undefined) return meaning(names);
   if (!CLOSED.test(text)) return text;
-  return `${text}, perhaps for want of the right client certificate (${names.clientCertificate})`;
+  return `${text}; it may require a valid client certificate (${names.clientCertificate})`;
 }
 
 /**
- * What a connection failed of, without what grpc-js puts around it, which says nothing more.
+ * Extracts the connection error from a grpc-js message, which wraps it in text that adds nothing.
  *
- * @param message An error's message or a status's details; what is not of that form stays.
- * @returns Its first line.
+ * @param message an error's message or a status's details
+ * @returns the error in one line, or the first line of a message of another form
  */
 export function connectionFailure(message: string): string {
   const text = message.split("\n", 1).join();

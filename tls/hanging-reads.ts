@@ -4,26 +4,26 @@ import { isMainThread } from "node:worker_threads";
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs a read when those before it are over. A read from a network file system may hang and keeps a
- * thread as long as it does; the runtimes have few, which host names and compression need too: Node
- * four, Bun one for each processor.
+ * Runs a read after all earlier ones have settled, so that hanging reads block one thread at most. A
+ * read from a network file system may hang, and blocks a thread for as long as it does. Host name
+ * lookups and compression need the same few threads: Node has four, Bun one for each processor.
  */
-export function inTurn<T>(read: () => Promise<T>): Promise<T> {
+export function readInTurn<T>(read: () => Promise<T>): Promise<T> {
   const turn = last.then(read);
   last = turn.catch(() => {});
   return turn;
 }
 
 /**
- * Ends the process with SIGKILL if it is to exit while a read hangs. Node would wait for the read's
- * thread for ever; Bun and Deno do not.
+ * Works around Node, which does not exit while a read hangs in one of its threads: kills the process
+ * with SIGKILL if it exits before the read has settled. Bun and Deno exit by themselves.
  *
- * @param read The read that hangs, until it settles.
+ * @param read the hanging read
  */
-export function exitDespite(read: Promise<unknown>): void {
+export function killOnExitDuring(read: Promise<unknown>): void {
   if ("Bun" in globalThis || "Deno" in globalThis || !isMainThread) return;
-  const end = () => process.kill(process.pid, "SIGKILL");
-  const settled = () => process.off("exit", end);
-  process.once("exit", end);
+  const kill = () => process.kill(process.pid, "SIGKILL");
+  const settled = () => process.off("exit", kill);
+  process.once("exit", kill);
   read.then(settled, settled);
 }

@@ -7,30 +7,31 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs;
 const MARKER = /-----(?:BEGIN|END) CERTIFICATE-----/g;
 const MARKER_LINE = /(?<=^|\n)-----(?:BEGIN|END) CERTIFICATE-----(?=[ \t]*(?:\n|$))/g;
 
-/** The UTF-8 byte order mark, which some editors put before the first character. */
+/** The UTF-8 byte order mark. Some editors write it at the start of a file. */
 const BYTE_ORDER_MARK = Buffer.from("\ufeff");
 
 function hasByteOrderMark(content: Buffer): boolean {
   return content.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
 }
 
-/** @throws {UnfitFileError} if a file's content begins with a byte order mark */
+/** @throws {UnfitFileError} if the content begins with a byte order mark */
 export function refuseByteOrderMark(content: Buffer): void {
   if (!hasByteOrderMark(content)) return;
-  throw new UnfitFileError("it begins with a byte order mark: save it without");
+  throw new UnfitFileError("it begins with a byte order mark: save it without one");
 }
 
-/** The content of a file in PEM without a byte order mark. */
+/** Returns the content without a byte order mark at its start. */
 export function withoutByteOrderMark(content: Buffer): Buffer {
   return hasByteOrderMark(content) ? content.subarray(BYTE_ORDER_MARK.length) : content;
 }
 
 /**
- * The certificates of a file, of which there is one at least. All are read: of a broken one the
- * runtimes would make nothing, an error, or an authority that is silently missing.
+ * Parses all certificates of a PEM file. The runtimes differ on a broken certificate: they ignore it,
+ * fail, or silently leave out an authority.
  *
- * @throws {UnfitFileError} if a certificate does not begin or end on a line of its own
- * @throws {Error} if there is none, or one is broken
+ * @returns at least one certificate
+ * @throws {UnfitFileError} if a certificate does not begin and end on lines of their own
+ * @throws {Error} if there is no certificate, or a broken one
  */
 export function parseCertificates(content: Buffer): [X509Certificate, ...X509Certificate[]] {
   const text = withoutByteOrderMark(content).toString("latin1").replaceAll("\r\n", "\n");
@@ -55,7 +56,11 @@ function parseCertificate(text: string): X509Certificate {
   }
 }
 
-/** @throws {Error} if there is none, or if a passphrase protects it */
+/**
+ * Parses the private key of a PEM file.
+ *
+ * @throws {Error} if there is no key, or a passphrase protects it
+ */
 export function parseKey(content: Buffer): KeyObject {
   try {
     return createPrivateKey(withoutByteOrderMark(content));
@@ -65,10 +70,12 @@ export function parseKey(content: Buffer): KeyObject {
 }
 
 /**
- * Checks that a certificate, with those between it and its authority, and a key can be shown.
+ * Checks that TLS can use a certificate, with any intermediate ones, and its key.
  *
- * @throws {Error} if one is bad by itself, if the key is another certificate's, or if the runtime
- *   does not take them, as when the key is too short
+ * @param certificate the certificates in PEM, the own one first
+ * @param key the private key in PEM
+ * @throws {Error} if either is malformed, if the key belongs to another certificate, or if the
+ *   runtime rejects them, for example because the key is too short
  */
 export function checkKeyPair(certificate: Buffer, key: Buffer): void {
   const [own] = parseCertificates(certificate);
@@ -79,7 +86,7 @@ export function checkKeyPair(certificate: Buffer, key: Buffer): void {
       key: withoutByteOrderMark(key),
     });
   } catch (error) {
-    // Of OpenSSL's "error:0A00018F:SSL routines::ee key too small" the end says what is wrong.
+    // The reason is the last part, as in OpenSSL's "error:0A00018F:SSL routines::ee key too small".
     const reason = (error as Error).message.split(":").at(-1);
     throw new Error(`TLS does not take the certificate and its key: ${reason}`);
   }

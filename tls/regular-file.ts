@@ -2,20 +2,20 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "n
 import type { Stats } from "node:fs";
 import { open, stat } from "node:fs/promises";
 
-/** The largest file that is read, in bytes. The authorities of a whole system take a quarter of it. */
+/** The largest file to read, in bytes: four times the size of a system's authorities. */
 export const MAX_FILE_BYTES = 1_048_576;
 const CHUNK_BYTES = 65_536;
 
-/** Keeps an open of a pipe from waiting for a writer. Windows has neither the flag nor the wait. */
+/** Opening a pipe must not wait for a writer. Windows has neither the flag nor the wait. */
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** A file that exists but cannot serve, for a reason that its permissions do not show. */
+/** An error about a file that exists and may be readable, but cannot be used. */
 export class UnfitFileError extends Error {
   override readonly name = "UnfitFileError";
-  /** What is wrong and what to do, in one line without the path. */
+  /** Says what is wrong and what to do, in one line without the path. */
   readonly reason: string;
 
-  /** @param path The file, if it is known. */
+  /** @param path the file's path, if it is known */
   constructor(reason: string, path?: string) {
     super(path === undefined ? reason : `${path}: ${reason}`);
     this.reason = reason;
@@ -23,17 +23,18 @@ export class UnfitFileError extends Error {
 }
 
 /**
- * Reads a regular file, or one that symbolic links lead to. Anything else is refused without being
- * opened: a pipe blocks, some devices never end, and neither can be read again.
+ * Reads a regular file, following symbolic links. Refuses anything else without opening it: a pipe
+ * blocks, some devices never end, and neither can be read again.
  *
- * @throws {UnfitFileError} if it is not a regular file, or has more than {@linkcode MAX_FILE_BYTES}
- * @throws {Error} the runtime's error if it cannot be read
+ * @throws {UnfitFileError} if it is a pipe, socket or device, or larger than
+ *   {@linkcode MAX_FILE_BYTES}
+ * @throws {Error} the runtime's error if it cannot be read, or an error if it is a folder
  */
 export function readRegularFileSync(path: string): Buffer {
   checkKind(path, statSync(path));
   const file = openSync(path, FLAGS);
   try {
-    // Another file may have taken its place.
+    // Another file may have replaced it since.
     checkKind(path, fstatSync(file));
     const chunks: Buffer[] = [];
     let length = 0;
@@ -50,7 +51,7 @@ export function readRegularFileSync(path: string): Buffer {
   }
 }
 
-/** Does what {@linkcode readRegularFileSync} does, without blocking. */
+/** Like {@linkcode readRegularFileSync}, without blocking. */
 export async function readRegularFile(path: string): Promise<Buffer> {
   checkKind(path, await stat(path));
   const file = await open(path, FLAGS);

@@ -2,19 +2,20 @@ import type { X509Certificate } from "node:crypto";
 import { parseCertificates } from "./pem.ts";
 import type { Validity } from "./watched-files.ts";
 
-/** The paths of those files that hold certificates in PEM. */
+/** The paths of the files with certificates in PEM. */
 export interface CertificatePaths {
-  /** Whom one believes. One authority that is valid is enough: old ones may stay in the file. */
+  /** Trusted authorities. One valid authority is enough: expired ones may stay in the file. */
   readonly authorities: string | undefined;
-  /** Who one is. Each certificate up to the authority has to be valid. */
+  /** The own certificate and any intermediate ones. All of them must be valid. */
   readonly certificate: string | undefined;
 }
 
 /**
- * Reads from some files when their certificates are valid.
+ * Returns when the certificates in a set of files are valid.
  *
- * @param paths All the files, in the order of their contents.
- * @param contents What the files hold. The certificates have to be whole.
+ * @param paths the paths of all the files
+ * @param contents the contents of the files, in the order of the paths
+ * @throws {Error} if a certificate is malformed
  * @see https://www.rfc-editor.org/rfc/rfc5280#section-4.1.2.5
  */
 export function certificateValidity(
@@ -28,7 +29,7 @@ export function certificateValidity(
   };
   const [trusted, own] = [periodsOf(authorities), periodsOf(certificate)];
   return {
-    isGood(nowMs) {
+    isValid(nowMs) {
       const isNow = (period: Period) => faultOf(period, nowMs) === undefined;
       return own.every(isNow) && (trusted.length === 0 || trusted.some(isNow));
     },
@@ -38,7 +39,7 @@ export function certificateValidity(
   };
 }
 
-/** When a certificate can be used. */
+/** The validity period of a certificate, in milliseconds since the Unix epoch. */
 interface Period {
   readonly subject: string;
   readonly fromMs: number;
@@ -47,7 +48,7 @@ interface Period {
 
 function periodOf({ subject, validFrom, validTo }: X509Certificate): Period {
   return {
-    // The runtimes put the parts on lines of their own; Deno leaves other control characters in.
+    // All runtimes put each part of the name on its own line; Deno keeps other control characters.
     subject: (subject ?? "").replace(/\p{Cc}+/gu, ", "),
     fromMs: Date.parse(validFrom),
     toMs: Date.parse(validTo),
@@ -60,7 +61,7 @@ function faultOf({ subject, fromMs, toMs }: Period, nowMs: number): string | und
   return undefined;
 }
 
-/** One line about the certificates of a file, if there is anything to say. */
+/** Returns one line if some certificates of a file are not valid now, otherwise nothing. */
 function warning(path: string | undefined, periods: readonly Period[], nowMs: number): string[] {
   const [first, ...others] = periods.map((period) => faultOf(period, nowMs))
     .filter((fault) => fault !== undefined);
@@ -69,7 +70,7 @@ function warning(path: string | undefined, periods: readonly Period[], nowMs: nu
   return [`${path}: ${first}${more}`];
 }
 
-/** In UTC and to the second, which is as exact as certificates are. */
+/** Formats a time in UTC, to the second: certificates are no more precise. */
 function dateOf(timeMs: number): string {
   return new Date(timeMs).toISOString().replace(".000", "");
 }

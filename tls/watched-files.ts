@@ -1,84 +1,92 @@
 import { createHash } from "node:crypto";
 import { readRegularFile, readRegularFileSync } from "./regular-file.ts";
-import { exitDespite, inTurn } from "./hanging-reads.ts";
+import { killOnExitDuring, readInTurn } from "./hanging-reads.ts";
 import { thrownText } from "../log/thrown-text.ts";
 
 /**
- * How often files are looked at, in milliseconds. They are read rather than watched: what rotates
- * certificates swaps symbolic links or whole folders, and each system tells of that differently.
+ * How often the files are read again, in milliseconds. Polling works where file events do not:
+ * certificates are rotated by swapping symbolic links or whole folders, and each system reports that
+ * differently.
  */
-const LOOK_MS = 2_000;
+const POLL_INTERVAL_MS = 2_000;
 
-/** How long a look may take, in milliseconds: a read from a network file system may never end. */
-const LOOK_LIMIT_MS = 5_000;
+/** How long a read may take, in milliseconds. One from a network file system may never end. */
+const READ_LIMIT_MS = 5_000;
 const TOO_SLOW = `reading takes more than ${
-  LOOK_LIMIT_MS / 1000
-} s, here or of another file before`;
+  READ_LIMIT_MS / 1000
+} s, of these files or of others before them`;
 
-/** Takes lines about files that changed. No line has anything of what is in them. */
+/** Receives lines about changed files. The lines contain nothing of the files' contents. */
 export interface FileLog {
-  /** New contents are in use. */
+  /** Reports that new contents are in use. */
   info(line: string): void;
-  /** New contents can't be used. */
+  /** Reports that new contents cannot be used, or are not valid now. */
   warn(line: string): void;
 }
 
-/** What the time of day means for contents, such as certificates that expire. */
+/** When contents are valid, for example certificates. Times are in milliseconds since the epoch. */
 export interface Validity {
-  /** Whether the contents can be used now; such contents are not replaced by others that cannot. */
-  isGood(nowMs: number): boolean;
-  /** What is to be said of the contents now, one line each. */
+  /** Returns whether the contents are valid now. Invalid ones never replace valid ones. */
+  isValid(nowMs: number): boolean;
+  /** Returns the warnings to give about the contents now, one line each. */
   warnings(nowMs: number): readonly string[];
 }
 
-const ALWAYS_VALID: Validity = { isGood: () => true, warnings: () => [] };
+const ALWAYS_VALID: Validity = { isValid: () => true, warnings: () => [] };
+
+/** Options of {@linkcode WatchedFiles}. */
+export interface WatchedFilesOptions {
+  /** Returns when parsed contents are valid. By default they always are. */
+  readonly validityOf?: (contents: readonly Buffer[]) => Validity;
+  /** How often the files are read again, in milliseconds. Tests shorten it. */
+  readonly pollIntervalMs?: number;
+}
 
 /**
- * Some files that belong together, and what is made of them: always the last that could be used. A
- * log, a parser or a listener that throws ends nothing.
+ * A value parsed from a set of files, which are read again when they change. If new contents cannot
+ * be used, the last good value stays. Nothing stops when a log, a parser or a listener throws.
  */
 export class WatchedFiles<T> {
   readonly #paths: readonly string[];
   readonly #parse: (contents: readonly Buffer[]) => T;
   readonly #validityOf: (contents: readonly Buffer[]) => Validity;
-  readonly #log: FileLog;
-  readonly #lookMs: number;
+  readonly #logger: FileLog;
+  readonly #pollIntervalMs: number;
   readonly #listeners = new Set<(value: T) => void>();
   #value: T;
   #validity: Validity;
-  /** What the value was made of. */
+  /** The digest of the contents that the value was parsed from. */
   #state: string;
-  /** What was found instead and can't be used, and how often it was found. */
+  /** Contents that cannot be used, by digest or error, and how many polls have found them. */
   #bad = { state: "", times: 0 };
-  /** The warnings about the value that are given already. */
+  /** The warnings about the value that were already given. */
   #warned: readonly string[] = [];
-  /** The read that is under way. There is one at most, even if it never ends. */
+  /** The read in progress. There is at most one, even if it never ends. */
   #reading: { readonly contents: Promise<Buffer[]>; isLate: boolean } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * Reads the files and warns of contents that are not valid now.
+   * Reads the files, and warns if their contents are not valid now.
    *
-   * @param parse makes the value of the contents, in the order of the paths; throws an error that
-   *   says without secrets why they can't be used
-   * @param lookMs for tests
-   * @param validityOf tells of contents that can be parsed when they are valid; always by default
-   * @throws {UnfitFileError} if a file is not a regular one, or too large
-   * @throws {Error} the runtime's error if a file can't be read, or what `parse` throws with the
-   *   names of the files before it
+   * @param parse returns the value for the contents, which are in the order of the paths; throws an
+   *   error without secrets if they cannot be used
+   * @param log receives one line for each change and each warning
+   * @throws {UnfitFileError} if a file is not a regular one, or is larger than 1 MiB
+   * @throws {Error} the runtime's error if a file cannot be read, or the error of `parse` with the
+   *   paths in front
    */
   constructor(
     paths: readonly string[],
     parse: (contents: readonly Buffer[]) => T,
     log: FileLog,
-    lookMs = LOOK_MS,
-    validityOf: (contents: readonly Buffer[]) => Validity = () => ALWAYS_VALID,
+    { validityOf = () => ALWAYS_VALID, pollIntervalMs = POLL_INTERVAL_MS }: WatchedFilesOptions =
+      {},
   ) {
     this.#paths = paths;
     this.#parse = parse;
     this.#validityOf = validityOf;
-    this.#log = log;
-    this.#lookMs = lookMs;
+    this.#logger = log;
+    this.#pollIntervalMs = pollIntervalMs;
     const contents = paths.map(readRegularFileSync);
     this.#state = digest(contents);
     try {
@@ -90,42 +98,42 @@ export class WatchedFiles<T> {
     this.#warn();
   }
 
-  /** What the files say, as far as it is known. */
+  /** The value of the last contents that could be used. */
   get value(): T {
     return this.#value;
   }
 
   /**
-   * Tells of each new value. Only as long as there is somebody to tell are the files looked at, and
-   * that never keeps the process alive.
+   * Calls a listener with each new value. The files are read again only while there are listeners.
+   * Watching never keeps the process alive.
    *
-   * @returns ends it
+   * @returns a function that removes the listener
    */
   onChange(listener: (value: T) => void): () => void {
     this.#listeners.add(listener);
-    if (this.#listeners.size === 1) this.#wait();
+    if (this.#listeners.size === 1) this.#schedulePoll();
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) clearTimeout(this.#timer);
     };
   }
 
-  #wait(): void {
+  #schedulePoll(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
-      await this.#look();
+      await this.#poll();
       this.#warn();
-      if (this.#listeners.size > 0) this.#wait();
-    }, this.#lookMs);
+      if (this.#listeners.size > 0) this.#schedulePoll();
+    }, this.#pollIntervalMs);
     this.#timer.unref();
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     let state = "";
     try {
       const contents = await this.#read();
       state = digest(contents);
-      if (state !== this.#state) this.#take(contents);
+      if (state !== this.#state) this.#use(contents);
     } catch (error) {
       const reason = thrownText(error);
       return this.#refuse(state || reason, reason);
@@ -133,21 +141,24 @@ export class WatchedFiles<T> {
     this.#bad = { state: "", times: 0 };
     if (state === this.#state) return;
     this.#state = state;
-    this.#say("info", `${this.#names} changed: the new content is in use`);
-    for (const listener of this.#listeners) this.#tell(listener);
+    this.#log("info", `${this.#names} changed: the new content is in use`);
+    for (const listener of this.#listeners) this.#notify(listener);
   }
 
   /**
-   * Reads the files. Of a read that is late the next look takes the result, so that slow files are
-   * read too.
+   * Reads the files. A read that is too slow goes on, and a later poll takes its result, so that
+   * slow files are read too.
    *
    * @throws {Error} if the files cannot be read, or not in time
    */
   async #read(): Promise<Buffer[]> {
-    const reading = this.#reading ??= { contents: inTurn(() => this.#readAll()), isLate: false };
+    const reading = this.#reading ??= {
+      contents: readInTurn(() => this.#readAll()),
+      isLate: false,
+    };
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<"late">((resolve) => {
-      timer = setTimeout(() => resolve("late"), reading.isLate ? 0 : LOOK_LIMIT_MS);
+      timer = setTimeout(() => resolve("late"), reading.isLate ? 0 : READ_LIMIT_MS);
       timer.unref();
     });
     try {
@@ -162,7 +173,7 @@ export class WatchedFiles<T> {
     } finally {
       clearTimeout(timer);
     }
-    if (!reading.isLate) exitDespite(reading.contents);
+    if (!reading.isLate) killOnExitDuring(reading.contents);
     reading.isLate = true;
     throw new Error(TOO_SLOW);
   }
@@ -173,53 +184,56 @@ export class WatchedFiles<T> {
     return contents;
   }
 
-  /** @throws {Error} if the contents are worse than those in use */
-  #take(contents: readonly Buffer[]): void {
+  /** @throws {Error} if the contents cannot be parsed, or are invalid while those in use are valid */
+  #use(contents: readonly Buffer[]): void {
     const value = this.#parse(contents);
     const validity = this.#validityOf(contents);
     const nowMs = Date.now();
-    if (!validity.isGood(nowMs) && this.#validity.isGood(nowMs)) {
+    if (!validity.isValid(nowMs) && this.#validity.isValid(nowMs)) {
       throw new Error(validity.warnings(nowMs).join("; "));
     }
     this.#value = value;
     this.#validity = validity;
   }
 
-  /** Says once what has to be said of the value. It may be more as time goes by. */
+  /** Gives each warning about the value once. The passing of time may add some. */
   #warn(): void {
     const warnings = this.#validity.warnings(Date.now());
     for (const warning of warnings) {
-      if (!this.#warned.includes(warning)) this.#say("warn", `${warning}; put a valid one there`);
+      if (!this.#warned.includes(warning)) this.#log("warn", `${warning}; put a valid one there`);
     }
     this.#warned = warnings;
   }
 
-  /** What a listener cannot do with new content must not end the process, nor keep others from it. */
-  #tell(listener: (value: T) => void): void {
+  /** A listener that throws must not end the process or keep the others from the new value. */
+  #notify(listener: (value: T) => void): void {
     try {
       listener(this.#value);
     } catch (error) {
-      this.#say("warn", `${this.#names} changed, but is not in use: ${thrownText(error)}`);
+      this.#log("warn", `${this.#names} changed, but is not in use: ${thrownText(error)}`);
     }
   }
 
-  /** Says so when it is found twice: in between, one file may be new and the other about to be. */
+  /**
+   * Warns the second time the same contents are found: at the first time, one file may be new and
+   * another one about to be replaced.
+   */
   #refuse(state: string, reason: string): void {
     const times = state === this.#bad.state ? this.#bad.times + 1 : 1;
     this.#bad = { state, times };
     if (times !== 2) return;
-    this.#say(
+    this.#log(
       "warn",
-      `${this.#names} changed, but cannot be used; what was there before stays in use: ${reason}`,
+      `${this.#names} changed, but cannot be used; the previous content stays in use: ${reason}`,
     );
   }
 
-  /** A log that fails costs the line. */
-  #say(level: keyof FileLog, line: string): void {
+  /** Writes a line. If the log throws, the line is lost. */
+  #log(level: keyof FileLog, line: string): void {
     try {
-      this.#log[level](line);
+      this.#logger[level](line);
     } catch {
-      // There is nowhere else to say it.
+      // There is nowhere left to report to.
     }
   }
 

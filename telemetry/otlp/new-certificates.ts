@@ -38,7 +38,7 @@ export function onNewCertificates(
   const validityOf = (contents: readonly Buffer[]) => certificateValidity(paths, contents, files);
   const name = JSON.stringify([authorities ?? "", certificate ?? "", key ?? ""]);
   const entry = watched.get(name) ??
-    { files: new WatchedFiles(paths, check, log, undefined, validityOf), users: 0 };
+    { files: new WatchedFiles(paths, check, log, { validityOf }), users: 0 };
   watched.set(name, entry);
   entry.users++;
   const stop = entry.files.onChange(renew);

@@ -36,7 +36,7 @@ const UNVERIFIED =
   "its certificate cannot be verified: it has expired, or its authority is missing in GRPC_TLS_CA";
 /** A server refuses after the client's handshake is over: most say no more than that they close. */
 const REFUSED =
-  /^(.*, perhaps for want of the right client certificate \(GRPC_TLS_CERT\)|it refuses the client certificate in GRPC_TLS_CERT)$/;
+  /^(.*; it may require a valid client certificate \(GRPC_TLS_CERT\)|it refuses the client certificate in GRPC_TLS_CERT)$/;
 
 const CASES: readonly Case[] = [
   { name: "a private authority", server: showing(good), client: trusting },
@@ -71,7 +71,7 @@ const CASES: readonly Case[] = [
     server: mutual,
     client: trusting,
     reason: new RegExp(
-      `^it asks for a client certificate, which GRPC_TLS_CERT is for$|${REFUSED.source}`,
+      `^it asks for a client certificate: set GRPC_TLS_CERT$|${REFUSED.source}`,
     ),
   },
   {

@@ -78,7 +78,9 @@ test("a read that hangs is told once, keeps one thread, and does not end reloadi
   };
   // More than the runtimes have threads.
   const sets = Array.from({ length: 8 }, () => {
-    return new WatchedFiles([link.path], ([content]) => String(content), log, 50);
+    return new WatchedFiles([link.path], ([content]) => String(content), log, {
+      pollIntervalMs: 50,
+    });
   });
   const stops = sets.map((set) => set.onChange(() => {}));
   link.hang();
@@ -86,7 +88,7 @@ test("a read that hangs is told once, keeps one thread, and does not end reloadi
   for (const line of lines) {
     assert.match(
       line,
-      /stays in use: reading takes more than 5 s, here or of another file before$/,
+      /stays in use: reading takes more than 5 s, of these files or of others before them$/,
     );
   }
   assert.match(await readFile(new URL(import.meta.url), "utf8"), /A network file system/);
@@ -106,7 +108,9 @@ test("a process ends while a read hangs", { skip, timeout: 60_000 }, async (t) =
   const program = `
     import { WatchedFiles } from ${watched};
     const log = { info() {}, warn: console.log };
-    const file = new WatchedFiles([${JSON.stringify(link.path)}], String, log, 50);
+    const file = new WatchedFiles([${
+    JSON.stringify(link.path)
+  }], String, log, { pollIntervalMs: 50 });
     file.onChange(() => {});
     console.log("watching");
     process.on("SIGTERM", () => process.exit(0));

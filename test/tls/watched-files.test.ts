@@ -19,7 +19,7 @@ import { CertificateAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 
 const PATIENCE_MS = 30_000;
-const LOOK_MS = 50;
+const OPTIONS = { pollIntervalMs: 50 };
 const folder = mkdtempSync(join(tmpdir(), "watched-files-"));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -45,7 +45,7 @@ test("what changes is told, what can't be used is not, and the last good value s
   const path = join(folder, "number");
   writeFileSync(path, "1");
   const { lines, log } = keptLog();
-  const file = new WatchedFiles([path], parseNumber, log, LOOK_MS);
+  const file = new WatchedFiles([path], parseNumber, log, OPTIONS);
   const told: number[] = [];
   const stop = file.onChange((value) => told.push(value));
   assert.equal(file.value, 1);
@@ -62,7 +62,7 @@ test("what changes is told, what can't be used is not, and the last good value s
   const [first, second, third = ""] = lines;
   assert.equal(
     first,
-    `warn: ${path} changed, but cannot be used; what was there before stays in use: not a number`,
+    `warn: ${path} changed, but cannot be used; the previous content stays in use: not a number`,
   );
   assert.equal(second, `info: ${path} changed: the new content is in use`);
   assert.match(third, /^warn: .* stays in use: .*(ENOENT|No such file)/i);
@@ -72,7 +72,7 @@ test("a listener that fails ends nothing: it is told of, and others are called",
   const path = join(folder, "failing");
   writeFileSync(path, "1");
   const { lines, log } = keptLog();
-  const file = new WatchedFiles([path], parseNumber, log, LOOK_MS);
+  const file = new WatchedFiles([path], parseNumber, log, OPTIONS);
   const told: number[] = [];
   const stops = [
     file.onChange(() => {
@@ -121,16 +121,16 @@ for (const [what, [put, reason]] of Object.entries(UNFIT)) {
     remove(`${path}-target`);
 
     writeFileSync(path, "1");
-    const file = new WatchedFiles([path], parseNumber, log, LOOK_MS);
+    const file = new WatchedFiles([path], parseNumber, log, OPTIONS);
     const other = join(folder, "other");
     writeFileSync(other, "1");
-    const looks = new WatchedFiles([other], parseNumber, log, LOOK_MS);
+    const looks = new WatchedFiles([other], parseNumber, log, OPTIONS);
     const stops = [file.onChange(() => {}), looks.onChange(() => {})];
     remove(path);
     put(path);
     await eventually(() => assert.equal(lines.length, 1), PATIENCE_MS);
     assert.match(lines[0]!, reason);
-    assert.match(lines[0]!, /^warn: .* what was there before stays in use: /);
+    assert.match(lines[0]!, /^warn: .* the previous content stays in use: /);
     assert.equal(file.value, 1);
     // Time for more looks passes, in which nothing more is said of it.
     for (const number of ["2", "3"]) {
@@ -171,7 +171,7 @@ for (const [what, thrown] of Object.entries(WITHOUT_TEXT)) {
       info: () => (calls++, fail()),
       warn: () => (calls++, fail()),
     };
-    const file = new WatchedFiles([path], parse, log, LOOK_MS);
+    const file = new WatchedFiles([path], parse, log, OPTIONS);
     const told: string[] = [];
     const stops = [file.onChange(fail), file.onChange((value) => void told.push(value))];
     writeFileSync(path, "bad");
@@ -228,7 +228,7 @@ test("a certificate without its key waits for the key", async (t) => {
   copyFileSync(second.key, files.key);
   await eventually(() => assert.notEqual(watched.value, before), PATIENCE_MS);
   assert.deepEqual(lines, [
-    `warn: ${names} changed, but cannot be used; what was there before stays in use: the key is not the certificate's`,
+    `warn: ${names} changed, but cannot be used; the previous content stays in use: the key is not the certificate's`,
     `info: ${names} changed: the new content is in use`,
   ]);
 });
@@ -260,7 +260,7 @@ test("an expired certificate does not replace a valid one, until that expires to
   assert.ok(Date.now() > until.getTime() - 1000);
   const about = `warn: ${files.certificate}:`;
   const refused =
-    `warn: ${names} changed, but cannot be used; what was there before stays in use: ` +
+    `warn: ${names} changed, but cannot be used; the previous content stays in use: ` +
     `${files.certificate}: ${EXPIRED}`;
   const replaced = `info: ${names} changed: the new content is in use`;
   await eventually(() => assert.equal(lines.at(-1), `${about} ${EXPIRED}; put a valid one there`));
@@ -317,7 +317,7 @@ test("an authority that is valid makes up for those that are not", async (t) => 
   const before = watched.value;
   writeFileSync(path, old);
   await eventually(() => assert.equal(lines.length, 3), PATIENCE_MS);
-  assert.match(lines[2]!, /cannot be used; what was there before stays in use: .* expired on 2020/);
+  assert.match(lines[2]!, /cannot be used; the previous content stays in use: .* expired on 2020/);
   assert.equal(watched.value, before);
 });
 

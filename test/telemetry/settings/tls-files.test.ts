@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, test } from "node:test";
-import { readSettings } from "../../../telemetry/settings/mod.ts";
+import { readSettings } from "../../../echo/settings.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tls-files-"));
@@ -163,7 +163,7 @@ test("a byte order mark is left out; the exporters, which would not leave it out
   assert.equal(
     complaint({ [name]: certificate }),
     `${name}="${certificate}": must be a file that can be read, with a certificate in PEM; ` +
-      "it begins with a byte order mark: save it without",
+      "it begins with a byte order mark: save it without one",
   );
 });
 
