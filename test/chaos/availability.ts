@@ -1,16 +1,69 @@
+/** @module Measures for how long servers and metrics endpoints do not answer. */
 import { get } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { Gap } from "./gap.ts";
+import { echoClient, unary } from "../support/echo.ts";
 
-const INTERVAL_MS = 1000;
-/** As Prometheus has it by default. */
-const TIMEOUT_MS = 10_000;
+/** The longest time between two answers. */
+export class Gap {
+  #longestMs = 0;
+  #sinceMs = performance.now();
 
-/** Asks a process for its metrics every second, while it lives. */
+  /** Notes an answer. */
+  answered(): void {
+    const nowMs = performance.now();
+    this.#longestMs = Math.max(this.#longestMs, nowMs - this.#sinceMs);
+    this.#sinceMs = nowMs;
+  }
+
+  /** In milliseconds. The time before the first answer counts as a gap too. */
+  get longestMs(): number {
+    return this.#longestMs;
+  }
+}
+
+const PROBE_INTERVAL_MS = 100;
+const PROBE_DEADLINE_MS = 1000;
+
+/** Calls a server every 100 ms. */
+export class Probe {
+  readonly gap = new Gap();
+  #stopped = false;
+  readonly #work: Promise<void>;
+
+  /** @param address The address that the server's clients use. */
+  constructor(address: string) {
+    this.#work = this.#run(address);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#work;
+  }
+
+  async #run(address: string): Promise<void> {
+    const client = echoClient(address, {
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": 200,
+    });
+    while (!this.#stopped) {
+      const reply = await unary(client, "probe", { deadline: Date.now() + PROBE_DEADLINE_MS });
+      if (reply === "probe") this.gap.answered();
+      await delay(PROBE_INTERVAL_MS);
+    }
+    client.close();
+  }
+}
+
+const SCRAPE_INTERVAL_MS = 1000;
+/** Prometheus' default. */
+const SCRAPE_TIMEOUT_MS = 10_000;
+
+/** Scrapes the metrics of a process every second. */
 export class Scraper {
   readonly gap = new Gap();
+  /** The number of scrapes that were answered. */
   answered = 0;
-  /** Why scrapes were not answered. */
+  /** The reasons why the other scrapes failed. */
   readonly failures: string[] = [];
   readonly #url: string;
   readonly #stop = new AbortController();
@@ -21,7 +74,7 @@ export class Scraper {
     this.#work = this.#run();
   }
 
-  /** To be called before the process is stopped: no failure is noted from now on. */
+  /** Stops scraping. Call this before the process stops, so that it does not count as a failure. */
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#work;
@@ -37,15 +90,15 @@ export class Scraper {
       } catch (error) {
         if (!signal.aborted) this.failures.push(`${this.#url}: ${(error as Error).message}`);
       }
-      await delay(INTERVAL_MS, undefined, { signal }).catch(() => {});
+      await delay(SCRAPE_INTERVAL_MS, undefined, { signal }).catch(() => {});
     }
   }
 }
 
-/** Over a connection of its own: one that is kept could be closed from the other side at any time. */
+/** Scrapes over a new connection, because the server may close an idle one at any time. */
 function scrape(url: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const options = { agent: false, signal, timeout: TIMEOUT_MS } as const;
+    const options = { agent: false, signal, timeout: SCRAPE_TIMEOUT_MS } as const;
     const request = get(url, options, (response) => {
       response.on("error", reject).resume();
       response.on("end", () => {
@@ -53,7 +106,9 @@ function scrape(url: string, signal: AbortSignal): Promise<void> {
         else reject(new Error(`HTTP ${response.statusCode}`));
       });
     });
-    request.on("timeout", () => request.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)));
+    request.on("timeout", () => {
+      request.destroy(new Error(`no answer in ${SCRAPE_TIMEOUT_MS} ms`));
+    });
     request.on("error", reject);
   });
 }

@@ -1,6 +1,5 @@
-/** `npm run chaos` in short; `CHAOS_SEED` has the same faults happen again. */
+/** A short `npm run chaos`. The variable `CHAOS_SEED` repeats the faults of an earlier run. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,9 +11,9 @@ import { realCollector, realPrometheus } from "../stack/programs.ts";
 import { eventually } from "../support/eventually.ts";
 import { Script } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
-import { childrenOf } from "./proc.ts";
+import { childrenOf, isRunning } from "./proc.ts";
 
-/** What a run takes at most besides the time of calls and faults; it gives up by itself before. */
+/** Longer than a run may take besides calls and faults, so that it gives up by itself first. */
 const SPARE_MS = 400_000;
 
 const collector = await realCollector();
@@ -23,7 +22,7 @@ const skip = skipWithout(collector, "the Collector") || skipWithout(prometheus, 
 const seed = process.env["CHAOS_SEED"] ?? `${Math.floor(Math.random() * 2 ** 31)}`;
 
 test(
-  `processes are killed, cut off, and lose the Collectors, Prometheus and disk: no count is lost (CHAOS_SEED=${seed})`,
+  `no count is lost when processes, Collectors and Prometheus die and the disk fills up (CHAOS_SEED=${seed})`,
   { skip },
   async (t) => {
     const folder = await mkdtemp(join(tmpdir(), "chaos-test-"));
@@ -46,7 +45,7 @@ test(
   },
 );
 
-test("a run that is interrupted leaves nothing running", { skip }, async (t) => {
+test("an interrupted run leaves no program running", { skip }, async (t) => {
   const chaos = startChaos(t);
   await chaos.printed(/^(\d+) programs run$/m);
   const programs = childrenOf(chaos.pid);
@@ -58,7 +57,7 @@ test("a run that is interrupted leaves nothing running", { skip }, async (t) => 
 });
 
 function startChaos(t: TestContext, ...options: string[]): Script {
-  // Asked first to stop what it has started; killed at once, it could not.
+  // SIGKILL alone would leave the programs that it started running.
   t.after(() => chaos.stop("SIGTERM"));
   const chaos = new Script(t, [
     "node",
@@ -67,8 +66,4 @@ function startChaos(t: TestContext, ...options: string[]): Script {
     ...options,
   ]);
   return chaos;
-}
-
-function isRunning(pid: number): boolean {
-  return existsSync(`/proc/${pid}`);
 }

@@ -1,6 +1,10 @@
 /**
- * Lets programs on the three runtimes call each other while they are killed, cut off, and lose what
- * they export to, and sees to it that no count is lost: `npm run chaos -- --help`.
+ * Runs programs on the three runtimes that call each other while they are killed, disconnected and
+ * left without Collectors, Prometheus and disk. Checks that no count is lost.
+ *
+ *     npm run chaos -- --help
+ *
+ * @module
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -11,9 +15,9 @@ import { table } from "./results-table.ts";
 
 const USAGE = `Usage: npm run chaos -- [--seconds=N] [--seed=N] [--json=FILE]
 
-  --seconds=N  how long there are calls and faults (600); 50 or more, which is time for each fault
-  --seed=N     repeats the faults of a run; any number unless given, printed
-  --json=FILE  where the results are written to
+  --seconds=N  how long calls and faults go on (600); at least 50, so that each fault occurs
+  --seed=N     repeats the faults of an earlier run; random if not given
+  --json=FILE  writes the results to a file
 `;
 ignoreOutputErrors();
 const { values } = parseArgs({

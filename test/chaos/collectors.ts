@@ -1,23 +1,27 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { collectorEnvironment } from "../../stack/collector/environment.ts";
 import type { CollectorPorts } from "../../stack/collector/environment.ts";
-import { Part } from "./supervised-program.ts";
+import { SupervisedProgram } from "./supervised-program.ts";
 import { Program } from "./program.ts";
-import type { Environment } from "./program.ts";
+import type { Environment } from "../support/script.ts";
 
-/** Programs send to an agent, which keeps a queue on disk and sends to a gateway. */
+/** The Collectors of a run: programs push to the agent, which queues on disk and sends to the gateway. */
 export interface Collectors {
-  readonly agent: Part;
-  readonly gateway: Part;
+  readonly agent: SupervisedProgram;
+  readonly gateway: SupervisedProgram;
 }
 
+/** Starts both Collectors and waits until they are healthy. */
 export async function startCollectors(
   binary: string,
   ports: { readonly agent: CollectorPorts; readonly gateway: CollectorPorts },
   queueFolder: string,
 ): Promise<Collectors> {
-  const gateway = await Part.start("gateway", () => startCollector(binary, [], ports.gateway));
-  const agent = await Part.start(
+  const gateway = await SupervisedProgram.start(
+    "gateway",
+    () => startCollector(binary, [], ports.gateway),
+  );
+  const agent = await SupervisedProgram.start(
     "agent",
     () =>
       startCollector(binary, ["stack/collector/agent.yaml"], ports.agent, {
@@ -48,7 +52,11 @@ async function startCollector(
   return program;
 }
 
-/** Waits until a URL is answered, or the program that is to answer has ended. */
+/**
+ * Waits until a URL answers with success.
+ *
+ * @throws {Error} if the program that serves the URL ends first.
+ */
 export async function answers(url: string, program: Program): Promise<void> {
   let ended = false;
   void program.ended.then(() => ended = true);

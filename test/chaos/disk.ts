@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const SIZE_BYTES = 48 * 2 ** 20;
 
-/** A small file system of its own, which can be filled without harm to anybody. */
+/** A small file system of its own. Filling it harms no other program. */
 export class SmallDisk {
   readonly folder: string;
 
@@ -17,8 +17,8 @@ export class SmallDisk {
   /**
    * Makes an ext4 file system in a file and mounts it.
    *
-   * @param folder An empty folder, where it is to be.
-   * @throws {Error} when this is not Linux, not root, or there are no loop devices.
+   * @param folder An empty folder to mount it at.
+   * @throws {Error} if this is not Linux, the user is not root, or there are no loop devices.
    */
   static async mount(folder: string): Promise<SmallDisk> {
     const image = `${folder}.img`;
@@ -35,7 +35,7 @@ export class SmallDisk {
     return new SmallDisk(folder);
   }
 
-  /** Takes all the room that is left. */
+  /** Fills all the space that is left. */
   async fill(): Promise<void> {
     const file = await open(join(this.folder, "filler"), "w");
     try {
@@ -49,12 +49,12 @@ export class SmallDisk {
     }
   }
 
-  /** Gives it back. */
+  /** Frees that space again. */
   async free(): Promise<void> {
     await rm(join(this.folder, "filler"), { force: true });
   }
 
-  /** Takes it away, as soon as nobody has a file of it open any more. */
+  /** Unmounts it as soon as its last open file is closed. */
   async unmount(): Promise<void> {
     await run("umount", ["--lazy", this.folder]);
     await rm(`${this.folder}.img`);

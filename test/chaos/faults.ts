@@ -1,34 +1,34 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Runtime } from "../support/script.ts";
 import type { SmallDisk } from "./disk.ts";
 import type { Fleet, ProxiedServer } from "./fleet.ts";
-import type { Part } from "./supervised-program.ts";
+import type { SupervisedProgram } from "./supervised-program.ts";
 import type { Fault, FaultKind } from "./plan.ts";
-import type { Runtime, Worker } from "./worker-process.ts";
+import type { Worker } from "./worker-process.ts";
 
-/** What faults happen to. */
+/** The programs that faults are injected into. */
 export interface Victims {
-  readonly agent: Part;
-  readonly gateway: Part;
-  readonly prometheus: Part;
+  readonly agent: SupervisedProgram;
+  readonly gateway: SupervisedProgram;
+  readonly prometheus: SupervisedProgram;
   readonly fleet: Fleet;
-  /** The agent's; undefined if it cannot be filled. */
+  /** The disk of the agent's queue; undefined if it cannot be filled. */
   readonly disk: SmallDisk | undefined;
   readonly log: (line: string) => void;
 }
 
-/** A fault that has happened. */
+/** A fault that was injected. */
 export interface InjectedFault {
   readonly kind: FaultKind;
-  /** Of the process that it happened to; undefined for Collectors and Prometheus. */
+  /** The runtime of the affected process; undefined for Collectors and Prometheus. */
   readonly runtime: Runtime | undefined;
 }
 
 /**
- * Has each fault of a plan happen at its time; two that concern the same program come one after the
- * other.
+ * Injects each fault of a plan at its time. Two outages of the same program never overlap.
  *
- * @param durationMs How long the run is.
- * @returns What happened, when the time is over and all that was stopped runs again.
+ * @param durationMs The length of the run in milliseconds.
+ * @returns The injected faults, once the time is over and every stopped program runs again.
  */
 export async function injectFaults(
   plan: readonly Fault[],
@@ -44,7 +44,7 @@ export async function injectFaults(
     if (repaired === undefined) continue;
     victims.log(`${(fault.atMs / 1000).toFixed(1).padStart(6)} s  ${fault.kind}: ${what}`);
     injected.push({ kind: fault.kind, runtime });
-    // What cannot be started again is told of when the time is over.
+    // A program that does not start again fails the run at its end, see below.
     repaired.catch(() => {});
     repairs.push(repaired);
   }
@@ -55,16 +55,19 @@ export async function injectFaults(
 
 interface Injection {
   readonly runtime?: Runtime;
-  /** To whom, for people. */
+  /** What it happened to, for the log. */
   readonly what: string;
-  /** Resolves when all runs again; undefined if the fault is impossible here. */
+  /** Resolves when everything runs again; undefined if the fault cannot be injected here. */
   readonly repaired: Promise<void> | undefined;
 }
 
 function inject(fault: Fault, { agent, gateway, prometheus, fleet, disk }: Victims): Injection {
   const { kind, signal, awayMs } = fault;
   const stopped = `${signal}, ${(awayMs / 1000).toFixed(1)} s`;
-  const stop = (part: Part) => ({ what: stopped, repaired: part.outage(signal, awayMs) });
+  const stop = (program: SupervisedProgram) => ({
+    what: stopped,
+    repaired: program.outage(signal, awayMs),
+  });
   switch (kind) {
     case "client killed":
       return kill(choose(fleet.clients.filter(isMortal), fault), 0);
@@ -110,7 +113,7 @@ function reset({ worker, proxy }: ProxiedServer): Injection {
   return { runtime: worker.options.runtime, what: worker.name, repaired: Promise.resolve() };
 }
 
-/** With the gateway away the agent writes to its queue, which has no room. */
+/** While the gateway is away, the agent queues on its disk, which is full. */
 async function fillFor(disk: SmallDisk, ms: number): Promise<void> {
   await disk.fill();
   await delay(ms);

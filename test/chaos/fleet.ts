@@ -1,10 +1,9 @@
 import type { CollectorPorts } from "../../stack/collector/environment.ts";
 import type { Random } from "../support/random.ts";
-import type { Environment } from "./program.ts";
-import { Probe } from "./probe.ts";
+import type { Environment, Runtime } from "../support/script.ts";
+import { Probe } from "./availability.ts";
 import { TcpProxy } from "./proxy.ts";
 import { RUNTIMES, Worker } from "./worker-process.ts";
-import type { Runtime } from "./worker-process.ts";
 
 const EXPORT_INTERVAL_MS = 2000;
 
@@ -12,9 +11,9 @@ const EXPORT_INTERVAL_MS = 2000;
 export interface ProxiedServer {
   readonly worker: Worker;
   readonly proxy: TcpProxy;
-  /** Of the proxy. */
+  /** The proxy's address. */
   readonly address: string;
-  /** Connects through the proxy too. */
+  /** Connects through the proxy, as clients do. */
   readonly probe: Probe;
 }
 
@@ -24,7 +23,7 @@ export interface ServerPorts {
   readonly proxy: number;
 }
 
-/** All servers and clients that count for themselves. */
+/** All servers and clients that keep their own counts. */
 export interface Fleet {
   readonly servers: readonly ProxiedServer[];
   readonly clients: readonly Worker[];
@@ -34,16 +33,16 @@ export interface Fleet {
 export interface FleetOptions {
   readonly random: Random;
   readonly agent: CollectorPorts;
-  /** Of two servers for each runtime. */
+  /** The ports of two servers for each runtime. */
   readonly ports: readonly ServerPorts[];
-  /** Called when a process has come or is about to go. */
+  /** Called when a process has started or is about to stop. */
   readonly onChange: () => void;
 }
 
 /**
- * Starts for each runtime a server and a client that are never killed, and a server and a client
- * that are. Of each two, one is scraped and one pushes. Each client calls two servers: first those of
- * the other runtimes; one that took the place of a killed one, any.
+ * Starts, for each runtime, a server and a client that are never killed, and a server and a client
+ * that are. In each pair one is scraped and the other pushes. Each client calls two servers: those
+ * of the other runtimes at first, and random ones after it was killed and started again.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { random, agent, ports, onChange } = options;
@@ -91,7 +90,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   return { servers, clients, workers: [...servers.map(({ worker }) => worker), ...clients] };
 }
 
-/** A client does it the other way than the server of its kind. */
+/** Whether a server is scraped. The client of the same kind does the opposite. */
 function pulls(runtime: Runtime, steady: boolean): boolean {
   return steady === (runtime === "deno");
 }
@@ -106,7 +105,7 @@ const PULL: Environment = {
   OTEL_EXPORTER_PROMETHEUS_PORT: "0",
 };
 
-/** Each runtime by another protocol. */
+/** The variables of a process that pushes to a Collector. Each runtime uses a different protocol. */
 export function push(runtime: Runtime, { grpc, http }: CollectorPorts): Environment {
   const protocol = { node: "grpc", bun: "http/protobuf", deno: "http/json" }[runtime];
   return {

@@ -1,7 +1,7 @@
-/** How many, by what: `grpc.examples.echo.Echo/UnaryEcho OK`. */
+/** Counts by a key such as `grpc.examples.echo.Echo/UnaryEcho OK`. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** Counts that an application keeps by itself, without any telemetry. */
+/** Counts that an application keeps itself, independently of telemetry. */
 export class Ledger {
   readonly #counts: Record<string, number> = {};
 
@@ -15,17 +15,17 @@ export class Ledger {
   }
 }
 
-/** A count of a process that Prometheus shows otherwise. */
+/** A count of a process that differs from what Prometheus shows. */
 export interface Difference {
   readonly process: string;
   readonly what: string;
-  /** By the application's own count. */
+  /** The application's own count. */
   readonly own: number;
-  /** In Prometheus. */
+  /** The count in Prometheus. */
   readonly shown: number;
 }
 
-/** Where what a process counted and what Prometheus shows of it differ. */
+/** Compares the counts of a process with those that Prometheus shows of it. */
 export function differences(process: string, own: Counts, shown: Counts): Difference[] {
   const keys = new Set([...Object.keys(own), ...Object.keys(shown)]);
   return [...keys].sort().flatMap((what) => {
@@ -34,7 +34,7 @@ export function differences(process: string, own: Counts, shown: Counts): Differ
   });
 }
 
-/** How many calls are not shown, or are shown without having been made. */
+/** Returns how many calls Prometheus misses or shows without need. */
 export function lost(differences: readonly Difference[]): number {
   return differences.reduce((sum, { own, shown }) => sum + Math.abs(own - shown), 0);
 }

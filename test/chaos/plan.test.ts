@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { FAULT_KINDS, LEAST_SECONDS, planFaults } from "./plan.ts";
 import { Random } from "../support/random.ts";
 
-test("the shortest run has each kind of fault, whatever the seed, and ends in time", () => {
+test("the shortest run has each kind of fault for any seed, and the last fault ends in time", () => {
   const durationMs = LEAST_SECONDS * 1000;
   for (let seed = 0; seed < 1000; seed++) {
     const plan = planFaults(new Random(seed), durationMs);
@@ -13,7 +13,7 @@ test("the shortest run has each kind of fault, whatever the seed, and ends in ti
   }
 });
 
-test("a seed gives the same faults again, another one others", () => {
+test("the same seed plans the same faults, another seed plans others", () => {
   const plan = (seed: number) => planFaults(new Random(seed), 600_000);
   assert.deepEqual(plan(1), plan(1));
   assert.notDeepEqual(plan(1), plan(2));

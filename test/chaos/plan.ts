@@ -1,6 +1,6 @@
 import type { Random } from "../support/random.ts";
 
-/** What can go wrong. */
+/** The kinds of faults. */
 export const FAULT_KINDS = [
   "client killed",
   "server killed",
@@ -12,41 +12,42 @@ export const FAULT_KINDS = [
 ] as const;
 export type FaultKind = typeof FAULT_KINDS[number];
 
-/** One thing that goes wrong. */
+/** One planned fault. */
 export interface Fault {
   readonly kind: FaultKind;
-  /** Milliseconds after the run's begin. */
+  /** When it happens, in milliseconds after the start of the run. */
   readonly atMs: number;
-  /** Of a Collector and of Prometheus: how it is stopped. Workers are always killed. */
+  /** The signal that stops a Collector or Prometheus. Workers are always killed. */
   readonly signal: NodeJS.Signals;
-  /** For how many milliseconds what is stopped stays away. */
+  /** How long the stopped program stays away, in milliseconds. */
   readonly awayMs: number;
-  /** A number from 0 to below 1 that chooses among the workers that it can happen to. */
+  /** A number from 0 up to, but not including, 1 that selects one of the possible workers. */
   readonly choice: number;
 }
 
-/** Calls go on undisturbed for so long at the begin, and at the end. */
+/** The time without faults at the start and at the end of a run. */
 const CALM_MS = 5000;
-/** Time between two faults. */
+/** The time between two faults. */
 const LEAST_GAP_MS = 500;
 const MOST_GAP_MS = 4500;
-/** How long what is stopped stays away, at most. */
+/** The longest time that a stopped program stays away. */
 const LONGEST_MS = 8000;
-/** A full disk is felt only by who writes to it meanwhile: more than two exports. */
+/** The disk stays full for more than two exports, so that the agent surely writes to it. */
 const LEAST_FULL_MS = 5000;
-/** A server that is killed is back sooner: its clients have nobody else. */
+/** A killed server comes back sooner, because its clients have no other server. */
 const LONGEST_SERVER_MS = 2000;
 
-/** Shortest run, in seconds, that surely has each kind of fault. */
+/** The shortest run, in seconds, that is certain to have each kind of fault. */
 export const LEAST_SECONDS = Math.ceil(
   (2 * CALM_MS + FAULT_KINDS.length * MOST_GAP_MS + LONGEST_MS) / 1000,
 );
 
 /**
- * The faults of a run. Each kind comes once before any comes again, so that a short run has all of
- * them and a long one as many of each.
+ * Plans the faults of a run. Each kind comes once before any kind repeats, so that a short run has
+ * all of them and a long run has about the same number of each.
  *
- * @param durationMs How long the run is, {@link LEAST_SECONDS} or more; the last fault is over before.
+ * @param durationMs The length of the run in milliseconds, at least {@link LEAST_SECONDS}. The last
+ * fault is over before it ends.
  */
 export function planFaults(random: Random, durationMs: number): Fault[] {
   const faults: Fault[] = [];

@@ -2,47 +2,44 @@ import { spawn } from "node:child_process";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
+import { PROJECT } from "../support/script.ts";
+import type { Environment } from "../support/script.ts";
 
-const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
-
-/** How long a program may take to say something, or to end: the machine is busy. */
+/** How long a program may take to print a line or to end. Generous, because the machine is busy. */
 const PATIENCE_MS = 90_000;
 
-export type Environment = Readonly<Record<string, string>>;
-
-/** How a program is to be run. */
+/** How to run a program. */
 export interface ProgramOptions {
   readonly name: string;
-  /** A program and its arguments; it runs in the project's folder. */
+  /** The program and its arguments. It runs in the project's folder. */
   readonly command: readonly string[];
-  /** What it has besides what this process has for its tools. */
+  /** Variables in addition to those of this process that no script reads. */
   readonly environment?: Environment;
 }
 
-/** Programs that run, so that none outlives this process. */
+/** The running programs. They are killed when this process exits. */
 const running = new Map<ChildProcessWithoutNullStreams, Program>();
 let over = false;
 process.on("exit", killAll);
 
-/** Kills all programs, for good: none can be started any more. Resolves when they are gone. */
+/** Kills all programs and prevents new ones. Resolves when they have ended. */
 export async function killAll(): Promise<void> {
   over = true;
   for (const child of running.keys()) child.kill("SIGKILL");
   await Promise.all([...running.values()].map(({ ended }) => ended));
 }
 
-/** A child process that is talked to over its standard input and output, line by line. */
+/** A child process with a line-by-line protocol over its standard input and output. */
 export class Program {
   readonly name: string;
-  /** What it printed to standard error so far. */
+  /** The lines that it has printed to standard error. */
   readonly complaints: string[] = [];
-  /** Resolves to how it ended: `exit code 1`, `SIGKILL`, or why it could not start. Never rejects. */
+  /** Resolves with how it ended: `exit code 1`, `SIGKILL` or the error at its start. Never rejects. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #watchers = new Set<(line: string) => void>();
 
-  /** @throws {Error} when all programs have been killed before. */
+  /** @throws {Error} after {@link killAll}. */
   constructor({ name, command: [file = "", ...args], environment = {} }: ProgramOptions) {
     if (over) throw new Error(`${name} is not started: the run is over`);
     this.name = name;
@@ -50,7 +47,7 @@ export class Program {
     const child = spawn(file, args, { cwd: PROJECT, env });
     this.#child = child;
     running.set(child, this);
-    // A program that was killed does not take what it is told any more.
+    // Writing to a killed program fails with EPIPE, which does not matter.
     child.stdin.on("error", () => {});
     this.#read(child.stdout);
     this.#read(child.stderr, (line) => this.complaints.push(line));
@@ -61,22 +58,21 @@ export class Program {
     void this.ended.then(() => running.delete(child));
   }
 
-  /** Its process id. */
   get pid(): number {
     return this.#child.pid!;
   }
 
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits for the program to end. Resolves with how it ended. */
   async stop(signal: NodeJS.Signals): Promise<string> {
     this.#child.kill(signal);
     return await this.#patiently(this.ended, `does not end after ${signal}`);
   }
 
   /**
-   * Waits for a line that is printed after this was called, on either output.
+   * Waits for a line that the program prints, from now on, to either output.
    *
-   * @returns The first group of the match.
-   * @throws {Error} when the program ends before, or after 90 s.
+   * @returns The first group of the match, or the whole match if there is no group.
+   * @throws {Error} if the program ends first, or after 90 s.
    */
   async printed(pattern: RegExp): Promise<string> {
     let watcher: ((line: string) => void) | undefined;
@@ -97,19 +93,19 @@ export class Program {
     }
   }
 
-  /** Writes a line to its standard input and waits for the answer, see {@link printed}. */
+  /** Writes a line to standard input and waits for the answer, see {@link printed}. */
   async ask(command: string, answer: RegExp): Promise<string> {
     const printed = this.printed(answer);
     this.send(command);
     return await printed;
   }
 
-  /** Writes a line to its standard input. */
+  /** Writes a line to standard input. */
   send(command: string): void {
     this.#child.stdin.write(`${command}\n`);
   }
 
-  /** Calls back with each line from now on. */
+  /** Calls a function with each line that the program prints from now on. */
   onLine(watcher: (line: string) => void): void {
     this.#watchers.add(watcher);
   }
@@ -136,7 +132,7 @@ export class Program {
   }
 }
 
-/** Without what the programs read from it, nor what a test runner tells its own children. */
+/** This process's environment without the variables of the programs and of the test runner. */
 function inherited(): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) =>

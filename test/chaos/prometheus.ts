@@ -1,42 +1,42 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { answers } from "./collectors.ts";
-import { Part } from "./supervised-program.ts";
+import { SupervisedProgram } from "./supervised-program.ts";
 import { Program } from "./program.ts";
 
 /** A process that is scraped. */
 export interface Target {
   readonly job: string;
-  /** Its `service.instance.id`, which is also the label `instance` of what a Collector shows. */
+  /** Its `service.instance.id`, which is also the `instance` label of what the Collector exposes. */
   readonly instance: string;
   readonly url: string;
 }
 
-/** A series as it is now. */
+/** The current value of a series. */
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-/** A Prometheus that scrapes the gateway, and processes that come and go. */
+/** A Prometheus server that scrapes the gateway and a changing set of processes. */
 export class Prometheus {
-  readonly part: Part;
+  readonly supervised: SupervisedProgram;
   readonly #url: string;
   readonly #folder: string;
 
-  private constructor(part: Part, url: string, folder: string) {
-    this.part = part;
+  private constructor(supervised: SupervisedProgram, url: string, folder: string) {
+    this.supervised = supervised;
     this.#url = url;
     this.#folder = folder;
   }
 
   /**
-   * Starts it.
+   * Starts Prometheus and waits until it is ready.
    *
-   * @param executable What to run.
-   * @param folder Where its files are kept.
-   * @param port Where it listens.
-   * @param gateway `host:port` of the metrics of the gateway.
+   * @param executable The path of the program.
+   * @param folder The folder for its configuration and data.
+   * @param port The port that it listens on.
+   * @param gateway `host:port` of the gateway's metrics.
    */
   static async start(
     executable: string,
@@ -55,7 +55,7 @@ export class Prometheus {
     // JSON is YAML too.
     await writeFile(join(folder, "prometheus.json"), JSON.stringify(config));
     const url = `http://127.0.0.1:${port}`;
-    const part = await Part.start("Prometheus", async () => {
+    const supervised = await SupervisedProgram.start("Prometheus", async () => {
       const program = new Program({
         name: "Prometheus",
         command: [
@@ -68,10 +68,10 @@ export class Prometheus {
       await answers(`${url}/-/ready`, program);
       return program;
     });
-    return new Prometheus(part, url, folder);
+    return new Prometheus(supervised, url, folder);
   }
 
-  /** Says which processes there are now. */
+  /** Replaces the set of processes to scrape. */
   async setTargets(targets: readonly Target[]): Promise<void> {
     const groups = targets.map(({ job, instance, url }) => ({
       targets: [new URL(url).host],
@@ -82,7 +82,7 @@ export class Prometheus {
     await rename(`${file}.new`, file);
   }
 
-  /** What an instant query gives. */
+  /** Runs an instant query. */
   async query(expression: string): Promise<Sample[]> {
     const parameters = new URLSearchParams({ query: expression });
     const response = await fetch(`${this.#url}/api/v1/query?${parameters}`);

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 
-/** Passes TCP connections on to a port of this host, and can break them all off. */
+/** Forwards TCP connections to a port of this host, and can reset all of them. */
 export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -33,7 +33,7 @@ export class TcpProxy {
     for (const [from, to] of [[near, far], [far, near]] as const) {
       this.#sockets.add(from);
       from.pipe(to);
-      // What one side suffers the other one sees: a server that is killed resets its connections.
+      // A reset on one side resets the other side too, as when a server is killed.
       from.on("error", () => to.resetAndDestroy());
       from.on("close", () => {
         this.#sockets.delete(from);

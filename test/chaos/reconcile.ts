@@ -1,5 +1,3 @@
-// Compares what applications counted by themselves with what Prometheus shows of their processes.
-
 import { setTimeout as delay } from "node:timers/promises";
 import type { Fleet } from "./fleet.ts";
 import { differences } from "./ledger.ts";
@@ -7,15 +5,16 @@ import type { Counts, Difference } from "./ledger.ts";
 import type { Prometheus, Sample } from "./prometheus.ts";
 import type { Worker } from "./worker-process.ts";
 
-/** The agent pauses for up to half a minute before it connects to a gateway again. */
+/** Generous, because the agent waits for up to 30 s before it connects to the gateway again. */
 const PATIENCE_MS = 150_000;
 const INTERVAL_MS = 1000;
 
 /**
- * Waits until Prometheus shows what was counted.
+ * Compares the counts that applications keep themselves with what Prometheus shows, until both are
+ * equal.
  *
- * @param pair What `client.ts` counted, see `scripts.ts`.
- * @returns What is still different after 150 s; nothing, if all is well.
+ * @param pair The counts of `client.ts`, see {@link ScriptPair}.
+ * @returns The differences that remain after 150 s, usually none.
  */
 export async function reconcile(
   prometheus: Prometheus,
@@ -71,7 +70,7 @@ async function ofServer(prometheus: Prometheus, worker: Worker): Promise<Differe
   ];
 }
 
-/** What had started and not ended, though nothing runs any more. */
+/** Calls or attempts that are still in flight for Prometheus, though none runs any more. */
 function inFlight(
   worker: Worker,
   what: string,
@@ -84,8 +83,9 @@ function inFlight(
 }
 
 /**
- * Statuses that more calls ended with than the application answered with. Fewer may have: a call that
- * is reset while its status is on the way is CANCELLED. That and the deadline come from the client.
+ * Statuses that Prometheus shows more often than the application answered with them. Fewer are
+ * possible: a call that is reset while its status is on its way ends as CANCELLED. CANCELLED and
+ * DEADLINE_EXCEEDED come from the client, so they are not compared.
  */
 function overstated(worker: Worker, answered: Counts, shown: Counts): Difference[] {
   return differences(worker.instance, answered, shown)
@@ -112,7 +112,7 @@ function shown(prometheus: Prometheus, metric: string, { instance }: Worker): Pr
   return prometheus.query(`${metric}{instance="${instance}"}`);
 }
 
-/** The sums of samples by some of their labels; those without one of these go by the others. */
+/** Sums samples by some of their labels. A label that a sample lacks is left out of its key. */
 function sumBy(samples: readonly Sample[], ...names: readonly string[]): Counts {
   const sums: Record<string, number> = {};
   for (const { labels, value } of samples) {

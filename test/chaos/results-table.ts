@@ -1,6 +1,5 @@
-import type { MemorySample } from "./resources.ts";
 import type { Results, RuntimeResults } from "./results.ts";
-import type { Role } from "./worker-process.ts";
+import type { MemorySample, Role } from "./worker-process.ts";
 
 type Row = readonly [heading: string, cell: (results: RuntimeResults) => string];
 
@@ -27,7 +26,7 @@ const ROWS: readonly Row[] = [
   ["open files, clients", ({ files }) => filesOf(files, "client")],
 ];
 
-/** The results as text for people. */
+/** Formats the results as a table for people. */
 export function table(results: Results): string {
   const { runtimes, faults, scriptCalls, diskFilled, writesRefused } = results;
   const rows = [
@@ -45,9 +44,9 @@ export function table(results: Results): string {
     "",
     `Faults: ${total} (${injected.sort().join(", ")})`,
     diskFilled
-      ? `Times that the agent could not write to its full disk: ${writesRefused}`
-      : "The disk was not filled: that takes root and a loop device",
-    `Calls of client.ts to server.ts, to which nothing happened: ${scriptCalls}`,
+      ? `Writes that the agent's full disk refused: ${writesRefused}`
+      : "The disk was not filled: this needs root and a loop device",
+    `Calls of the undisturbed client.ts to server.ts: ${scriptCalls}`,
   ].join("\n");
 }
 

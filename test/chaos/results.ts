@@ -2,44 +2,43 @@ import type { InjectedFault } from "./faults.ts";
 import type { Fleet } from "./fleet.ts";
 import { lost } from "./ledger.ts";
 import type { Difference } from "./ledger.ts";
-import type { Part } from "./supervised-program.ts";
-import { heapSlope } from "./resources.ts";
-import type { MemorySample } from "./resources.ts";
+import type { SupervisedProgram } from "./supervised-program.ts";
 import type { ScriptPair } from "./script-pair.ts";
+import type { Runtime } from "../support/script.ts";
 import { RUNTIMES } from "./worker-process.ts";
-import type { Role, Runtime, Worker } from "./worker-process.ts";
+import type { MemorySample, Role, Worker } from "./worker-process.ts";
 
-/** What a run measured of one runtime. */
+/** The measurements of one runtime. */
 export interface RuntimeResults {
   readonly runtime: Runtime;
-  /** Calls that its clients have ended. */
+  /** Calls that its clients ended. */
   readonly sent: number;
-  /** Calls that its servers have answered. */
+  /** Calls that its servers answered. */
   readonly served: number;
   readonly clientsKilled: number;
   readonly serversKilled: number;
   readonly resets: number;
-  /** Calls of the processes that ran to the end, by their own counts: these were compared. */
+  /** Calls that were compared: those of the processes that ran to the end, by their own counts. */
   readonly compared: number;
-  /** Calls of these that Prometheus does not show, or that were not made. */
+  /** Compared calls that Prometheus misses, or shows though they were not made. */
   readonly lost: number;
-  /** Longest that a server that was killed did not answer, in seconds. */
+  /** The longest time that a killed server did not answer, in seconds. */
   readonly unavailableS: number;
-  /** The same of one that was not killed: only its connections were reset. */
+  /** The same for a server that was not killed; only its connections were reset. */
   readonly unavailableAliveS: number;
   readonly scrapes: number;
   readonly scrapesFailed: number;
-  /** Longest time between two answered scrapes of a living process, in seconds. */
+  /** The longest time between two answered scrapes of a running process, in seconds. */
   readonly withoutScrapeS: number;
-  /** Of the heaps of those that were never killed, in KB/s. */
+  /** Heap growth of the processes that were never killed, in KB/s. */
   readonly heapSlope: Readonly<Record<Role, number>>;
-  /** What they used first, and last. */
+  /** The first and the last memory sample of those processes. */
   readonly memory: Readonly<Record<Role, readonly [MemorySample, MemorySample]>>;
-  /** Open files of its workers before the first call, and after the last, by process. */
+  /** Open files of its workers before the first and after the last call, by process. */
   readonly files: Readonly<Record<string, readonly [number, number]>>;
 }
 
-/** What a run measured. */
+/** The measurements of a run. */
 export interface Results {
   readonly seed: number;
   readonly seconds: number;
@@ -48,16 +47,16 @@ export interface Results {
   readonly scriptCalls: number;
   /** How often each kind of fault was injected. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Whether the disk could be filled; it takes root and a loop device. */
+  /** Whether the disk could be filled, which needs root and a loop device. */
   readonly diskFilled: boolean;
-  /** How often the agent could not write to its queue for want of room. */
+  /** How often the agent could not write to its queue because the disk was full. */
   readonly writesRefused: number;
   readonly differences: readonly Difference[];
-  /** What must not be: a line or more about each. */
+  /** Everything that went wrong, each described in one line or more. */
   readonly failures: readonly string[];
 }
 
-/** What a run leaves to be summed up. */
+/** What {@link summarize} needs to know about a run. */
 export interface Evidence {
   readonly seed: number;
   readonly seconds: number;
@@ -67,33 +66,36 @@ export interface Evidence {
   readonly scripts: ScriptPair;
   readonly scriptCalls: number;
   /** The Collectors and Prometheus. */
-  readonly parts: readonly Part[];
-  readonly agent: Part;
+  readonly backends: readonly SupervisedProgram[];
+  readonly agent: SupervisedProgram;
   readonly differences: readonly Difference[];
-  /** How programs ended at last that were told to, `name: exit code 0`. */
+  /** How programs ended at the end of the run, `name: exit code 0`. */
   readonly endings: readonly string[];
 }
 
 /**
- * So many more files may be open at the end: sockets to who scrapes and to the Collector come and go,
- * and Deno opens some for itself when it first serves. It would be more for each fault, were they lost.
+ * How many more files may be open at the end than at the start. Sockets of scrapes and to the
+ * Collector come and go, and Deno opens some files when it first serves. A leak would grow with every
+ * fault, and exceed this.
  */
 const SPARE_FILES = 8;
-/** What a heap may have grown by from its first sample to its last, in bytes. */
+/** How much a heap may grow from its first sample to its last, in bytes. */
 const SPARE_HEAP = 10e6;
-/** What the agent says when its disk is full. */
+/** What the agent logs when its disk is full. */
 const NO_ROOM = /Rejecting data.*no space left on device/;
+/** Lines on standard error that are no failure. */
 const EXPECTED_COMPLAINTS = [
-  // Of a Collector that is away, and when it is back.
+  // The Collector is away, and back again.
   /^telemetry: (metrics cannot be delivered to .*|.* again, after .* points? (was|were) late)$/,
-  // The frame in which Deno says, once in a folder, that it runs no install scripts.
+  // Deno's framed notice, once for each folder, that it runs no install scripts.
   /^[╭│╰]/,
 ];
 
+/** Computes the results of a run, including its failures. */
 export function summarize(evidence: Evidence): Results {
-  const { seed, seconds, faults, fleet, scripts, parts, differences, endings } = evidence;
+  const { seed, seconds, faults, fleet, scripts, backends, differences, endings } = evidence;
   const programs = [
-    ...fleet.workers.flatMap((worker) => worker.part.programs),
+    ...fleet.workers.flatMap((worker) => worker.supervised.programs),
     ...scripts.programs,
   ];
   const runtimes = RUNTIMES.map((runtime) => ofRuntime(runtime, evidence));
@@ -103,7 +105,9 @@ export function summarize(evidence: Evidence): Results {
     ...differences.map(({ process, what, own, shown }) =>
       `${process}: ${what}: ${own} by its own count, ${shown} in Prometheus`
     ),
-    ...[...parts, ...fleet.workers.map(({ part }) => part)].flatMap(({ crashes }) => crashes),
+    ...[...backends, ...fleet.workers.map(({ supervised }) => supervised)].flatMap(({ crashes }) =>
+      crashes
+    ),
     ...endings.filter((ending) => !ending.endsWith(": exit code 0")),
     ...programs.flatMap(({ name, complaints }) =>
       complaints.filter(isUnexpected).map((line) => `${name}: ${line}`)
@@ -112,7 +116,9 @@ export function summarize(evidence: Evidence): Results {
       scrapers.flatMap(({ failures }) => failures.map((failure) => `${name}: ${failure}`))
     ),
     ...runtimes.flatMap(leaks),
-    ...(evidence.diskFilled && writesRefused === 0 ? ["The agent never missed the disk"] : []),
+    ...(evidence.diskFilled && writesRefused === 0
+      ? ["The full disk never refused a write of the agent"]
+      : []),
   ];
   return {
     seed,
@@ -174,20 +180,35 @@ function ofRuntime(runtime: Runtime, { fleet, faults, differences }: Evidence): 
   };
 }
 
-/** How many calls a client has ended or a server started, by its own count. */
+/** The number of calls that a client ended or a server started, by its own count. */
 function callsOf({ options: { role }, lastCounts }: Worker): number {
   return Object.entries(lastCounts)
     .filter(([what]) => role === "client" || what.startsWith("started "))
     .reduce((sum, [, count]) => sum + count, 0);
 }
 
-/** Without the first third, in which code is still compiled and series come into being. */
+/** Leaves out the first third of a run, in which code is still compiled and series are created. */
 function settled(samples: readonly MemorySample[]): readonly MemorySample[] {
   return samples.slice(Math.floor(samples.length / 3));
 }
 
 function firstAndLast(samples: readonly MemorySample[]): [MemorySample, MemorySample] {
   return [samples[0]!, samples.at(-1)!];
+}
+
+/** The slope in KB/s of the line that fits the heap samples best (least squares). */
+function heapSlope(samples: readonly MemorySample[]): number {
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const meanMs = mean(samples.map(({ atMs }) => atMs));
+  const meanBytes = mean(samples.map(({ heap }) => heap));
+  let covariance = 0;
+  let variance = 0;
+  for (const { atMs, heap } of samples) {
+    covariance += (atMs - meanMs) * (heap - meanBytes);
+    variance += (atMs - meanMs) ** 2;
+  }
+  // Bytes per millisecond are kilobytes per second.
+  return variance === 0 ? 0 : covariance / variance;
 }
 
 function leaks({ runtime, files, memory }: RuntimeResults): string[] {

@@ -20,44 +20,47 @@ import type { Results } from "./results.ts";
 import { ScriptPair } from "./script-pair.ts";
 import type { Worker } from "./worker-process.ts";
 
-/** How a run is to be. */
+/** The options of a run. */
 export interface RunOptions {
-  /** Of the random numbers that choose faults and calls. */
+  /** The seed of the random numbers that select faults and calls. */
   readonly seed: number;
-  /** For how long there are calls and faults. */
+  /** How long calls and faults go on. */
   readonly seconds: number;
-  /** Has the run given up; all programs are killed then. */
+  /** Aborts the run, which kills all programs. */
   readonly signal: AbortSignal;
-  /** Takes lines that say what happens. */
+  /** Receives lines that report what happens. */
   readonly log: (line: string) => void;
 }
 
 const SERVERS = 6;
-/** What starting, comparing and stopping may take in all, besides the time of calls and faults. */
+/** How long starting, comparing and stopping may take together, in addition to calls and faults. */
 const SPARE_MS = 300_000;
-/** How often memory is looked at in a run. */
+/** The number of memory samples in a run. */
 const MEMORY_SAMPLES = 20;
 
 /**
- * Lets servers and clients call each other while things go wrong, then compares what they counted
- * with what Prometheus shows.
+ * Runs servers and clients that call each other while faults are injected, then compares what they
+ * counted with what Prometheus shows. A process can do this only once, because {@link killAll} ends
+ * the run.
  *
- * It can be done once in a process.
- *
- * @throws {Error} when there is no Prometheus or Collector, something does not start, or takes too
+ * @throws {Error} if there is no Prometheus or Collector, or if a program does not start or takes too
  * long.
  */
 export async function runChaos(options: RunOptions): Promise<Results> {
   const { seconds, log, signal } = options;
   const prometheus = await findExecutable("prometheus");
-  if (prometheus === undefined) throw new Error("There is no prometheus on the PATH");
+  if (prometheus === undefined) {
+    throw new Error(
+      "There is no prometheus on the PATH: install it, see https://prometheus.io/download/",
+    );
+  }
   const binaries = { prometheus, collector: await collectorBinary({ log }) };
   const late = AbortSignal.timeout(seconds * 1000 + SPARE_MS);
   const folder = await mkdtemp(join(tmpdir(), "chaos-"));
   const queue = join(folder, "queue");
   await mkdir(queue);
   const disk = await SmallDisk.mount(queue).catch((error: Error) => {
-    log(`Skipped: the disk is not filled, for there is no small one. ${error.message}`);
+    log(`Skipped: the disk is not filled, because no small one can be mounted. ${error.message}`);
     return undefined;
   });
   try {
@@ -112,7 +115,7 @@ async function run(
   const [faults] = await Promise.all([
     injectFaults(plan, durationMs, {
       ...collectors,
-      prometheus: prometheus.part,
+      prometheus: prometheus.supervised,
       fleet,
       disk,
       log,
@@ -120,7 +123,7 @@ async function run(
     sampleMemory(steady, durationMs),
   ]);
 
-  log("No more faults; the calls that run may end");
+  log("No more faults; waiting for the remaining calls");
   await Promise.all(fleet.servers.map(({ probe }) => probe.stop()));
   await Promise.all(fleet.clients.map((client) => client.finish()));
   const made = await scripts.finish();
@@ -135,8 +138,8 @@ async function run(
     fleet.workers.map(async (worker) => `${worker.instance}: ${await worker.end()}`),
   );
   endings.push(`server.ts: ${await scripts.end()}`);
-  const parts = [collectors.agent, collectors.gateway, prometheus.part];
-  for (const part of parts) await part.end();
+  const backends = [collectors.agent, collectors.gateway, prometheus.supervised];
+  for (const backend of backends) await backend.end();
   return summarize({
     seed,
     seconds,
@@ -145,14 +148,14 @@ async function run(
     fleet,
     scripts,
     scriptCalls: made["calls"]!,
-    parts,
+    backends,
     agent: collectors.agent,
     differences,
     endings,
   });
 }
 
-/** Keeps Prometheus told of the processes that are scraped. */
+/** Tells Prometheus which processes to scrape, whenever these change. */
 class Targets {
   readonly #prometheus: Prometheus;
   readonly #scripts: ScriptPair;
@@ -188,7 +191,7 @@ async function sampleMemory(workers: readonly Worker[], durationMs: number): Pro
   }
 }
 
-/** Ports below those that systems give away unasked: nobody takes one while its owner is away. */
+/** Chooses ports below the ephemeral range, so that nobody takes one while its owner is away. */
 async function choosePorts() {
   let next = 10_000 + Math.floor(Math.random() * 20_000);
   const collector = () =>

@@ -3,14 +3,14 @@ import { push } from "./fleet.ts";
 import type { Counts } from "./ledger.ts";
 import { Program } from "./program.ts";
 import type { Target } from "./prometheus.ts";
-import { run } from "./worker-process.ts";
+import { run } from "../support/script.ts";
 
 const QPS = 10;
-const PATIENCE_MS = 5000;
+const DEADLINE_MS = 5000;
 
 /**
- * `server.ts` on Bun and `client.ts` on Deno, as the README has them. Nothing happens to them or
- * their connection, only to what they export to: no call may fail, and both sides have the same.
+ * `server.ts` on Bun and `client.ts` on Deno, as in the README. Faults affect neither them nor their
+ * connection, only what they export to. So no call may fail, and both sides must count the same.
  */
 export class ScriptPair {
   readonly server: Target;
@@ -45,7 +45,7 @@ export class ScriptPair {
         ...push("deno", agent),
         ECHO_ADDR: `127.0.0.1:${port}`,
         ECHO_QPS: `${QPS}`,
-        ECHO_DEADLINE_MS: `${PATIENCE_MS}`,
+        ECHO_DEADLINE_MS: `${DEADLINE_MS}`,
         OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${client}`,
       },
     });
@@ -57,7 +57,7 @@ export class ScriptPair {
     return [this.#server, this.#client];
   }
 
-  /** Stops the client; resolves to how many calls it made, by its summary. */
+  /** Stops the client. Resolves with the numbers of calls in its summary. */
   async finish(): Promise<Counts> {
     const made = Promise.all([
       this.#client.printed(/^ +Calls +(\d+)$/),
@@ -68,7 +68,7 @@ export class ScriptPair {
     return { calls: calls!, succeeded: succeeded! };
   }
 
-  /** Stops the server; resolves to how it ended. */
+  /** Stops the server. Resolves with how it ended. */
   end(): Promise<string> {
     return this.#server.stop("SIGTERM");
   }

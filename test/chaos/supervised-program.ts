@@ -1,21 +1,18 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Program } from "./program.ts";
 
-/** What a supervisor waits before it starts a program again that has ended by itself. */
+/** The pause before a program that has ended by itself is started again. */
 const RESTART_MS = 1000;
 
-/**
- * A part of the whole that is always to run: a program that is started again in its place whenever
- * it has been stopped, or has ended by itself, as a supervisor does.
- */
-export class Part {
+/** A program that is started again whenever it has been stopped or has ended by itself. */
+export class SupervisedProgram {
   readonly name: string;
-  /** How programs ended by themselves, and what they said last. */
+  /** How programs ended by themselves, each with its last lines on standard error. */
   readonly crashes: string[] = [];
-  /** All programs that it has been so far, the one that runs included. */
+  /** All programs started so far, the current one last. */
   readonly programs: Program[] = [];
   readonly #start: () => Promise<Program>;
-  #busy: Promise<void> = Promise.resolve();
+  #queue: Promise<void> = Promise.resolve();
   #stopping = false;
 
   private constructor(name: string, start: () => Promise<Program>) {
@@ -24,28 +21,30 @@ export class Part {
   }
 
   /** @param start Starts the program and resolves when it is ready. */
-  static async start(name: string, start: () => Promise<Program>): Promise<Part> {
-    const part = new Part(name, start);
-    await part.#run();
-    return part;
+  static async start(name: string, start: () => Promise<Program>): Promise<SupervisedProgram> {
+    const supervised = new SupervisedProgram(name, start);
+    await supervised.#run();
+    return supervised;
   }
 
-  /** The program that runs now, or ran last. */
+  /** The current program, or the last one. */
   get program(): Program {
     return this.programs.at(-1)!;
   }
 
   /**
-   * Stops the program, waits, and starts it again. One such outage comes after the other.
+   * Stops the program, waits, and starts it again. Outages never overlap: each waits for the
+   * previous one.
    *
-   * @param meanwhile What else is done while it is away, instead of waiting alone.
+   * @param awayMs The least time before the program starts again, in milliseconds.
+   * @param meanwhile Runs while the program is away. The program starts again only after it.
    */
   outage(
     signal: NodeJS.Signals,
     awayMs: number,
     meanwhile: () => Promise<void> = async () => {},
   ): Promise<void> {
-    return this.#next(async () => {
+    return this.#enqueue(async () => {
       this.#stopping = true;
       await this.program.stop(signal);
       this.#stopping = false;
@@ -54,14 +53,14 @@ export class Part {
     });
   }
 
-  /** Resolves when the program runs and no outage is under way. */
+  /** Resolves when all outages are over and the program runs. */
   async settled(): Promise<void> {
-    await this.#busy;
+    await this.#queue;
   }
 
-  /** Stops it for good; resolves to how it ended. */
+  /** Stops the program for good. Resolves with how it ended. */
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<string> {
-    await this.#busy;
+    await this.#queue;
     this.#stopping = true;
     return await this.program.stop(signal);
   }
@@ -72,15 +71,15 @@ export class Part {
     void program.ended.then((how) => {
       if (this.#stopping || program !== this.program) return;
       this.crashes.push([`${program.name}: ${how}`, ...program.complaints.slice(-5)].join("\n"));
-      this.#next(async () => {
+      this.#enqueue(async () => {
         await delay(RESTART_MS);
         await this.#run();
       }).catch((error: Error) => this.crashes.push(error.message));
     });
   }
 
-  #next(work: () => Promise<void>): Promise<void> {
-    this.#busy = this.#busy.then(work);
-    return this.#busy;
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    this.#queue = this.#queue.then(work);
+    return this.#queue;
   }
 }

@@ -1,6 +1,6 @@
-/** Servers under the supervisor's command that docs/reliability.md gives. */
+/** Servers that run under the shell command of docs/reliability.md. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/ports.ts";
 import { PROJECT, run, RUNTIMES, Script, startClient } from "../support/script.ts";
 import type { Owner } from "../support/script.ts";
-import { childrenOf } from "./proc.ts";
+import { childrenOf, isRunning } from "./proc.ts";
 
 const DOCUMENTED = "deno run -A server.ts";
 const DIED = 128 + constants.signals.SIGKILL;
@@ -18,7 +18,7 @@ const [, command = ""] = /```sh\n(until [^]*?)```/.exec(
 ) ?? [];
 
 for (const runtime of RUNTIMES) {
-  test(`${runtime}: a server that dies is back on its port; one that is stopped stays away`, async (t) => {
+  test(`${runtime}: a killed server is started again on its port, a stopped server is not`, async (t) => {
     const address = `127.0.0.1:${await freePort()}`;
     t.after(() => killIfAlive(supervisor));
     const supervisor = new Script(
@@ -50,7 +50,7 @@ async function callOnce(owner: Owner, address: string): Promise<void> {
   assert.equal(await script.exit(), 0);
 }
 
-/** The innermost child process: npm's `bun` and `deno` may be wrappers around the real ones. */
+/** The innermost child process: npm's `bun` and `deno` may be wrappers of the real programs. */
 function serverOf({ pid }: Script): number {
   let innermost = pid;
   for (let child: number | undefined = pid; child !== undefined; child = childrenOf(child)[0]) {
@@ -60,11 +60,11 @@ function serverOf({ pid }: Script): number {
   return innermost;
 }
 
-/** The shell's child would outlive it. */
+/** Kills the server too, because it would outlive the shell. */
 async function killIfAlive(supervisor: Script): Promise<void> {
-  if (!existsSync(`/proc/${supervisor.pid}`)) return;
+  if (!isRunning(supervisor.pid)) return;
   const server = serverOf(supervisor);
   supervisor.signal("SIGKILL");
   process.kill(server, "SIGKILL");
-  await eventually(() => assert.ok(!existsSync(`/proc/${server}`)));
+  await eventually(() => assert.ok(!isRunning(server)));
 }

@@ -1,10 +1,12 @@
 /**
- * Tries other versions of the runtimes than the pinned ones: does each carry the scripts as a server
- * and as a client, with the pinned ones as its peers, and does it survive connections that end?
+ * Tries versions of the runtimes other than the pinned ones. Checks that each runs the scripts as a
+ * server and as a client, with the pinned versions as peers, and that it survives connections that
+ * end. Installs the versions from npm into a temporary folder, and prints a row of a Markdown table
+ * for each.
  *
  *     node runtimes/run.mjs node test/chaos/trial.ts deno@2.9.6 bun@1.3.14
  *
- * Installs them from npm into a temporary folder and prints a line of Markdown for each.
+ * @module
  */
 import * as grpc from "@grpc/grpc-js";
 import { execFile } from "node:child_process";
@@ -17,14 +19,15 @@ import { echoClient, echoHandlers, echoService, listen } from "../support/echo.t
 import { scrape } from "../support/scrape.ts";
 import { run, RUNTIMES, Script, startClient, startServer } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
+import { isRunning } from "./proc.ts";
 
-/** How many servers, and how many clients, of a version are worn out. */
+/** How many servers, and how many clients, of a version are tried. */
 const LIVES = 5;
-/** How many connections end in the life of each. */
+/** How many connections end in the lifetime of each. */
 const CONNECTIONS = 20;
-/** A server ends a connection of a client that is this old. */
+/** The age at which a server ends a client's connection. */
 const CONNECTION_AGE_MS = 200;
-/** Calls of each kind over a connection. */
+/** The number of calls of each kind over a connection. */
 const CALLS = 25;
 const METHODS = [
   "UnaryEcho",
@@ -34,18 +37,18 @@ const METHODS = [
 ];
 const ANY_PORTS: Environment = { ECHO_ADDR: "127.0.0.1:0", OTEL_EXPORTER_PROMETHEUS_PORT: "0" };
 
-/** A version that is tried. */
+/** A version under trial. */
 interface Candidate {
-  /** Runs a script of the project. */
+  /** Returns the command that runs a script of the project. */
   readonly command: (file: string) => string[];
   readonly asServer: Outcome;
   readonly asClient: Outcome;
 }
 
-/** What went wrong, in words; nothing, if all is well. */
+/** What went wrong, in words. */
 interface Outcome {
   readonly failures: string[];
-  /** How a process ended that was not to. */
+  /** How processes died. */
   readonly deaths: string[];
 }
 
@@ -89,7 +92,7 @@ async function tryOut(version: string, folder: string): Promise<Candidate> {
 }
 
 /**
- * Has it serve connection after connection, each of which its client closes (GOAWAY).
+ * Runs a server that serves one connection after another, each of which its client closes (GOAWAY).
  *
  * @param scripts Whether `client.ts` on each runtime calls it too.
  */
@@ -122,7 +125,7 @@ async function serve(
   });
 }
 
-/** Makes calls of all kinds, closes the connection, and resolves to how many succeeded. */
+/** Makes calls of all kinds and closes the connection. Resolves with how many calls succeeded. */
 async function callAll(address: string): Promise<number> {
   const client = echoClient(address, {});
   const settings = { options: { deadline: Date.now() + 5000 } };
@@ -146,7 +149,7 @@ async function callAll(address: string): Promise<number> {
   return succeeded;
 }
 
-/** Has it call a server that ends its connections all the time (GOAWAY). */
+/** Runs a client that calls a server which keeps ending its connections (GOAWAY). */
 async function outliveConnections(owner: Owner, { command, asClient }: Candidate): Promise<void> {
   const server = new grpc.Server({
     "grpc.max_connection_age_ms": CONNECTION_AGE_MS,
@@ -176,7 +179,7 @@ async function outliveConnections(owner: Owner, { command, asClient }: Candidate
   });
 }
 
-/** The variables of a client that makes some calls of a method. */
+/** The variables of a client that makes {@link CALLS} calls of a method. */
 function callsOf(method: string, address: string): Environment {
   return {
     ECHO_ADDR: address,
@@ -186,7 +189,7 @@ function callsOf(method: string, address: string): Environment {
   };
 }
 
-/** How many calls have succeeded by a server's metrics. */
+/** The number of successful calls in a server's metrics. */
 function succeededOf(metrics: string): number {
   const counts = metrics.matchAll(
     /^grpc_server_call_duration_seconds_count\{.*grpc_status="OK".*\} (\d+)$/gm,
@@ -194,7 +197,7 @@ function succeededOf(metrics: string): number {
   return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-/** Notes what work finds wrong with a script, or how that has died of it. */
+/** Notes the failures that `work` finds in a script, or how the script died. */
 async function judge(
   script: Script,
   { failures, deaths }: Outcome,
@@ -207,15 +210,7 @@ async function judge(
   else deaths.push([how, ...script.stderr.trim().split("\n").slice(-1)].join(": "));
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-/** Cleans up after work, the latest first. */
+/** Runs `work` and then its cleanups, the last one first. */
 async function withOwner(work: (owner: Owner) => Promise<void>): Promise<void> {
   const cleanUps: (() => Promise<void>)[] = [];
   try {

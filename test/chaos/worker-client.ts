@@ -9,14 +9,14 @@ import type { EchoClient, EchoMessage } from "../support/echo.ts";
 import { Ledger } from "./ledger.ts";
 import type { Work } from "./worker.ts";
 
-/** Milliseconds from the start of one call to that of the next. */
+/** The time from the start of one call to the start of the next, in milliseconds. */
 const PACE_MS = 40;
-/** No further calls start while so many run. */
+/** The maximum number of running calls. */
 const MOST_CALLS = 50;
-/** Longest that a call takes, in milliseconds. */
+/** The longest deadline of a call, in milliseconds. */
 const LONGEST_MS = 4000;
 
-/** A server that is called. */
+/** A server to call. */
 interface Peer {
   readonly client: EchoClient;
   /** Its `grpc.target`. */
@@ -24,9 +24,9 @@ interface Peer {
 }
 
 /**
- * Makes calls of all kinds, from when it is told to start until it is told to finish.
+ * Prepares calls of all kinds, which begin with `start` and end with `finish`.
  *
- * @param args The seed of what is random in the calls, and the addresses that are called.
+ * @param args The seed of the random calls, and the addresses of the servers.
  */
 export function prepareCalls(
   plugin: GrpcOpenTelemetry,
@@ -81,7 +81,7 @@ const KINDS = {
   BidirectionalStreamingEcho: bidi,
 } satisfies Record<string, Start>;
 
-/** Makes one call and waits for its status, which goes into the ledger. */
+/** Makes one call, waits for its status, and enters it in the ledger. */
 async function randomCall(random: Random, peer: Peer, ledger: Ledger): Promise<void> {
   const kind = random.of(Object.keys(KINDS) as (keyof typeof KINDS)[]);
   const text = randomText(random);
@@ -97,7 +97,7 @@ async function randomCall(random: Random, peer: Peer, ledger: Ledger): Promise<v
     options: { deadline: Date.now() + timeoutMs },
     waitForReady: random.chance(0.3),
   });
-  call.on("error", () => {}); // the status says the same
+  call.on("error", () => {}); // the status event reports it
   const ended = new Promise<void>((resolve) => {
     call.once("status", ({ code }: grpc.StatusObject) => {
       ledger.add(`grpc.examples.echo.Echo/${kind}`, peer.target, grpc.status[code]!);
@@ -121,7 +121,7 @@ type RunningCall =
   )
   & { on(event: "error", listener: () => void): unknown };
 
-/** What the server does, see `worker-server.ts`. */
+/** A request text, which decides what the server does, see `startServing`. */
 function randomText(random: Random): string {
   const draw = random.next();
   if (draw < 0.05) return "hang";
@@ -132,7 +132,7 @@ function randomText(random: Random): string {
   );
 }
 
-/** Some requests, with pauses, so that streams are open when something happens to them. */
+/** Writes some requests with pauses, so that streams are open when a fault occurs. */
 async function writeRequests(
   random: Random,
   call: grpc.ClientWritableStream<EchoMessage>,

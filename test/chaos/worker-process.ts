@@ -1,49 +1,52 @@
-import { Part } from "./supervised-program.ts";
-import { Program } from "./program.ts";
-import type { Environment } from "./program.ts";
-import type { Counts } from "./ledger.ts";
-import type { Target } from "./prometheus.ts";
-import { openFiles } from "./resources.ts";
-import type { MemorySample } from "./resources.ts";
+import { run } from "../support/script.ts";
+import type { Environment, Runtime } from "../support/script.ts";
 import { Scraper } from "./availability.ts";
+import type { Counts } from "./ledger.ts";
+import { openFiles } from "./proc.ts";
+import { Program } from "./program.ts";
+import type { Target } from "./prometheus.ts";
+import { SupervisedProgram } from "./supervised-program.ts";
 
-export const RUNTIMES = ["node", "bun", "deno"] as const;
-export type Runtime = typeof RUNTIMES[number];
+/** The runtimes in the order of the results. */
+export const RUNTIMES = ["node", "bun", "deno"] as const satisfies readonly Runtime[];
 export type Role = "server" | "client";
 
-/** The command that runs a script as the README says. */
-export function run(runtime: Runtime, file: string, ...args: string[]): string[] {
-  const runner = { bun: ["bun", "run"], deno: ["deno", "run", "-A"], node: ["node"] }[runtime];
-  return [...runner, file, ...args];
+/** The memory of a process at some time, in bytes. */
+export interface MemorySample {
+  readonly atMs: number;
+  /** The heap after a garbage collection. */
+  readonly heap: number;
+  /** The whole process (RSS). */
+  readonly resident: number;
 }
 
-/** What a worker is. */
+/** The options of a {@link Worker}. */
 export interface WorkerOptions {
   readonly runtime: Runtime;
   readonly role: Role;
   /** Whether it is never killed. */
   readonly steady: boolean;
-  /** The variables that say how it exports. */
+  /** The variables that configure its export. */
   readonly environment: Environment;
-  /** Arguments of each of its processes. */
+  /** Returns the arguments of the next process. */
   readonly args: () => readonly string[];
-  /** Called when a process of it has come or is about to go. */
+  /** Called when a process has started or is about to stop. */
   readonly onChange: () => void;
 }
 
-/** A server or a client of the run: a process, and after each kill another one. */
+/** A server or a client of the run. After each kill another process takes its place. */
 export class Worker {
   readonly options: WorkerOptions;
   readonly name: string;
   readonly scrapers: Scraper[] = [];
   readonly memory: MemorySample[] = [];
-  #part: Part | undefined;
+  #supervised: SupervisedProgram | undefined;
   #target: Target | undefined;
   #instance = "";
   #lastCounts: Counts = {};
   #filesAtStart = 0;
   #filesAtEnd = 0;
-  /** Calls that each process had ended when it last said so. */
+  /** The number of ended calls that each process last reported. */
   readonly #calls: number[] = [];
 
   constructor(options: WorkerOptions) {
@@ -53,75 +56,81 @@ export class Worker {
   }
 
   async start(): Promise<void> {
-    this.#part = await Part.start(this.name, () => this.#startProcess());
+    this.#supervised = await SupervisedProgram.start(this.name, () => this.#startProcess());
   }
 
-  get part(): Part {
-    return this.#part!;
+  get supervised(): SupervisedProgram {
+    return this.#supervised!;
   }
 
-  /** The `service.instance.id` of the process that runs. */
+  /** The `service.instance.id` of the current process. */
   get instance(): string {
     return this.#instance;
   }
 
-  /** Where the process that runs is scraped; undefined if it pushes, or none runs. */
+  /** Where the current process is scraped; undefined if it pushes, or none runs. */
   get target(): Target | undefined {
     return this.#target;
   }
 
-  /** Calls that all its processes have ended; those of a last second before a kill may be missing. */
+  /** The calls that all its processes ended. Those of the last second before a kill may be missing. */
   get calls(): number {
     return this.#calls.reduce((sum, calls) => sum + calls, 0);
   }
 
-  /** Open files of the process that runs, before its first call and when it was last noted. */
+  /** The open files of the current process before its first call, and at the end. */
   get files(): readonly [number, number] {
     return [this.#filesAtStart, this.#filesAtEnd];
   }
 
-  /** Notes how many files are open now, at the end. */
+  /** Notes how many files are open at the end. */
   async noteFiles(): Promise<void> {
-    this.#filesAtEnd = await openFiles(this.part.program.pid);
+    this.#filesAtEnd = await openFiles(this.supervised.program.pid);
   }
 
-  /** Kills the process, in the middle of whatever it does, and starts another one. */
+  /**
+   * Kills the process and starts another one.
+   *
+   * @param awayMs The pause between both, in milliseconds.
+   */
   kill(awayMs: number): Promise<void> {
-    this.#gone();
-    return this.part.outage("SIGKILL", awayMs);
+    this.#detach();
+    return this.supervised.outage("SIGKILL", awayMs);
   }
 
-  /** Notes how much memory is in use. */
+  /** Takes a memory sample. */
   async sampleMemory(): Promise<void> {
-    const answer = await this.part.program.ask("memory", /^Memory (\d+ \d+)$/);
+    const answer = await this.supervised.program.ask("memory", /^Memory (\d+ \d+)$/);
     const [heap, resident] = answer.split(" ").map(Number);
     this.memory.push({ atMs: performance.now(), heap: heap!, resident: resident! });
   }
 
-  /** What the process has counted. */
+  /** Asks the process for its counts. */
   async counts(): Promise<Counts> {
-    this.#lastCounts = JSON.parse(await this.part.program.ask("counts", /^Counts (.*)$/)) as Counts;
+    this.#lastCounts = JSON.parse(
+      await this.supervised.program.ask("counts", /^Counts (.*)$/),
+    ) as Counts;
     return this.#lastCounts;
   }
 
-  /** What it had counted when it was last asked. */
+  /** The latest answer of {@link counts}. */
   get lastCounts(): Counts {
     return this.#lastCounts;
   }
 
-  /** Has a client make no more calls, and waits for those that run. */
+  /** Tells a client to make no more calls, and waits for the running ones. */
   async finish(): Promise<void> {
-    await this.part.program.ask("finish", /^Finished$/);
+    await this.supervised.program.ask("finish", /^Finished$/);
   }
 
-  /** Stops it for good; resolves to how it ended. */
+  /** Stops it for good. Resolves with how it ended. */
   async end(): Promise<string> {
-    await this.part.settled();
-    this.#gone();
-    return await this.part.end();
+    await this.supervised.settled();
+    this.#detach();
+    return await this.supervised.end();
   }
 
-  #gone(): void {
+  #detach(): void {
     this.#target = undefined;
     void this.scrapers.at(-1)?.stop();
     this.options.onChange();

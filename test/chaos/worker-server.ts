@@ -7,8 +7,8 @@ import { Ledger } from "./ledger.ts";
 import type { Work } from "./worker.ts";
 
 /**
- * Serves Echo. A request's text says what is done: `fail` is answered with INVALID_ARGUMENT, `hang`
- * never, `slow` after a while, anything else at once.
+ * Serves Echo. The text of a request decides the answer: `fail` fails with INVALID_ARGUMENT, `hang`
+ * never answers, `slow` answers after a while, anything else answers at once.
  *
  * @param args The address to listen on.
  */
@@ -53,7 +53,7 @@ const STREAMED_REPLIES = 5;
 
 const FAILURE: Partial<grpc.StatusObject> = {
   code: grpc.status.INVALID_ARGUMENT,
-  details: "as the request wants it",
+  details: "planned by the request",
 };
 
 const HANDLERS: grpc.UntypedServiceImplementation = {

@@ -1,7 +1,11 @@
 /**
- * A server or a client of the chaos run, which counts its calls by itself:
- * `worker.ts server ADDRESS` or `worker.ts client SEED ADDRESS...`. It is told what to do line by
- * line on standard input, and ends when that does.
+ * A server or a client of the chaos run that counts its calls itself. It reads commands line by line
+ * from standard input, and exits when that ends.
+ *
+ *     worker.ts server ADDRESS
+ *     worker.ts client SEED ADDRESS...
+ *
+ * @module
  */
 import { createInterface } from "node:readline";
 import { startTelemetry } from "../../telemetry.ts";
@@ -10,14 +14,14 @@ import type { Ledger } from "./ledger.ts";
 import { prepareCalls } from "./worker-client.ts";
 import { startServing } from "./worker-server.ts";
 
-/** What a worker does, be it a server or a client. */
+/** The work of a server or a client. */
 export interface Work {
   readonly ledger: Ledger;
-  /** How many calls have ended. */
+  /** The number of ended calls. */
   readonly ended: number;
-  /** Makes calls from now on. */
+  /** Begins to make calls. */
   start?(): void;
-  /** Makes no more calls, or takes none, and lets those end that run. */
+  /** Makes or accepts no more calls, and waits for the running ones. */
   finish(): Promise<void>;
 }
 
