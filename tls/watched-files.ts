@@ -43,7 +43,7 @@ export interface WatchedFilesOptions {
 }
 
 /**
- * A value parsed from a set of files, which are read again when they change. If new contents cannot
+ * A value parsed from a set of files, which are polled for changes. If new contents cannot
  * be used, the last good value stays. Nothing stops when a log, a parser or a listener throws.
  */
 export class WatchedFiles<T> {
@@ -79,9 +79,9 @@ export class WatchedFiles<T> {
     paths: readonly string[],
     parse: (contents: readonly Buffer[]) => T,
     log: FileLog,
-    { validityOf = () => ALWAYS_VALID, pollIntervalMs = POLL_INTERVAL_MS }: WatchedFilesOptions =
-      {},
+    options: WatchedFilesOptions = {},
   ) {
+    const { validityOf = () => ALWAYS_VALID, pollIntervalMs = POLL_INTERVAL_MS } = options;
     this.#paths = paths;
     this.#parse = parse;
     this.#validityOf = validityOf;

@@ -1,4 +1,4 @@
-/** A network file system that hangs, played by one in user space that never answers. */
+// A network file system that hangs: a FUSE file system that never answers.
 import assert from "node:assert/strict";
 import {
   existsSync,
@@ -21,9 +21,9 @@ import type { Owner } from "../support/script.ts";
 const PATIENCE_MS = 30_000;
 const skip = process.getuid?.() === 0 && existsSync("/dev/fuse")
   ? false
-  : "it takes root and /dev/fuse to mount a file system that hangs";
+  : "mounting a file system that hangs needs root and /dev/fuse";
 
-/** Mounts it at a folder until standard input ends or the process is killed. */
+/** Mounts the file system at a folder until the process is killed. */
 const HANGING = `
 import ctypes, os, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -36,7 +36,7 @@ print("mounted", flush=True)
 time.sleep(3600)
 `;
 
-/** A link to a file, which can be made to hang. */
+/** Creates a link to a file, whose reads can be made to hang. */
 async function hangingLink(owner: Owner) {
   const folder = mkdtempSync(join(tmpdir(), "hanging-"));
   const [mount, path] = [join(folder, "mount"), join(folder, "link")];
@@ -53,19 +53,19 @@ async function hangingLink(owner: Owner) {
   };
   return {
     path,
-    /** Has the link lead to a file with this content. */
+    /** Points the link to a file with this content. */
     write(content: string) {
       const file = join(folder, content);
       writeFileSync(file, content);
       lead(file);
     },
     hang: () => lead(join(mount, "file")),
-    /** Has reads that hang fail. */
+    /** Makes hanging reads fail. */
     end: () => mounted.stop("SIGKILL"),
   };
 }
 
-test("a read that hangs is told once, keeps one thread, and does not end reloading", {
+test("a hanging read is logged once, blocks one thread, and reloading goes on after it", {
   skip,
   timeout: 60_000,
 }, async (t) => {
@@ -76,7 +76,7 @@ test("a read that hangs is told once, keeps one thread, and does not end reloadi
     info: (line: string) => lines.push(line),
     warn: (line: string) => lines.push(line),
   };
-  // More than the runtimes have threads.
+  // More than a runtime has threads.
   const sets = Array.from({ length: 8 }, () => {
     return new WatchedFiles([link.path], ([content]) => String(content), log, {
       pollIntervalMs: 50,
@@ -101,7 +101,7 @@ test("a read that hangs is told once, keeps one thread, and does not end reloadi
   assert.equal(lines.length, 2 * sets.length);
 });
 
-test("a process ends while a read hangs", { skip, timeout: 60_000 }, async (t) => {
+test("a process can exit while a read hangs", { skip, timeout: 60_000 }, async (t) => {
   const link = await hangingLink(t);
   link.write("old");
   const watched = JSON.stringify(new URL("../../tls/watched-files.ts", import.meta.url));
@@ -123,8 +123,8 @@ test("a process ends while a read hangs", { skip, timeout: 60_000 }, async (t) =
   await script.printed(/watching/);
   link.hang();
   await script.printed(/reading takes more than 5 s/);
-  // Not with `stop`: Deno says of a child that it was killed by the signal that it was sent.
+  // Not with `stop`: Deno reports any child that was sent a signal as killed by it.
   process.kill(script.pid, "SIGTERM");
-  // Node cannot end a thread that hangs.
+  // Node cannot end a hanging thread, so it is killed.
   assert.equal(await script.exit(), "Bun" in globalThis || isDeno ? 0 : "SIGKILL");
 });

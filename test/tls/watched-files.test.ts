@@ -23,7 +23,7 @@ const OPTIONS = { pollIntervalMs: 50 };
 const folder = mkdtempSync(join(tmpdir(), "watched-files-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** A log that keeps its lines. */
+/** Creates a log that keeps its lines. */
 function keptLog() {
   const lines: string[] = [];
   return {
@@ -41,7 +41,7 @@ function parseNumber([content]: readonly Buffer[]): number {
   return number;
 }
 
-test("what changes is told, what can't be used is not, and the last good value stays", async () => {
+test("listeners receive each new value, and unusable contents leave the last good one in place", async () => {
   const path = join(folder, "number");
   writeFileSync(path, "1");
   const { lines, log } = keptLog();
@@ -68,7 +68,7 @@ test("what changes is told, what can't be used is not, and the last good value s
   assert.match(third, /^warn: .* stays in use: .*(ENOENT|No such file)/i);
 });
 
-test("a listener that fails ends nothing: it is told of, and others are called", async () => {
+test("a listener that throws is logged, and the other listeners are still called", async () => {
   const path = join(folder, "failing");
   writeFileSync(path, "1");
   const { lines, log } = keptLog();
@@ -91,10 +91,10 @@ test("a listener that fails ends nothing: it is told of, and others are called",
   );
 });
 
-/** Leaves nothing at a path. */
+/** Removes whatever is at a path. */
 const remove = (path: string) => rmSync(path, { recursive: true, force: true });
 
-/** What can take the place of a file, and why it is not read. */
+/** Things that can replace a file, and the reason why each is refused. */
 const UNFIT: Record<string, [put: (path: string) => void, reason: RegExp]> = {
   "a pipe": [
     (path) => execFileSync("mkfifo", [path]),
@@ -112,7 +112,7 @@ const UNFIT: Record<string, [put: (path: string) => void, reason: RegExp]> = {
   ],
 };
 for (const [what, [put, reason]] of Object.entries(UNFIT)) {
-  test(`${what} in the place of a file is told once, and the next file is read`, async () => {
+  test(`${what} in place of a file is logged once, and the next regular file is read`, async () => {
     const path = join(folder, what.replaceAll(" ", "-"));
     put(path);
     const { lines, log } = keptLog();
@@ -124,18 +124,18 @@ for (const [what, [put, reason]] of Object.entries(UNFIT)) {
     const file = new WatchedFiles([path], parseNumber, log, OPTIONS);
     const other = join(folder, "other");
     writeFileSync(other, "1");
-    const looks = new WatchedFiles([other], parseNumber, log, OPTIONS);
-    const stops = [file.onChange(() => {}), looks.onChange(() => {})];
+    const polled = new WatchedFiles([other], parseNumber, log, OPTIONS);
+    const stops = [file.onChange(() => {}), polled.onChange(() => {})];
     remove(path);
     put(path);
     await eventually(() => assert.equal(lines.length, 1), PATIENCE_MS);
     assert.match(lines[0]!, reason);
     assert.match(lines[0]!, /^warn: .* the previous content stays in use: /);
     assert.equal(file.value, 1);
-    // Time for more looks passes, in which nothing more is said of it.
+    // Several more polls pass without another line about it.
     for (const number of ["2", "3"]) {
       writeFileSync(other, number);
-      await eventually(() => assert.equal(looks.value, Number(number)), PATIENCE_MS);
+      await eventually(() => assert.equal(polled.value, Number(number)), PATIENCE_MS);
     }
     remove(path);
     writeFileSync(path, "4");
@@ -146,7 +146,7 @@ for (const [what, [put, reason]] of Object.entries(UNFIT)) {
   });
 }
 
-/** What has no text, or throws when it is asked for it. */
+/** Thrown values that have no text, or throw when they are converted to text. */
 const WITHOUT_TEXT: Record<string, unknown> = {
   "an object without a prototype": Object.create(null),
   "a symbol": Symbol("no"),
@@ -158,7 +158,7 @@ const WITHOUT_TEXT: Record<string, unknown> = {
   }),
 };
 for (const [what, thrown] of Object.entries(WITHOUT_TEXT)) {
-  test(`a log, a parser and a listener that throw ${what} end nothing`, async () => {
+  test(`a log, a parser and a listener may throw ${what}`, async () => {
     const path = join(folder, "throwing");
     writeFileSync(path, "1");
     const fail = (): never => {
@@ -187,7 +187,7 @@ for (const [what, thrown] of Object.entries(WITHOUT_TEXT)) {
   });
 }
 
-test("a chain has to be whole", async () => {
+test("an incomplete or broken certificate chain is refused", async () => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const { certificate, key } = await authority.issue("chained");
   const whole = `${readFileSync(certificate)}${readFileSync(authority.certificate)}`;
@@ -200,7 +200,7 @@ test("a chain has to be whole", async () => {
   );
 });
 
-test("a file that can't be used at the start is an error", () => {
+test("an unusable file at the start is an error", () => {
   const { log } = keptLog();
   const path = join(folder, "bad");
   writeFileSync(path, "?");
@@ -210,7 +210,7 @@ test("a file that can't be used at the start is an error", () => {
   assert.throws(() => new WatchedFiles([`${path}-missing`], parseNumber, log), { code: "ENOENT" });
 });
 
-test("a certificate without its key waits for the key", async (t) => {
+test("a new certificate takes effect once its key is there", async (t) => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const [first, second] = [await authority.issue("first"), await authority.issue("second")];
   const files = { certificate: join(folder, "cert.pem"), key: join(folder, "key.pem") };
@@ -235,7 +235,7 @@ test("a certificate without its key waits for the key", async (t) => {
 
 const EXPIRED = "the certificate of CN=expired expired on 2020-01-02T00:00:00Z";
 
-test("an expired certificate does not replace a valid one, until that expires too", async (t) => {
+test("an expired certificate replaces another only once that has expired too", async (t) => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const [expired, fresh] = [
     await authority.issue("expired", { expired: true }),
@@ -273,7 +273,7 @@ test("an expired certificate does not replace a valid one, until that expires to
   await eventually(() => assert.equal(lines.at(-1), replaced), PATIENCE_MS);
 });
 
-test("what is out of its time at the start is taken with one warning", async (t) => {
+test("certificates that are not valid at the start are used, with one warning each", async (t) => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const [expired, other] = [
     await authority.issue("expired", { expired: true }),
@@ -292,14 +292,14 @@ test("what is out of its time at the start is taken with one warning", async (t)
     `warn: ${authorities}: ${EXPIRED}; put a valid one there`,
   ];
   assert.deepEqual(lines, atStart);
-  // One that is no worse is taken.
+  // An expired certificate may replace another expired one.
   writeFileSync(authorities, readFileSync(other.certificate));
   await eventually(() => assert.equal(lines.length, 4), PATIENCE_MS);
   assert.match(lines[2]!, /^info: .*: the new content is in use$/);
   assert.match(lines[3]!, /^warn: .*authorities\.pem: the certificate of CN=other expired on 2020/);
 });
 
-test("an authority that is valid makes up for those that are not", async (t) => {
+test("one valid authority is enough next to expired ones", async (t) => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const expired = await authority.issue("expired", { expired: true });
   const [valid, old] = [readFileSync(authority.certificate), readFileSync(expired.certificate)];
@@ -321,7 +321,7 @@ test("an authority that is valid makes up for those that are not", async (t) => 
   assert.equal(watched.value, before);
 });
 
-test("a byte order mark is left out of what TLS gets", async () => {
+test("TLS receives files without their byte order mark", async () => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const pair = await authority.issue("marked");
   const marked = (path: string) => {
