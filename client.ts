@@ -5,14 +5,11 @@
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
-import {
-  exitOnStartupError,
-  grpcLog,
-  handleArguments,
-  ignoreOutputErrors,
-  readSettings,
-} from "./telemetry/settings/mod.ts";
-import type { Settings } from "./telemetry/settings/mod.ts";
+import { exitOnStartupError, handleArguments } from "./echo/command-line.ts";
+import { grpcLog } from "./echo/grpc-log.ts";
+import { readSettings } from "./echo/settings.ts";
+import type { Settings } from "./echo/settings.ts";
+import { ignoreOutputErrors } from "./log/output.ts";
 import { createReporter, formatSummary, runLoad } from "./echo/mod.ts";
 import type { Call } from "./echo/mod.ts";
 import { startTelemetry } from "./telemetry.ts";

@@ -8,14 +8,11 @@ import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import {
-  exitOnStartupError,
-  grpcLog,
-  handleArguments,
-  ignoreOutputErrors,
-  readSettings,
-  StartupError,
-} from "./telemetry/settings/mod.ts";
+import { exitOnStartupError, handleArguments } from "./echo/command-line.ts";
+import { grpcLog } from "./echo/grpc-log.ts";
+import { readSettings } from "./echo/settings.ts";
+import { ignoreOutputErrors } from "./log/output.ts";
+import { StartupError } from "./telemetry/settings/mod.ts";
 import { startTelemetry } from "./telemetry.ts";
 import { serverCredentials } from "./echo/credentials.ts";
 

@@ -18,13 +18,13 @@ import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { TracerProvider } from "@opentelemetry/sdk-trace";
 import { randomUUID } from "node:crypto";
 import { inspect } from "node:util";
+import { ignoreOutputErrors, withoutOutputErrors } from "./log/output.ts";
+import { exposureWarning } from "./telemetry/settings/exposure.ts";
 import {
-  exposureWarning,
   helpText,
-  ignoreOutputErrors,
   readSettings,
   StartupError,
-  withoutOutputErrors,
+  variables,
   withoutSecrets,
 } from "./telemetry/settings/mod.ts";
 import type { Settings } from "./telemetry/settings/mod.ts";
@@ -380,5 +380,5 @@ function log(...message: unknown[]): void {
 
 if (import.meta.main) {
   ignoreOutputErrors();
-  console.log(helpText());
+  console.log(helpText(variables));
 }

@@ -1,6 +1,7 @@
-import { helpText } from "../telemetry/settings/help.ts";
+import { helpText } from "../telemetry/settings/documentation.ts";
 import { StartupError } from "../telemetry/settings/read.ts";
 import { looksSecret } from "../telemetry/settings/secrets.ts";
+import { variables } from "./settings.ts";
 
 /**
  * Answers `--help`, and refuses any other argument.
@@ -11,7 +12,7 @@ export function handleArguments(usage: string): void {
   const [argument] = process.argv.slice(2);
   if (argument === undefined) return;
   if (argument === "--help" || argument === "-h") {
-    console.log(`Usage: ${usage}\n\n${helpText()}`);
+    console.log(`Usage: ${usage}\n\n${helpText(variables)}`);
     process.exit(0);
   }
   const shown = looksSecret(argument.replace(/^-+[\w-]+=/, "")) ? "the argument" : argument;
@@ -19,7 +20,7 @@ export function handleArguments(usage: string): void {
   process.exit(1);
 }
 
-/** Ends the process with exit code 1 and only the lines that help whoever started it. */
+/** Ends the process with exit code 1 and the lines of a {@link StartupError}, without a stack. */
 export function exitOnStartupError(error: unknown): never {
   if (!(error instanceof StartupError)) throw error;
   console.error(error.message);

@@ -1,7 +1,7 @@
 import { credentials, ServerCredentials } from "@grpc/grpc-js";
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import { StartupError } from "../telemetry/settings/read.ts";
-import type { Settings } from "../telemetry/settings/mod.ts";
+import type { Settings } from "./settings.ts";
 import { watchClientCertificates, watchServerCertificates } from "../tls/certificates.ts";
 import { WatchingChannelCredentials } from "./channel-credentials.ts";
 import { connectionFailure, tlsFailureReason } from "../tls/connection-failure.ts";

@@ -1,6 +1,6 @@
 import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
-import type { OtlpProtocol } from "./protocols.ts";
+import type { OtlpProtocol } from "../settings/variables.ts";
 
 /**
  * Creates the exporter of metrics for a protocol. Endpoint, headers, compression and TLS files it reads from

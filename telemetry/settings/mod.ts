@@ -1,9 +1,6 @@
-export { exitOnStartupError, handleArguments } from "../../echo/command-line.ts";
-export { exposureWarning } from "./exposure.ts";
-export { grpcLog } from "../../echo/grpc-log.ts";
-export { ignoreOutputErrors, withoutOutputErrors } from "../../log/output.ts";
-export { readSettings, StartupError } from "./read.ts";
-export { helpText, markdownTable } from "./help.ts";
+/** @module Environment variables: what telemetry reads, how it is checked and documented. */
+export { helpText, markdownTable } from "./documentation.ts";
+export { readVariables, StartupError } from "./read.ts";
 export { withoutSecrets } from "./secrets.ts";
-export type { EchoAddress } from "./address.ts";
-export type { MetricsExporter, Settings } from "./variables.ts";
+export { readSettings, variables } from "./variables.ts";
+export type { Settings } from "./variables.ts";

@@ -1,8 +1,6 @@
 import type { z } from "zod";
-import { documentation } from "./schemas.ts";
+import { documentationOf } from "./documentation.ts";
 import { looksSecret } from "./secrets.ts";
-import { variables } from "./variables.ts";
-import type { Settings } from "./variables.ts";
 
 /** Why a script cannot start, in lines for the person who started it. */
 export class StartupError extends Error {
@@ -10,18 +8,19 @@ export class StartupError extends Error {
 }
 
 /**
- * Reads the variables that the scripts know from `environment`, and no others: under Deno reading
- * the whole environment needs a permission that the scripts do without.
+ * Reads the variables of a schema, and no others: under Deno, reading the whole environment needs a
+ * permission that the scripts do without.
  *
  * An empty value counts as not set (OpenTelemetry environment variable specification).
  *
- * @throws {StartupError} with one line for every bad variable: its name, its value unless that may
- * hold a secret, what is allowed.
+ * @throws {StartupError} with one line for every bad variable, in the order of the schema: its name,
+ * its value unless that may hold a secret, and what is allowed
  */
-export function readSettings(
+export function readVariables<T extends z.ZodObject>(
+  variables: T,
   environment: Readonly<Record<string, string | undefined>> = process.env,
-): Settings {
-  const names = Object.keys(variables.shape) as (keyof typeof variables.shape)[];
+): z.output<T> {
+  const names = Object.keys(variables.shape);
   const values = Object.fromEntries(names.map((name) => [name, environment[name] || undefined]));
   const result = variables.safeParse(values);
   if (result.success) return result.data;
@@ -29,7 +28,7 @@ export function readSettings(
   const { issues } = result.error;
   const bad = new Set(issues.map((issue) => issue.path[0]));
   const lines = names.filter((name) => bad.has(name)).map((name) => {
-    const { allowed, isSecret = looksSecret } = documentation.get(variables.shape[name])!;
+    const { allowed, isSecret = looksSecret } = documentationOf(name, variables.shape[name]!);
     const value = values[name] ?? "";
     const line = `${name}=${isSecret(value) ? "(not shown)" : JSON.stringify(value)}: ` +
       `must be ${allowed}`;
@@ -39,7 +38,7 @@ export function readSettings(
   throw new StartupError(lines.join("\n"));
 }
 
-/** What an issue says besides what is allowed. */
+/** Returns the reason that a schema gives with an issue, such as "it is a pipe". */
 function reasonOf(issue: z.core.$ZodIssue): string | undefined {
   return issue.code === "custom" ? issue.params?.["reason"] : undefined;
 }

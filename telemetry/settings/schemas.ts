@@ -1,27 +1,13 @@
 import { DiagLogLevel } from "@opentelemetry/api";
 import { z } from "zod";
 
-/** What `--help`, the README and error messages say of a variable. */
-export interface Documentation {
-  readonly description: string;
-  /** What a value may be; completes the sentence "must be …". */
-  readonly allowed: string;
-  /** What holds when the variable is not set, in words. */
-  readonly initially: string;
-  /**
-   * Tells whether a value that is refused may hold a secret. Error messages leave it out then. Without
-   * this, it is a number or a word, see {@link looksSecret}.
-   */
-  readonly isSecret?: (value: string) => boolean;
-}
+/** A pattern for an IPv6 address, with its zone. */
+export const IPV6 = "[0-9a-f:.]+(?:%[\\w.-]+)?";
+/** A pattern for a character of a host name; it excludes those of a URL and of a user name. */
+export const HOST_CHARACTER = "[^\\s/\\\\:@?#[\\]]";
 
-export const documentation = z.registry<Documentation>();
-
-/** Adds the documentation to a variable's schema. */
-export function documented<T extends z.ZodType>(schema: T, text: Documentation): T {
-  documentation.add(schema, text);
-  return schema;
-}
+/** A host name or an IP address. */
+export const hostSchema = z.string().regex(new RegExp(`^(${IPV6}|${HOST_CHARACTER}+)$`, "i"));
 
 /** A decimal number in a closed range; unlike `Number()` it takes no hex, blanks or exponents. */
 export function numberSchema(least: number, most: number) {

@@ -1,11 +1,21 @@
 import { z } from "zod";
-import { OTLP_PROTOCOLS } from "../otlp/protocols.ts";
-import { PROPAGATORS, SAMPLERS } from "../tracing/names.ts";
-import { addressSchema, hostSchema } from "./address.ts";
+import { parseBearerToken, parseUser } from "../../prometheus/authentication.ts";
+import { documented } from "./documentation.ts";
+import {
+  areKeyPair,
+  certificateFileSchema,
+  exporterCertificateFileSchema,
+  exporterKeyFileSchema,
+  fileSchema,
+  isNoPath,
+  keyFileSchema,
+} from "./files.ts";
+import { readVariables } from "./read.ts";
 import {
   booleanSchema,
-  documented,
   headersSchema,
+  hostNamesSchema,
+  hostSchema,
   integerSchema,
   logLevelSchema,
   numberSchema,
@@ -13,30 +23,33 @@ import {
   urlSchema,
 } from "./schemas.ts";
 import { looksSecret, pairsLookSecret } from "./secrets.ts";
-import { grpcTlsVariables, metricsSecurityVariables } from "./security-variables.ts";
-import {
-  areKeyPair,
-  exporterCertificateFileSchema,
-  exporterKeyFileSchema,
-  isNoPath,
-} from "./tls-files.ts";
 
 /** Where metrics can go. */
-export const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
-export type MetricsExporter = typeof METRICS_EXPORTERS[number];
+const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
 
 /** Where traces can go. */
 const TRACES_EXPORTERS = ["otlp", "console", "none"] as const;
 
-/** The methods of `echo.proto`, one of each kind. */
-export const ECHO_METHODS = [
-  "UnaryEcho",
-  "ServerStreamingEcho",
-  "ClientStreamingEcho",
-  "BidirectionalStreamingEcho",
-] as const;
+/** The values of `OTEL_EXPORTER_OTLP_PROTOCOL` (OTLP exporter specification). */
+export const OTLP_PROTOCOLS = ["http/json", "http/protobuf", "grpc"] as const;
+export type OtlpProtocol = typeof OTLP_PROTOCOLS[number];
 
-/** Several of some names, or `none` by itself. */
+/** The values of `OTEL_TRACES_SAMPLER` (OpenTelemetry environment variable specification). */
+const SAMPLERS = [
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+] as const;
+export type SamplerName = typeof SAMPLERS[number];
+
+/** The supported values of `OTEL_PROPAGATORS`; `grpc-trace-bin` is that of gRFC A72. */
+const PROPAGATORS = ["tracecontext", "baggage", "grpc-trace-bin", "none"] as const;
+export type PropagatorName = typeof PROPAGATORS[number];
+
+/** A comma-separated list of names, or `none` by itself. */
 function listSchema<const T extends readonly string[]>(names: T) {
   return z.string().toLowerCase().transform((list) => [
     ...new Set(list.split(",").map((name) => name.trim())),
@@ -58,12 +71,14 @@ const CLIENT_KEY = "a file that can be read, with the private key of " +
   "the client certificate in PEM, without a passphrase";
 const CLIENT_CERTIFICATE = "a file that can be read, with a certificate in PEM, " +
   "together with its key";
+const METRICS_KEY = "a file that can be read, with the private key of the certificate in PEM, " +
+  "without a passphrase";
 
-/** URLs and headers may hold a password or a key wherever they are wrong. */
+/** For URLs and headers: any part of a bad one may be a password or a key. */
 const always = () => true;
 
-/** A variable for one signal alone, which wins over the one for both. */
-function alone<T extends z.ZodType>(
+/** A variable for one signal only, which overrides the one for both. */
+function signalVariable<T extends z.ZodType>(
   signal: "metrics" | "traces",
   name: string,
   schema: T,
@@ -79,9 +94,9 @@ function alone<T extends z.ZodType>(
 }
 
 /**
- * Every environment variable that the scripts read. This is the single source of parsing, defaults,
- * error texts, `--help` and the README's table. Names are OpenTelemetry's wherever it has one
- * (OpenTelemetry environment variable specification); the others begin with `ECHO_` or `GRPC_`.
+ * Every environment variable that telemetry reads: the single source of parsing, defaults, error
+ * texts, `--help` and the README's table. Names are OpenTelemetry's where it has one (OpenTelemetry
+ * environment variable specification); the others begin with `GRPC_METRICS_`.
  */
 export const variables = z.object({
   OTEL_METRICS_EXPORTER: documented(listSchema(METRICS_EXPORTERS).prefault("prometheus"), {
@@ -109,8 +124,18 @@ export const variables = z.object({
     allowed: PROTOCOL,
     initially: "http/json",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: alone("metrics", "PROTOCOL", protocolSchema, PROTOCOL),
-  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: alone("traces", "PROTOCOL", protocolSchema, PROTOCOL),
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: signalVariable(
+    "metrics",
+    "PROTOCOL",
+    protocolSchema,
+    PROTOCOL,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: signalVariable(
+    "traces",
+    "PROTOCOL",
+    protocolSchema,
+    PROTOCOL,
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: documented(urlSchema.optional(), {
     description: "The Collector; /v1/metrics or /v1/traces is added for http",
     allowed: "a URL that begins with http:// or https://",
@@ -152,20 +177,20 @@ export const variables = z.object({
     allowed: TIMEOUT,
     initially: "10000",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: alone("metrics", "TIMEOUT", timeoutSchema, TIMEOUT),
-  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: alone("traces", "TIMEOUT", timeoutSchema, TIMEOUT),
+  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: signalVariable("metrics", "TIMEOUT", timeoutSchema, TIMEOUT),
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: signalVariable("traces", "TIMEOUT", timeoutSchema, TIMEOUT),
   OTEL_EXPORTER_OTLP_COMPRESSION: documented(compressionSchema.prefault("none"), {
     description: "Compression of exports to a Collector",
     allowed: COMPRESSION,
     initially: "none",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: alone(
+  OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: signalVariable(
     "metrics",
     "COMPRESSION",
     compressionSchema,
     COMPRESSION,
   ),
-  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: alone(
+  OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: signalVariable(
     "traces",
     "COMPRESSION",
     compressionSchema,
@@ -177,14 +202,14 @@ export const variables = z.object({
     isSecret: isNoPath,
     initially: "the runtime's",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: alone(
+  OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: signalVariable(
     "metrics",
     "CERTIFICATE",
     exporterCertificateFileSchema,
     CERTIFICATE,
     isNoPath,
   ),
-  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: alone(
+  OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: signalVariable(
     "traces",
     "CERTIFICATE",
     exporterCertificateFileSchema,
@@ -197,14 +222,14 @@ export const variables = z.object({
     isSecret: isNoPath,
     initially: "",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: alone(
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: signalVariable(
     "metrics",
     "CLIENT_KEY",
     exporterKeyFileSchema,
     CLIENT_KEY,
     isNoPath,
   ),
-  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: alone(
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: signalVariable(
     "traces",
     "CLIENT_KEY",
     exporterKeyFileSchema,
@@ -217,14 +242,14 @@ export const variables = z.object({
     isSecret: isNoPath,
     initially: "",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: alone(
+  OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: signalVariable(
     "metrics",
     "CLIENT_CERTIFICATE",
     exporterCertificateFileSchema,
     CLIENT_CERTIFICATE,
     isNoPath,
   ),
-  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: alone(
+  OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: signalVariable(
     "traces",
     "CLIENT_CERTIFICATE",
     exporterCertificateFileSchema,
@@ -282,62 +307,45 @@ export const variables = z.object({
     allowed: "none, error, warn, info, debug, verbose or all",
     initially: "warn",
   }),
-  ...metricsSecurityVariables,
-  ...grpcTlsVariables,
-  ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
-    description:
-      "Where the server listens and the client connects; :port is every address, or this host",
-    allowed: "host:port or :port, with a port from 0 to 65535",
-    initially: ":50051",
+  // Secrets come from files: too many can see an environment.
+  GRPC_METRICS_TLS_CERT: documented(certificateFileSchema.optional(), {
+    description: "Certificate of /metrics, in PEM; with it /metrics is served over TLS alone",
+    allowed: `${CERTIFICATE}, together with its key`,
+    initially: "",
+    isSecret: isNoPath,
   }),
-  ECHO_DELAY_MS: documented(integerSchema(0, 3_600_000).prefault("2000"), {
-    description: "Server: milliseconds before a call is answered",
-    allowed: "a whole number of milliseconds from 0 to 3600000",
-    initially: "2000",
+  GRPC_METRICS_TLS_KEY: documented(keyFileSchema.optional(), {
+    description: "Key of that certificate, in PEM",
+    allowed: METRICS_KEY,
+    initially: "",
+    isSecret: isNoPath,
   }),
-  ECHO_METHOD: documented(z.enum(ECHO_METHODS).prefault("UnaryEcho"), {
-    description: "Client: the method to call",
-    allowed: ECHO_METHODS.join(", "),
-    initially: "UnaryEcho",
+  GRPC_METRICS_TLS_CLIENT_CA: documented(certificateFileSchema.optional(), {
+    description: "Authorities of the certificates that whoever reads /metrics then has to show",
+    allowed: `${CERTIFICATE}, together with GRPC_METRICS_TLS_CERT`,
+    initially: "",
+    isSecret: isNoPath,
   }),
-  ECHO_CONCURRENCY: documented(integerSchema(1, 100_000).optional(), {
-    description: "Client: calls pending at a time",
-    allowed: "a whole number from 1 to 100000",
-    initially: "1",
+  GRPC_METRICS_BEARER_TOKEN_FILE: documented(fileSchema(parseBearerToken).optional(), {
+    description: "File with the token that /metrics asks for",
+    allowed: "a file that can be read, with one token without blanks",
+    initially: "",
+    isSecret: isNoPath,
   }),
-  ECHO_QPS: documented(numberSchema(0, 1_000_000).optional(), {
-    description: "Client: calls started per second; 0 is no limit",
-    allowed: "a number from 0 to 1000000",
-    initially: "0",
+  GRPC_METRICS_BASIC_AUTH_FILE: documented(fileSchema(parseUser).optional(), {
+    description: "File with the name and password that /metrics asks for, or the above",
+    allowed: "a file that can be read, with one line of name:password",
+    initially: "",
+    isSecret: isNoPath,
   }),
-  ECHO_COUNT: documented(integerSchema(0, Number.MAX_SAFE_INTEGER).prefault("0"), {
-    description: "Client: calls to make; 0 is no limit",
-    allowed: "a whole number from 0",
-    initially: "0",
-  }),
-  ECHO_DURATION_S: documented(numberSchema(0, 31_536_000).prefault("0"), {
-    description: "Client: seconds to go on for; 0 is until stopped",
-    allowed: "a number of seconds from 0 to 31536000",
-    initially: "0",
-  }),
-  ECHO_INTERVAL_MS: documented(integerSchema(0, 3_600_000).optional(), {
-    description: "Client: pause in milliseconds after each reply",
-    allowed: "a whole number of milliseconds from 0 to 3600000",
-    initially: "1000; 0 if ECHO_CONCURRENCY or ECHO_QPS is set",
-  }),
-  ECHO_DEADLINE_MS: documented(integerSchema(0, 3_600_000).prefault("0"), {
-    description: "Client: deadline of each call in milliseconds; 0 is none",
-    allowed: "a whole number of milliseconds from 0 to 3600000",
-    initially: "0",
-  }),
-  ECHO_MESSAGE_BYTES: documented(integerSchema(0, 64 * 1024 * 1024).prefault("0"), {
-    description: "Client: length of the message in bytes; 0 is the codelab's text",
-    allowed: "a whole number of bytes from 0 to 67108864",
-    initially: "0",
+  GRPC_METRICS_ALLOWED_HOSTS: documented(hostNamesSchema.optional(), {
+    description: "Host names with a dot that /metrics answers to; * is any",
+    allowed: "host names without ports, separated by commas, or *",
+    initially: "none on loopback, any on other addresses",
   }),
 }).refine(
   (values) => !((values.OTEL_METRIC_EXPORT_TIMEOUT ?? 0) > values.OTEL_METRIC_EXPORT_INTERVAL),
-  // Checked even when another variable is bad: all that is wrong is said at once.
+  // Checked even when another variable is bad, so that one start reports all errors.
   { path: ["OTEL_METRIC_EXPORT_TIMEOUT"], when: () => true },
 ).refine(
   (values) =>
@@ -358,12 +366,6 @@ export const variables = z.object({
     ),
   { path: ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"], when: () => true },
 ).refine(
-  (values) => areKeyPair(values.GRPC_TLS_KEY, values.GRPC_TLS_CERT),
-  { path: ["GRPC_TLS_KEY"], when: () => true },
-).refine(
-  (values) => values.GRPC_TLS_CLIENT_AUTH !== true || (values.GRPC_TLS_CERT && values.GRPC_TLS_CA),
-  { path: ["GRPC_TLS_CLIENT_AUTH"], when: () => true },
-).refine(
   (values) => areKeyPair(values.GRPC_METRICS_TLS_KEY, values.GRPC_METRICS_TLS_CERT),
   { path: ["GRPC_METRICS_TLS_KEY"], when: () => true },
 ).refine(
@@ -373,3 +375,12 @@ export const variables = z.object({
 
 /** The parsed environment; each name is documented in {@link variables}. */
 export type Settings = z.output<typeof variables>;
+
+/**
+ * Reads the variables of telemetry.
+ *
+ * @throws {StartupError} with one line for every bad variable
+ */
+export function readSettings(environment?: Readonly<Record<string, string | undefined>>): Settings {
+  return readVariables(variables, environment);
+}

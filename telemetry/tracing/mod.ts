@@ -16,7 +16,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 import { withoutOutputErrors } from "../../log/output.ts";
-import type { SamplerName } from "./names.ts";
+import type { SamplerName } from "../settings/variables.ts";
 import { createSampler } from "./sampler.ts";
 
 export { createPropagator } from "./propagator.ts";

@@ -5,7 +5,7 @@ import {
   W3CTraceContextPropagator,
 } from "@opentelemetry/core";
 import { GrpcTraceBinPropagator } from "../../plugin/mod.ts";
-import type { PropagatorName } from "./names.ts";
+import type { PropagatorName } from "../settings/variables.ts";
 
 /** Creates one propagator of several names; of `none` alone, one that does nothing. */
 export function createPropagator(names: readonly PropagatorName[]): TextMapPropagator {

@@ -5,7 +5,7 @@ import {
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
 import type { Sampler } from "@opentelemetry/sdk-trace";
-import type { SamplerName } from "./names.ts";
+import type { SamplerName } from "../settings/variables.ts";
 
 /**
  * Creates the sampler of a name.

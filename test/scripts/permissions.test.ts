@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import deno from "../../deno.json" with { type: "json" };
-import { OTLP_PROTOCOLS } from "../../telemetry/otlp/protocols.ts";
+import { OTLP_PROTOCOLS } from "../../telemetry/settings/variables.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordingReceiver } from "./recording-receiver.ts";

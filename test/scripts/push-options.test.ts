@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { OTLP_PROTOCOLS } from "../../telemetry/otlp/protocols.ts";
-import type { OtlpProtocol } from "../../telemetry/otlp/protocols.ts";
+import { OTLP_PROTOCOLS } from "../../telemetry/settings/variables.ts";
+import type { OtlpProtocol } from "../../telemetry/settings/variables.ts";
 import { eventually } from "../support/eventually.ts";
 import { RecordingReceiver } from "./recording-receiver.ts";
 import type { ExportRequest } from "./recording-receiver.ts";

@@ -5,7 +5,7 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
-import { OTLP_PROTOCOLS } from "../../telemetry/otlp/protocols.ts";
+import { OTLP_PROTOCOLS } from "../../telemetry/settings/variables.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import type { KeyPair } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";

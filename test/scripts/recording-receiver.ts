@@ -5,7 +5,7 @@ import { createSecureServer, createServer as createPlainHttp2Server } from "node
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { SecureServerOptions } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import type { OtlpProtocol } from "../../telemetry/otlp/protocols.ts";
+import type { OtlpProtocol } from "../../telemetry/settings/variables.ts";
 import type { Owner } from "../support/script.ts";
 
 /** An export as it came over the wire. */

@@ -1,7 +1,8 @@
 /** How the scripts start, and how they refuse to. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { helpText, readSettings } from "../../telemetry/settings/mod.ts";
+import { readSettings, variables } from "../../echo/settings.ts";
+import { helpText, variables as telemetryVariables } from "../../telemetry/settings/mod.ts";
 import { occupiedPort } from "../support/ports.ts";
 import { run, RUNTIMES, Script } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
@@ -19,7 +20,7 @@ for (const runtime of RUNTIMES) {
   test(`${runtime}: telemetry.ts prints the variables`, async (t) => {
     assert.deepEqual(await outcome(t, run(runtime, "telemetry.ts")), {
       code: 0,
-      stdout: `${helpText()}\n`,
+      stdout: `${helpText(telemetryVariables)}\n`,
       stderr: "",
     });
   });
@@ -27,12 +28,12 @@ for (const runtime of RUNTIMES) {
   test(`${runtime}: --help and -h print the usage and the variables`, async (t) => {
     assert.deepEqual(await outcome(t, run(runtime, "server.ts", "--help")), {
       code: 0,
-      stdout: `Usage: bun run server.ts\n\n${helpText()}\n`,
+      stdout: `Usage: bun run server.ts\n\n${helpText(variables)}\n`,
       stderr: "",
     });
     assert.deepEqual(await outcome(t, run(runtime, "client.ts", "-h")), {
       code: 0,
-      stdout: `Usage: deno run -A client.ts\n\n${helpText()}\n`,
+      stdout: `Usage: deno run -A client.ts\n\n${helpText(variables)}\n`,
       stderr: "",
     });
   });

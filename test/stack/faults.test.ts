@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CollectorPorts } from "../../stack/collector/environment.ts";
-import type { OtlpProtocol } from "../../telemetry/otlp/protocols.ts";
+import type { OtlpProtocol } from "../../telemetry/settings/variables.ts";
 import { Prometheus } from "./running-prometheus.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";

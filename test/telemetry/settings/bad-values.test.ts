@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSettings } from "../../../telemetry/settings/mod.ts";
+import { readSettings } from "../../../echo/settings.ts";
 
 /** A variable, a bad value of it, and the line about it. */
 type Case = readonly [name: string, value: string, line: string];

@@ -11,7 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { inspect } from "node:util";
-import { helpText, readSettings, StartupError } from "../../../telemetry/settings/mod.ts";
+import { readSettings, variables } from "../../../echo/settings.ts";
+import { helpText, StartupError } from "../../../telemetry/settings/mod.ts";
 import { startTelemetry } from "../../../telemetry.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
 import { freePort } from "../../support/ports.ts";
@@ -136,7 +137,7 @@ function checkComplaint(message: string, environment: Environment): void {
   const names = message.split("\n").map((line) => {
     const [, name = "", value = "", allowed = ""] =
       /^([A-Z_]+)=(\(not shown\)|"(?:[^"\\]|\\.)*"): must be (.+)$/.exec(line) ?? [];
-    assert.ok(helpText().includes(allowed) && allowed !== "", line);
+    assert.ok(helpText(variables).includes(allowed) && allowed !== "", line);
     assert.ok(value !== '""' || !environment[name] || /_KEY$/.test(name), line);
     return name;
   });

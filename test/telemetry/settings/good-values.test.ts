@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSettings } from "../../../telemetry/settings/mod.ts";
-import type { Settings } from "../../../telemetry/settings/mod.ts";
+import { readSettings } from "../../../echo/settings.ts";
+import type { Settings } from "../../../echo/settings.ts";
 
 const DEFAULTS: Settings = {
   OTEL_METRICS_EXPORTER: ["prometheus"],

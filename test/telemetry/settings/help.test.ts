@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { helpText, markdownTable, readSettings } from "../../../telemetry/settings/mod.ts";
+import { readSettings, variables } from "../../../echo/settings.ts";
+import { helpText, markdownTable } from "../../../telemetry/settings/mod.ts";
 
 const NAMES = Object.keys(readSettings({}));
 
 test("the help has every variable with its default, its meaning and what is allowed", () => {
-  const [title, ...lines] = helpText().split("\n");
+  const [title, ...lines] = helpText(variables).split("\n");
   assert.equal(title, "Environment variables:");
   assert.deepEqual(
     lines.filter((_, index) => index % 2 === 0).map((line) => /^ {2}(\w+)/.exec(line)?.[1]),
@@ -26,7 +27,7 @@ test("the help has every variable with its default, its meaning and what is allo
 });
 
 test("the Markdown table has the same rows", () => {
-  const [head, rule, ...rows] = markdownTable().split("\n");
+  const [head, rule, ...rows] = markdownTable(variables).split("\n");
   assert.equal(head, "| Variable | Default | Meaning | Allowed |");
   assert.equal(rule, "| --- | --- | --- | --- |");
   assert.deepEqual(
@@ -42,7 +43,7 @@ test("the Markdown table has the same rows", () => {
 
 test("every default that the help names is the value that is read", () => {
   // What is a sentence rather than a value is left out.
-  const defaults = [...helpText().matchAll(/^ {2}(\w+) \(default: ([\w.:]+)\)$/gm)];
+  const defaults = [...helpText(variables).matchAll(/^ {2}(\w+) \(default: ([\w.:]+)\)$/gm)];
   assert.ok(defaults.length > 10);
   const unset = readSettings({});
   for (const [, name = "", value = ""] of defaults) {
@@ -56,7 +57,7 @@ test("every default that the help names is the value that is read", () => {
 test("the table of docs/settings.md is this one", () => {
   const settings = readFileSync(new URL("../../../docs/settings.md", import.meta.url), "utf8");
   const table = /<!-- variables -->\n([^]*)\n<!-- \/variables -->/.exec(settings)?.[1] ?? "";
-  assert.equal(unaligned(table), unaligned(markdownTable()));
+  assert.equal(unaligned(table), unaligned(markdownTable(variables)));
 });
 
 /** The formatter aligns columns. */

@@ -1,7 +1,8 @@
 /** Secrets in URLs that are written wrongly: none is shown, whether the URL is refused or taken. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { readSettings, StartupError, withoutSecrets } from "../../../telemetry/settings/mod.ts";
+import { readSettings } from "../../../echo/settings.ts";
+import { StartupError, withoutSecrets } from "../../../telemetry/settings/mod.ts";
 
 /** What a secret is recognized by; long enough not to come up by chance. */
 const SECRET = "s3cretXq7Zw9Lk2";

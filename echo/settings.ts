@@ -1,0 +1,152 @@
+import { z } from "zod";
+import { documented } from "../telemetry/settings/documentation.ts";
+import {
+  areKeyPair,
+  certificateFileSchema,
+  isNoPath,
+  keyFileSchema,
+} from "../telemetry/settings/files.ts";
+import { readVariables } from "../telemetry/settings/read.ts";
+import {
+  booleanSchema,
+  HOST_CHARACTER,
+  integerSchema,
+  IPV6,
+  numberSchema,
+} from "../telemetry/settings/schemas.ts";
+import { variables as telemetryVariables } from "../telemetry/settings/variables.ts";
+
+/** A gRPC address in the three forms that the scripts need. */
+export interface EchoAddress {
+  /** As it was given, `:50051`. */
+  readonly given: string;
+  /** What a server binds: `[::]:50051` for `:50051`, which is IPv6 and IPv4. */
+  readonly bind: string;
+  /** What a client dials: `localhost:50051` for `:50051`. */
+  readonly dial: string;
+}
+
+/**
+ * `host:port` or `:port`. Go's `:port` is spelled out here, because grpc-js neither binds nor dials
+ * it: binding fails with "No addresses resolved", and a dial hangs until its deadline.
+ */
+const addressSchema = z.string()
+  .regex(new RegExp(`^(\\[${IPV6}\\]|${HOST_CHARACTER}*):\\d{1,5}$`, "i"))
+  .refine((given) => Number(given.slice(given.lastIndexOf(":") + 1)) <= 65535)
+  .transform((given): EchoAddress => {
+    if (!given.startsWith(":")) return { given, bind: given, dial: given };
+    return { given, bind: `[::]${given}`, dial: `localhost${given}` };
+  });
+
+/** The methods of `echo.proto`, one of each kind. */
+const ECHO_METHODS = [
+  "UnaryEcho",
+  "ServerStreamingEcho",
+  "ClientStreamingEcho",
+  "BidirectionalStreamingEcho",
+] as const;
+
+const CERTIFICATE = "a file that can be read, with a certificate in PEM";
+const KEY = "a file that can be read, with the private key of the certificate in PEM, without a " +
+  "passphrase";
+
+/**
+ * Every environment variable that the scripts read: those of telemetry, `GRPC_TLS_*` and `ECHO_*`.
+ * The scripts check them all before they start anything.
+ */
+export const variables = telemetryVariables.safeExtend({
+  GRPC_TLS_CERT: documented(certificateFileSchema.optional(), {
+    description: "Server: its certificate, in PEM, which switches TLS on. Client: what it shows",
+    allowed: `${CERTIFICATE}, together with its key`,
+    initially: "",
+    isSecret: isNoPath,
+  }),
+  GRPC_TLS_KEY: documented(keyFileSchema.optional(), {
+    description: "Key of that certificate, in PEM",
+    allowed: KEY,
+    initially: "",
+    isSecret: isNoPath,
+  }),
+  GRPC_TLS_CA: documented(certificateFileSchema.optional(), {
+    description:
+      "Authorities in PEM. Client: of the server's certificate, which switches TLS on. " +
+      "Server: of its clients' certificates",
+    allowed: CERTIFICATE,
+    initially: "",
+    isSecret: isNoPath,
+  }),
+  GRPC_TLS_CLIENT_AUTH: documented(booleanSchema.prefault("false"), {
+    description: "Server: whether clients have to show a certificate",
+    allowed: "true or false; true together with GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA",
+    initially: "false",
+  }),
+  ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
+    description:
+      "Where the server listens and the client connects; :port is every address, or this host",
+    allowed: "host:port or :port, with a port from 0 to 65535",
+    initially: ":50051",
+  }),
+  ECHO_DELAY_MS: documented(integerSchema(0, 3_600_000).prefault("2000"), {
+    description: "Server: milliseconds before a call is answered",
+    allowed: "a whole number of milliseconds from 0 to 3600000",
+    initially: "2000",
+  }),
+  ECHO_METHOD: documented(z.enum(ECHO_METHODS).prefault("UnaryEcho"), {
+    description: "Client: the method to call",
+    allowed: ECHO_METHODS.join(", "),
+    initially: "UnaryEcho",
+  }),
+  ECHO_CONCURRENCY: documented(integerSchema(1, 100_000).optional(), {
+    description: "Client: calls pending at a time",
+    allowed: "a whole number from 1 to 100000",
+    initially: "1",
+  }),
+  ECHO_QPS: documented(numberSchema(0, 1_000_000).optional(), {
+    description: "Client: calls started per second; 0 is no limit",
+    allowed: "a number from 0 to 1000000",
+    initially: "0",
+  }),
+  ECHO_COUNT: documented(integerSchema(0, Number.MAX_SAFE_INTEGER).prefault("0"), {
+    description: "Client: calls to make; 0 is no limit",
+    allowed: "a whole number from 0",
+    initially: "0",
+  }),
+  ECHO_DURATION_S: documented(numberSchema(0, 31_536_000).prefault("0"), {
+    description: "Client: seconds to go on for; 0 is until stopped",
+    allowed: "a number of seconds from 0 to 31536000",
+    initially: "0",
+  }),
+  ECHO_INTERVAL_MS: documented(integerSchema(0, 3_600_000).optional(), {
+    description: "Client: pause in milliseconds after each reply",
+    allowed: "a whole number of milliseconds from 0 to 3600000",
+    initially: "1000; 0 if ECHO_CONCURRENCY or ECHO_QPS is set",
+  }),
+  ECHO_DEADLINE_MS: documented(integerSchema(0, 3_600_000).prefault("0"), {
+    description: "Client: deadline of each call in milliseconds; 0 is none",
+    allowed: "a whole number of milliseconds from 0 to 3600000",
+    initially: "0",
+  }),
+  ECHO_MESSAGE_BYTES: documented(integerSchema(0, 64 * 1024 * 1024).prefault("0"), {
+    description: "Client: length of the message in bytes; 0 is the codelab's text",
+    allowed: "a whole number of bytes from 0 to 67108864",
+    initially: "0",
+  }),
+}).refine(
+  (values) => areKeyPair(values.GRPC_TLS_KEY, values.GRPC_TLS_CERT),
+  { path: ["GRPC_TLS_KEY"], when: () => true },
+).refine(
+  (values) => values.GRPC_TLS_CLIENT_AUTH !== true || (values.GRPC_TLS_CERT && values.GRPC_TLS_CA),
+  { path: ["GRPC_TLS_CLIENT_AUTH"], when: () => true },
+);
+
+/** The parsed environment; each name is documented in {@link variables}. */
+export type Settings = z.output<typeof variables>;
+
+/**
+ * Reads the variables of the scripts.
+ *
+ * @throws {StartupError} with one line for every bad variable
+ */
+export function readSettings(environment?: Readonly<Record<string, string | undefined>>): Settings {
+  return readVariables(variables, environment);
+}

@@ -1,0 +1,62 @@
+import { z } from "zod";
+
+/** What `--help`, the README and error messages say about a variable. */
+export interface Documentation {
+  readonly description: string;
+  /** Which values are allowed; completes the sentence "must be …". */
+  readonly allowed: string;
+  /** The default, as a value or in words; empty if there is none. */
+  readonly initially: string;
+  /**
+   * Whether a refused value may hold a secret, so that error messages leave it out. Without this,
+   * `looksSecret` decides, which suits numbers and words.
+   */
+  readonly isSecret?: (value: string) => boolean;
+}
+
+const registry = z.registry<Documentation>();
+
+/** Adds the documentation to a variable's schema. */
+export function documented<T extends z.ZodType>(schema: T, text: Documentation): T {
+  registry.add(schema, text);
+  return schema;
+}
+
+/**
+ * Returns the documentation of a variable.
+ *
+ * @throws {Error} if it has none
+ */
+export function documentationOf(name: string, schema: z.core.$ZodType): Documentation {
+  const text = registry.get(schema as z.ZodType);
+  if (text === undefined) throw new Error(`${name} is not documented`);
+  return text;
+}
+
+/** Returns the variables as text for a terminal: two lines for each. */
+export function helpText(variables: z.ZodObject): string {
+  const lines = rows(variables).flatMap(({ name, initially, description, allowed }) => [
+    `  ${name}${initially && ` (default: ${initially})`}`,
+    `      ${description}. Allowed: ${allowed}.`,
+  ]);
+  return ["Environment variables:", ...lines].join("\n");
+}
+
+/** Returns the variables as the Markdown table in the README. */
+export function markdownTable(variables: z.ZodObject): string {
+  const cell = (text: string) => text.replaceAll("|", "\\|");
+  return [
+    "| Variable | Default | Meaning | Allowed |",
+    "| --- | --- | --- | --- |",
+    ...rows(variables).map(({ name, initially, description, allowed }) =>
+      `| \`${name}\` | ${cell(initially)} | ${cell(description)} | ${cell(allowed)} |`
+    ),
+  ].join("\n");
+}
+
+function rows({ shape }: z.ZodObject) {
+  return Object.entries(shape).map(([name, schema]) => ({
+    name,
+    ...documentationOf(name, schema),
+  }));
+}
