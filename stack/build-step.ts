@@ -1,31 +1,31 @@
 import { spawn } from "node:child_process";
 
-/** How a build that takes long is watched and ended. */
+/** Reports the progress of a long build and can abort it. */
 export interface Progress {
-  /** Takes lines that say how far it is. */
+  /** Receives lines about the progress. */
   readonly log: (line: string) => void;
-  /** Ends the build. */
+  /** Aborts the build. */
   readonly signal?: AbortSignal;
 }
 
-/** Where a step of a build runs. */
+/** Where a build step runs. */
 export interface Workplace {
   readonly folder: string;
-  /** What it has besides this process's environment. */
+  /** Environment variables on top of this process's own. */
   readonly environment: Readonly<Record<string, string>>;
   readonly progress: Progress;
 }
 
 const HEARTBEAT_MS = 15_000;
-/** Of the output of a step that fails; what went wrong is at its end. */
+/** Lines of a failed step's output in the error. The cause is usually at the end. */
 const SHOWN_LINES = 20;
 
 /**
- * Runs a program to its end and says every 15 s that it still does.
+ * Runs a program to completion and logs every 15 s that it is still running.
  *
- * @param title What it does, for the progress lines.
- * @throws {Error} with the end of its output, when it fails or cannot be started; with the signal's
- * reason, when it is ended by {@link Progress.signal}.
+ * @param title Names the step in progress lines.
+ * @throws {Error} with the last lines of its output when the program fails or does not start; the
+ * signal's reason when {@link Progress.signal} aborts it.
  */
 export async function runStep(
   title: string,
@@ -34,9 +34,9 @@ export async function runStep(
 ): Promise<void> {
   signal?.throwIfAborted();
   const started = Date.now();
-  const sayHow = () => log(`${title}: ${Math.round((Date.now() - started) / 1000)} s`);
+  const logTime = () => log(`${title}: ${Math.round((Date.now() - started) / 1000)} s`);
 
-  // A process group of its own, to end the compilers that it starts too.
+  // Its own process group, so that the compilers it starts can be killed with it.
   const child = spawn(file, args, {
     cwd: folder,
     env: { ...process.env, ...environment },
@@ -47,13 +47,13 @@ export async function runStep(
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => output += text);
   }
-  const end = () => {
+  const kill = () => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
   };
-  signal?.addEventListener("abort", end);
-  process.on("exit", end);
+  signal?.addEventListener("abort", kill);
+  process.on("exit", kill);
   log(title);
-  const heartbeat = setInterval(sayHow, HEARTBEAT_MS);
+  const heartbeat = setInterval(logTime, HEARTBEAT_MS);
   try {
     const code = await new Promise((resolve, reject) => {
       child.on("error", reject);
@@ -61,10 +61,10 @@ export async function runStep(
     });
     signal?.throwIfAborted();
     if (code !== 0) throw new Error(output.trimEnd().split("\n").slice(-SHOWN_LINES).join("\n"));
-    sayHow();
+    logTime();
   } finally {
     clearInterval(heartbeat);
-    signal?.removeEventListener("abort", end);
-    process.off("exit", end);
+    signal?.removeEventListener("abort", kill);
+    process.off("exit", kill);
   }
 }

@@ -3,11 +3,11 @@ import { access, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
 
 /**
- * Looks for programs on the `PATH`. Folders that are not absolute paths, or empty, are left out: what
- * would run would depend on the current folder.
+ * Looks for a program on the `PATH`. Skips empty entries and relative paths, because the result
+ * would depend on the current folder.
  *
- * @param names What the program may be called, the most wanted first.
- * @returns The path of the first name that is there; undefined if none is.
+ * @param names Possible names of the program in order of preference.
+ * @returns The path of the first name found; undefined if there is none.
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_09_01_04
  */
 export async function findExecutable(...names: string[]): Promise<string | undefined> {
@@ -21,7 +21,7 @@ export async function findExecutable(...names: string[]): Promise<string | undef
   return undefined;
 }
 
-/** Whether a path leads to a regular file that may be executed. */
+/** Returns whether a path leads to a regular file that this process may execute. */
 export async function isExecutable(path: string): Promise<boolean> {
   try {
     await access(path, constants.X_OK);

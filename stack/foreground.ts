@@ -3,18 +3,18 @@ import { constants } from "node:os";
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Go ends a program with SIGPIPE when nobody reads its output, unless the signal is ignored before. */
+/** A Go program dies of SIGPIPE when its output is closed, unless it starts with the signal ignored. */
 const WITHOUT_SIGPIPE = ["-c", 'trap "" PIPE; exec "$@"', "sh"];
 
 /**
- * Runs a program in place of this process, as far as that can be done: its output goes where ours
- * goes, the signals that we get it gets.
+ * Runs a program as if it replaced this process: it inherits the output and receives the signals
+ * that this process gets.
  *
- * @returns Its exit code; after a signal 128 and the signal's number, as a shell has it.
- * @throws {Error} when it cannot be started.
+ * @returns The program's exit code, or 128 plus the signal's number, like a shell.
+ * @throws {Error} when the program does not start.
  */
 export async function runInForeground(command: readonly string[]): Promise<number> {
-  // In its own process group, or Ctrl-C would reach it twice: from the terminal and from us.
+  // Its own process group: otherwise Ctrl-C reaches it twice, from the terminal and from this process.
   const child = spawn("/bin/sh", [...WITHOUT_SIGPIPE, ...command], {
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,

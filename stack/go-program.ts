@@ -5,38 +5,39 @@ import { isAbsolute, join } from "node:path";
 import { findExecutable, isExecutable } from "./executable.ts";
 import type { Progress, Workplace } from "./build-step.ts";
 
-/** A program that is built with Go the first time that it is needed. */
+/** A program that is built with Go on first use. */
 export interface GoProgram {
-  /** What it is called in sentences, such as `The Collector`. */
+  /** The name at the start of messages, such as `The Collector`. */
   readonly title: string;
-  /** The file's name; its folder in the cache begins with {@link GoProgram.folder}. */
+  /** The name of the executable file. */
   readonly file: string;
+  /** The first part of the name of its folder in the cache. */
   readonly folder: string;
-  /** All that it is made of: other sources are another program, which is built anew. */
+  /** Everything that determines the result: a change leads to a new build. */
   readonly sources: readonly (string | Uint8Array)[];
-  /** What to do when there is no Go or the build fails. */
+  /** What to do when Go is missing or the build fails. */
   readonly advice: string;
-  /** What is said before a build, about the time that it takes. */
+  /** Logged before a build; mentions how long it takes. */
   readonly announcement: string;
   /**
-   * Builds it.
+   * Builds the program.
    *
    * @param go The path of the `go` command.
-   * @param workplace A folder of its own, which is removed afterwards.
-   * @returns The path of the program in that folder.
+   * @param workplace An empty folder that is removed after the build.
+   * @returns The path of the executable in that folder.
    */
   build(go: string, workplace: Workplace): Promise<string>;
 }
 
 /**
- * A program from the cache, which is in `$XDG_CACHE_HOME` or `~/.cache`; built if it is not there
- * or cannot be executed.
+ * Returns a program from the cache in `$XDG_CACHE_HOME` or `~/.cache`, and builds it if the cache
+ * has no executable one.
  *
- * Several processes may do this at once, and each may be killed at any time: a program appears in
- * the cache only when it is whole.
+ * Several processes may call this at once, and each may be killed at any time: only a complete
+ * program appears in the cache.
  *
  * @returns The path of the program.
- * @throws {Error} with advice when there is no Go or no place for a cache, or with what Go said when
+ * @throws {Error} with advice when Go or a folder for the cache is missing, or with Go's output when
  * the build fails.
  */
 export async function cachedGoProgram(program: GoProgram, progress: Progress): Promise<string> {
@@ -48,17 +49,17 @@ export async function cachedGoProgram(program: GoProgram, progress: Progress): P
     `${program.folder}-${key.digest("hex").slice(0, 16)}`,
   );
   const path = join(folder, program.file);
-  if (!await isWhole(path)) await build(program, folder, path, progress);
+  if (!await isUsable(path)) await build(program, folder, path, progress);
   return path;
 }
 
-/** Whether a cached program can be run. A crash of the machine may leave an empty file. */
-async function isWhole(path: string): Promise<boolean> {
+/** Whether a cached program can run. A crash of the machine may leave an empty file. */
+async function isUsable(path: string): Promise<boolean> {
   return await isExecutable(path) && (await stat(path)).size > 0;
 }
 
 /**
- * The folder for what can be made again. A path that is not absolute is ignored.
+ * Returns the user's folder for caches. Ignores paths that are not absolute.
  *
  * @see https://specifications.freedesktop.org/basedir-spec/0.8/
  */
@@ -82,14 +83,14 @@ async function build(
 
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const workshop = await mkdtemp(join(folder, "build-"));
-  // Settings of the user's own Go projects stay out: a workspace, flags, another target.
+  // Overrides settings of the user's own Go projects: a workspace, flags, another target.
   const environment = {
     GOBIN: workshop,
     GOFLAGS: "-buildvcs=false",
     GOWORK: "off",
     GOOS: "",
     GOARCH: "",
-    // Go refuses a relative path.
+    // Go rejects a relative path.
     XDG_CACHE_HOME: cacheHome(),
   };
   try {
@@ -104,7 +105,7 @@ async function build(
   }
 }
 
-/** Has a program appear under its path, whole even if the machine stops at once. */
+/** Moves a program to its path. It is complete there even if the machine crashes right after. */
 async function place(program: string, path: string): Promise<void> {
   await chmod(program, 0o700);
   const file = await open(program);
@@ -113,7 +114,7 @@ async function place(program: string, path: string): Promise<void> {
   } finally {
     await file.close();
   }
-  // What cannot be run may be a folder, which a file cannot replace.
-  if (!await isWhole(path)) await rm(path, { recursive: true, force: true });
+  // An unusable entry may be a folder, which a file cannot replace.
+  if (!await isUsable(path)) await rm(path, { recursive: true, force: true });
   await rename(program, path);
 }

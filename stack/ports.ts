@@ -3,18 +3,17 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 
 /**
- * TCP ports for programs that are about to be started: each the preferred one, or any free one if
- * that is taken.
+ * Finds TCP ports for programs that are about to start: the preferred ports where they are free,
+ * other free ports where they are not.
  *
- * @param preferred The standard port of each use.
- * @returns For each use a port that was free a moment ago on all addresses of this host; no two
- * are the same.
+ * @param preferred The standard port of each use; 0 for any.
+ * @returns A different port for each use. Each was free a moment ago on all addresses of this host.
  */
 export async function freePorts<Use extends string>(
   preferred: Readonly<Record<Use, number>>,
 ): Promise<Record<Use, number>> {
   const ports: Partial<Record<Use, number>> = {};
-  // All are held until the last one is found, or one could be found twice.
+  // Holds every port until the last one is found, so that none is found twice.
   const held: Server[] = [];
   try {
     for (const use of Object.keys(preferred) as Use[]) {

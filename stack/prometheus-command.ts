@@ -3,20 +3,20 @@ import { findExecutable } from "./executable.ts";
 const MISSING = "prometheus is not on the PATH; install it with `apt-get install prometheus`, " +
   "`brew install prometheus` or from https://prometheus.io/download/";
 
-/** How Prometheus is to be run. */
+/** Options of {@link prometheusCommand}. */
 export interface PrometheusOptions {
-  /** Path of its configuration. */
+  /** Path of the configuration file. */
   readonly config: string;
-  /** The folder that its data goes to. */
+  /** Folder for its data. */
   readonly data: string;
   /** TCP port on 127.0.0.1. */
   readonly port: number;
 }
 
 /**
- * The command that runs the Prometheus on the `PATH`.
+ * Returns the command that runs Prometheus from the `PATH`.
  *
- * @throws {Error} with a line that says how to get it, when it isn't there.
+ * @throws {Error} with installation advice when Prometheus is missing.
  */
 export async function prometheusCommand(
   { config, data, port }: PrometheusOptions,

@@ -1,16 +1,16 @@
-/** The start of a job in `prometheus.yml`. */
+/** The first line of a job in `prometheus.yml`. */
 const JOB = /^ {2}- job_name: (\S+)$/m;
 const TARGETS = /targets: \[.*\]/;
 const RULES = "  - stack/rules/";
 
 /**
- * Fits `prometheus.yml` to the programs that run: jobs of other programs are left out, so that no
- * target is shown as down which was never meant to be there.
+ * Adapts `prometheus.yml` to the programs that run: sets their targets and removes all other jobs,
+ * which would show up as down.
  *
- * @param text What `prometheus.yml` holds.
- * @param targets For each job that is wanted the `host:port` it is at.
- * @param project The folder that the paths of rule files begin at; it ends with a slash.
- * @throws {Error} when a wanted job is not in `prometheus.yml`.
+ * @param text The content of `prometheus.yml`.
+ * @param targets The `host:port` of each job to keep.
+ * @param project The folder that paths of rule files are relative to, with a slash at the end.
+ * @throws {Error} when `prometheus.yml` lacks one of the jobs.
  */
 export function prometheusConfig(
   text: string,

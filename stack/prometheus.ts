@@ -1,6 +1,8 @@
 /**
- * `npm run prometheus`: Prometheus with `prometheus.yml`, on http://127.0.0.1:9090, with its data in
- * a temporary folder that is removed when it stops.
+ * `npm run prometheus`: runs Prometheus with `prometheus.yml` on http://127.0.0.1:9090. Its data is
+ * in a temporary folder, which is removed when Prometheus stops.
+ *
+ * @module
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,13 +1,13 @@
-/** The two queries of the codelab: the median latency, and how many attempts took how long. */
+/** The codelab's two queries: the median latency of attempts, and attempts by latency bucket. */
 export const CODELAB_QUERIES = [
   "histogram_quantile(0.5, rate(grpc_client_attempt_duration_seconds_bucket[1m]))",
   "increase(grpc_client_attempt_duration_seconds_bucket[1m])",
 ] as const;
 
 /**
- * The page of Prometheus that draws a query, for the last 5 minutes.
+ * Returns the URL of the Prometheus page that draws a query over the last 5 minutes.
  *
- * @param prometheus Its URL, without a slash at the end.
+ * @param prometheus The URL of Prometheus, without a slash at the end.
  */
 export function graphUrl(prometheus: string, query: string): string {
   const parameters = new URLSearchParams({
@@ -15,14 +15,14 @@ export function graphUrl(prometheus: string, query: string): string {
     "g0.tab": "0",
     "g0.range_input": "5m",
   });
-  // Not every version's page knows that "+" is a blank.
+  // Not every version's page decodes "+" as a space.
   return `${prometheus}/graph?${`${parameters}`.replaceAll("+", "%20")}`;
 }
 
 /**
- * Tells whether a query has a result by now; also no when Prometheus does not answer.
+ * Returns whether a query has a result; false also when Prometheus does not answer.
  *
- * @param prometheus Its URL, without a slash at the end.
+ * @param prometheus The URL of Prometheus, without a slash at the end.
  */
 export async function hasData(prometheus: string, query: string): Promise<boolean> {
   try {

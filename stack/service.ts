@@ -7,21 +7,21 @@ import { fileURLToPath } from "node:url";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 
-/** How long a service may take to become healthy. */
+/** Time for a service to become healthy. */
 const START_MS = 60_000;
-/** How long a service may take to stop: the scripts let calls finish (10 s), then export (5 s). */
+/** Time for a service to stop: the scripts let calls finish (10 s), then export (5 s). */
 const STOP_MS = 20_000;
 const POLL_MS = 100;
 
-/** How a service is to be run. */
+/** Options of a {@link Service}. */
 export interface ServiceOptions {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string;
-  /** A program and its arguments; it runs in the project's folder. */
+  /** The program and its arguments. It runs in the project's folder. */
   readonly command: readonly string[];
-  /** What it has besides, or instead of, this process's environment. */
+  /** Environment variables that add to or override this process's own. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Takes each line that it prints, to standard output or standard error. */
+  /** Receives each line that it prints to standard output or standard error. */
   readonly log: (line: string) => void;
 }
 
@@ -31,7 +31,7 @@ interface Watcher {
   readonly found: (text: string) => void;
 }
 
-/** Services that run, so that none of them outlives this process. */
+/** Running services, which are killed when this process exits. */
 const running = new Set<Service>();
 process.on("exit", () => {
   for (const service of running) service.kill();
@@ -40,23 +40,23 @@ process.on("exit", () => {
 /**
  * A program that runs as a child process until it is stopped.
  *
- * It gets a process group of its own, for two reasons: Ctrl-C on the terminal then reaches this
- * process only, which can stop its services in order; and where the program is a wrapper around the
- * real one, as npm's are, a signal reaches both.
+ * It has its own process group for two reasons. Ctrl-C on the terminal reaches only this process,
+ * which can then stop its services in order. And a signal reaches both a wrapper, such as npm's, and
+ * the program that it wraps.
  */
 export class Service {
-  /** What messages call it. */
+  /** Its name in messages. */
   readonly name: string;
   /**
-   * Resolves when the process is gone and its last line was logged, to how it ended: `exit code 1`,
-   * `SIGKILL`, or why it could not be started. Never rejects.
+   * Resolves when the process has ended and its last line is logged. The value says how it ended:
+   * `exit code 1`, `SIGKILL`, or why it did not start. Never rejects.
    */
   readonly ended: Promise<string>;
   readonly #log: (line: string) => void;
   readonly #child: ChildProcess;
   readonly #watchers = new Set<Watcher>();
 
-  /** Starts the program. Should it not be there, {@link ended} tells. */
+  /** Starts the program. If it is missing, {@link ended} resolves with the reason. */
   constructor({ name, command: [file = "", ...args], environment, log }: ServiceOptions) {
     this.name = name;
     this.#log = log;
@@ -70,7 +70,7 @@ export class Service {
     running.add(this);
     this.#show(child.stdout);
     this.#show(child.stderr);
-    // What is left of the group would keep the pipes open.
+    // Other processes of the group would keep the pipes open.
     child.on("exit", () => this.kill());
     this.ended = new Promise((resolve) => {
       child.on("error", (error) => resolve(error.message));
@@ -79,17 +79,17 @@ export class Service {
     void this.ended.then(() => running.delete(this));
   }
 
-  /** The process's id; undefined if it could not be started. */
+  /** The process id; undefined if the program did not start. */
   get pid(): number | undefined {
     return this.#child.pid;
   }
 
   /**
-   * Waits for lines that are printed after this was called.
+   * Waits for lines that are printed after this call.
    *
    * @param times How many lines have to match.
-   * @returns The first group of the last match.
-   * @throws {Error} when the service ends before.
+   * @returns The first group of the last match, or the whole match if the pattern has no group.
+   * @throws {Error} when the service ends first.
    */
   printed(pattern: RegExp, times = 1): Promise<string> {
     const found = new Promise<string>((resolve) => {
@@ -99,9 +99,9 @@ export class Service {
   }
 
   /**
-   * Waits until a URL is answered with a success.
+   * Waits until a URL answers with a success status.
    *
-   * @throws {Error} when the service ends before, or after 60 s.
+   * @throws {Error} when the service ends first, or after 60 s.
    */
   async answers(url: string): Promise<void> {
     const deadline = Date.now() + START_MS;
@@ -114,19 +114,19 @@ export class Service {
   }
 
   /**
-   * Asks it to stop, as Ctrl-C does, and waits until it has. After 20 s it is killed.
+   * Asks the service to stop, as Ctrl-C does, and waits for its end. Kills it after 20 s.
    *
-   * @returns How it ended, as {@link ended}.
+   * @returns How it ended, like {@link ended}.
    */
   async stop(): Promise<string> {
     this.#signal("SIGINT");
-    const patience = setTimeout(() => this.kill(), STOP_MS);
+    const killTimer = setTimeout(() => this.kill(), STOP_MS);
     const ending = await this.ended;
-    clearTimeout(patience);
+    clearTimeout(killTimer);
     return ending;
   }
 
-  /** Ends it, with all processes of its group, at once. */
+  /** Kills all processes of its group. */
   kill(): void {
     this.#signal("SIGKILL");
   }
@@ -136,7 +136,7 @@ export class Service {
     try {
       process.kill(-this.#child.pid, signal);
     } catch {
-      // Nothing is left of the group.
+      // The group has no process left.
     }
   }
 

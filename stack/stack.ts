@@ -1,6 +1,9 @@
 /**
- * `npm run stack`: server, client, Collector and Prometheus together, until Ctrl-C. The scripts push
- * to the Collector, which Prometheus scrapes; with `--pull`, Prometheus scrapes the scripts.
+ * `npm run stack`: runs server, client, Collector and Prometheus together until Ctrl-C. The scripts
+ * push to the Collector, and Prometheus scrapes the Collector. With `--pull`, Prometheus scrapes the
+ * scripts.
+ *
+ * @module
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,18 +19,19 @@ import { Service } from "./service.ts";
 const USAGE = `Usage: npm run stack [-- --pull]
 
 Starts server.ts, client.ts, the OpenTelemetry Collector and Prometheus, until Ctrl-C.
-  --pull   Prometheus scrapes the scripts; without it they push to the Collector, which it scrapes
+  --pull   Prometheus scrapes the scripts. Without it, they push to the Collector.
 
-The scripts' environment variables have effect, such as ECHO_CONCURRENCY=10; see --help of server.ts.
+The scripts read their environment variables, for example ECHO_CONCURRENCY=10. For a list, run
+server.ts or client.ts with --help.
 `;
 const NAME_WIDTH = "prometheus".length;
 const FIRST_DATA_MS = 60_000;
 
-/** What runs, in the order it was started. */
+/** Running services in the order of their start. */
 const services: Service[] = [];
-/** Aborted by Ctrl-C and its like. */
+/** Aborted by Ctrl-C and other signals to stop. */
 const interruption = new AbortController();
-/** Rejects when a part ends, which none does unless it is told to. */
+/** Rejects when a service ends that was not told to. */
 let fail: (error: Error) => void;
 const failure = new Promise<never>((_, reject) => fail = reject);
 
@@ -35,8 +39,8 @@ async function run(pull: boolean, folder: string): Promise<void> {
   const progress = { log: (line: string) => log("stack", line), signal: interruption.signal };
   const collector = pull ? undefined : await collectorBinary(progress);
   const urls = await startStack({ collector, folder, launch });
-  log("stack", "everything runs; the first points will be in Prometheus in some 15 s");
-  await firstData(urls.prometheus);
+  log("stack", "everything runs; Prometheus has the first data in about 15 s");
+  await waitForData(urls.prometheus);
   for (const line of readyText(urls)) log("stack", line);
 }
 
@@ -56,8 +60,8 @@ function launch(
   return service;
 }
 
-/** Waits until the graphs have something to show: the proof that all parts work together. */
-async function firstData(prometheus: string): Promise<void> {
+/** Waits until the graphs have data, which proves that all services work together. */
+async function waitForData(prometheus: string): Promise<void> {
   const deadline = Date.now() + FIRST_DATA_MS;
   for (const query of CODELAB_QUERIES) {
     while (!(await hasData(prometheus, query))) {
@@ -73,22 +77,23 @@ function readyText({ prometheus, metrics }: StackUrls): string[] {
   return [
     "ready. Open in a browser:",
     ...CODELAB_QUERIES.flatMap((query) => [`  ${query}`, `    ${graphUrl(prometheus, query)}`]),
-    `  what is scraped: ${prometheus}/targets`,
-    `  the metrics themselves: ${metrics.join(" ")}`,
+    `  scrape targets: ${prometheus}/targets`,
+    `  metrics: ${metrics.join(" ")}`,
     "Ctrl-C stops everything",
   ];
 }
 
 /**
- * Stops what was started last first: the scripts' last metrics still find a Collector.
+ * Stops the services in reverse order, so that the Collector still receives the scripts' last
+ * metrics.
  *
- * @returns Whether every part ended as it should.
+ * @returns Whether every service ended cleanly.
  */
 async function stopAll(): Promise<boolean> {
   let clean = true;
   for (const service of services.toReversed()) {
     const how = await service.stop();
-    // A part that is still starting may not have its own answer to Ctrl-C yet.
+    // A service that is still starting may not handle SIGINT yet.
     if (how === "exit code 0" || how === "SIGINT") continue;
     log("stack", `${service.name} stopped with ${how}`);
     clean = false;
@@ -126,7 +131,7 @@ async function main(): Promise<void> {
     log("stack", (error as Error).message);
   }
   log("stack", "stopping");
-  // No part is started from now on.
+  // Prevents further starts.
   interruption.abort();
   const clean = await stopAll();
   await rm(folder, { recursive: true, force: true });

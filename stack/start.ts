@@ -10,7 +10,7 @@ import type { Service } from "./service.ts";
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 const LOOPBACK = "127.0.0.1";
 
-/** The port that each part is expected at, if that is free. */
+/** The documented port of each service, used if it is free. */
 const STANDARD_PORTS = {
   echo: 50051,
   serverMetrics: 9464,
@@ -24,13 +24,13 @@ const STANDARD_PORTS = {
 };
 type Ports = Record<keyof typeof STANDARD_PORTS, number>;
 
-/** What the parts of a stack are started with. */
+/** Options of {@link startStack}. */
 export interface StackOptions {
-  /** Path of the Collector; without one the scripts are scraped directly. */
+  /** Path of the Collector. Without one, Prometheus scrapes the scripts. */
   readonly collector: string | undefined;
-  /** A folder for what lasts as long as the stack. */
+  /** A folder for temporary files. The caller removes it. */
   readonly folder: string;
-  /** Starts a part and keeps it. */
+  /** Starts a service. The caller stops it. */
   readonly launch: (
     name: string,
     command: readonly string[],
@@ -38,18 +38,19 @@ export interface StackOptions {
   ) => Service;
 }
 
-/** Where a running stack can be seen. */
+/** Addresses of a running stack. */
 export interface StackUrls {
+  /** Prometheus, without a slash at the end. */
   readonly prometheus: string;
-  /** The metrics of the scripts: their own pages, or the Collector's. */
+  /** The scripts' metrics: their own pages, or the Collector's. */
   readonly metrics: readonly string[];
 }
 
 /**
- * Starts the parts one after the other, each when the one before is healthy: what receives metrics
- * comes before what sends them.
+ * Starts all services in order, receivers of metrics before senders. Each starts when the one before
+ * is healthy.
  *
- * @throws {Error} when a part does not become healthy.
+ * @throws {Error} when a service does not become healthy.
  */
 export async function startStack(options: StackOptions): Promise<StackUrls> {
   const { collector, launch } = options;
@@ -59,14 +60,14 @@ export async function startStack(options: StackOptions): Promise<StackUrls> {
   const prometheus = await startPrometheus(ports, options);
 
   const server = startScript("server", ["bun", "run", "server.ts"], ports, options);
-  const serverMetrics = await metricsOf(server, options);
+  const serverMetrics = await metricsUrl(server, options);
   const client = startScript(
     "client",
     ["deno", "run", "-A", "--quiet", "client.ts"],
     ports,
     options,
   );
-  const clientMetrics = await metricsOf(client, options);
+  const clientMetrics = await metricsUrl(client, options);
   return {
     prometheus,
     metrics: collector
@@ -123,7 +124,7 @@ function startScript(
 ): Service {
   return launch(name, command, {
     ECHO_ADDR: `:${ports.echo}`,
-    ...(collector ? pushing(ports) : {
+    ...(collector ? pushEnvironment(ports) : {
       OTEL_METRICS_EXPORTER: "prometheus",
       OTEL_EXPORTER_PROMETHEUS_HOST: LOOPBACK,
       OTEL_EXPORTER_PROMETHEUS_PORT: `${ports[`${name}Metrics`]}`,
@@ -131,8 +132,8 @@ function startScript(
   });
 }
 
-/** The variables with which a script sends to the Collector, as often as that is scraped. */
-function pushing(ports: Ports): Record<string, string> {
+/** Returns the variables that make a script push to the Collector as often as that is scraped. */
+function pushEnvironment(ports: Ports): Record<string, string> {
   const grpc = process.env["OTEL_EXPORTER_OTLP_PROTOCOL"] === "grpc";
   return {
     OTEL_METRICS_EXPORTER: "otlp",
@@ -143,8 +144,8 @@ function pushing(ports: Ports): Record<string, string> {
   };
 }
 
-/** Waits until a script runs; its last line then says where its metrics are, or where they go. */
-async function metricsOf(script: Service, { collector }: StackOptions): Promise<string> {
+/** Waits until a script runs and returns the address that it prints, of its metrics or their receiver. */
+async function metricsUrl(script: Service, { collector }: StackOptions): Promise<string> {
   const metrics = await script.printed(/^Metrics at (.*)/);
   if (!collector) await script.answers(metrics);
   return metrics;

@@ -55,7 +55,9 @@ async function measureTexts(
   for (let round = 0; round < rounds; round++) {
     const programs = new Map<Subject, Program>();
     for (const subject of SUBJECTS) {
-      const [program] = await Program.start(script(runtime, "bench/programs/exposition.ts", subject));
+      const [program] = await Program.start(
+        script(runtime, "bench/programs/exposition.ts", subject),
+      );
       programs.set(subject, program);
     }
     const later: Record<Subject, number[]> = { ours: [], stock: [], "prom-client": [] };

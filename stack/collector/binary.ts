@@ -10,13 +10,14 @@ const MANIFEST = fileURLToPath(new URL("builder.yaml", import.meta.url));
 const BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.155.0";
 
 /**
- * An OpenTelemetry Collector that `otel-collector.yaml` is made for: `otelcol-contrib` or `otelcol`
- * from the `PATH`; else our own, which is built with Go the first time that it is needed and kept in
- * `$XDG_CACHE_HOME` or `~/.cache`. The build takes some minutes and 2.5 GB in Go's own caches; it
- * is for one manifest, so that a changed one is built anew.
+ * Finds or builds an OpenTelemetry Collector that can run `otel-collector.yaml`.
+ *
+ * Prefers `otelcol-contrib`, then `otelcol`, from the `PATH`. Otherwise builds one with Go on first
+ * use and keeps it in `$XDG_CACHE_HOME` or `~/.cache`. The build takes some minutes and 2.5 GB in
+ * Go's own caches. A change of `builder.yaml` leads to a new build.
  *
  * @returns The path of the program.
- * @throws {Error} with advice when there is no Go, or with what Go said when the build fails.
+ * @throws {Error} with advice when Go is missing, or with Go's output when the build fails.
  */
 export async function collectorBinary(progress: Progress): Promise<string> {
   const installed = await findExecutable("otelcol-contrib", "otelcol");

@@ -1,13 +1,18 @@
-/** Where a Collector of `otel-collector.yaml` listens. */
+/** TCP ports of a Collector that runs `otel-collector.yaml`. */
 export interface CollectorPorts {
+  /** OTLP over HTTP. */
   readonly http: number;
+  /** OTLP over gRPC. */
   readonly grpc: number;
+  /** The `/metrics` page with what programs sent. */
   readonly prometheus: number;
+  /** The health check. */
   readonly health: number;
+  /** The `/metrics` page about the Collector itself. */
   readonly telemetry: number;
 }
 
-/** The variables that make `otel-collector.yaml` listen on these ports, all on the loopback address. */
+/** Returns the environment variables that make `otel-collector.yaml` use these ports on loopback. */
 export function collectorEnvironment(ports: CollectorPorts): Record<string, string> {
   return {
     COLLECTOR_OTLP_HTTP_ENDPOINT: `127.0.0.1:${ports.http}`,

@@ -1,6 +1,9 @@
 /**
- * `npm run collector`: the OpenTelemetry Collector with `otel-collector.yaml`, built first if there
- * is none. It gets further arguments too, `-- --config stack/collector/agent.yaml` for example.
+ * `npm run collector`: runs the OpenTelemetry Collector with `otel-collector.yaml` and builds it
+ * first if necessary. Passes further arguments on, for example
+ * `-- --config stack/collector/agent.yaml`.
+ *
+ * @module
  */
 import { fileURLToPath } from "node:url";
 import { ignoreOutputErrors } from "../../log/output.ts";

@@ -1,6 +1,9 @@
 /**
- * The main job in one command: the Echo server under Bun, the client under Deno, ten replies, and
- * what both recorded, read from their `/metrics`. Stops both and exits with 0 if all went well.
+ * `npm run demo`: runs the Echo server under Bun and the client under Deno, waits for ten replies
+ * and prints what both recorded, read from their `/metrics`. Then stops both. The exit code is 0 if
+ * everything worked.
+ *
+ * @module
  */
 import { ignoreOutputErrors } from "../../log/output.ts";
 import { freePorts } from "../ports.ts";
@@ -43,7 +46,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Starts a script; its output is shown with its name in front. */
+/** Starts a script and prefixes its output with its name. */
 function run(name: string, command: string[], environment: Record<string, string>): Service {
   console.log(`$ ${command.join(" ")}`);
   return new Service({
@@ -55,7 +58,7 @@ function run(name: string, command: string[], environment: Record<string, string
 }
 
 ignoreOutputErrors();
-// Exiting ends the scripts, dying of the signal would not.
+// A regular exit also kills the scripts; death by the signal would not.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 try {
   await main();

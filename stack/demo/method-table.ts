@@ -4,8 +4,8 @@ interface Sample {
   readonly value: number;
 }
 
-/** The samples of a Prometheus text. */
-function parse(text: string): Sample[] {
+/** Parses the samples of a Prometheus text. */
+function parseSamples(text: string): Sample[] {
   return text.split("\n").flatMap((line) => {
     const match = /^([a-z_:0-9]+)(?:\{(.*)\})? (\S+)$/i.exec(line);
     if (match === null) return [];
@@ -19,14 +19,14 @@ function parse(text: string): Sample[] {
 }
 
 /**
- * One line for each method: calls, errors, median and 99th percentile of the duration, message
- * bytes.
+ * Formats a table with one line for each method: calls, errors, median and 99th percentile of the
+ * duration, message bytes.
  *
- * @param text What `/metrics` answered.
+ * @param text The body of a `/metrics` response.
  * @param prefix `grpc_client` or `grpc_server`.
  */
 export function methodTable(text: string, prefix: string): string {
-  const samples = parse(text).filter(({ name }) => name.startsWith(prefix));
+  const samples = parseSamples(text).filter(({ name }) => name.startsWith(prefix));
   const sizes = prefix === "grpc_client" ? "grpc_client_attempt" : "grpc_server_call";
   const methods = new Set(samples.map(({ labels }) => labels["grpc_method"] ?? ""));
   const rows = [...methods].map((method) => {
@@ -55,7 +55,7 @@ function sum(samples: readonly Sample[]): number {
   return samples.reduce((total, { value }) => total + value, 0);
 }
 
-/** As PromQL's `histogram_quantile`: linear within the bucket that the quantile falls into. */
+/** Like PromQL's `histogram_quantile`, interpolates linearly within the bucket of the quantile. */
 function quantile(q: number, samples: readonly Sample[]): number {
   const cumulative = new Map<number, number>();
   for (const { labels, value } of samples) {

@@ -58,7 +58,7 @@ export class RunningStack {
 
   /** Waits until the stack is ready; returns Prometheus' address. */
   async ready(): Promise<string> {
-    return await this.printed(/what is scraped: (http:.*)\/targets$/);
+    return await this.printed(/scrape targets: (http:.*)\/targets$/);
   }
 
   /** The process ids of the parts that run now. */
