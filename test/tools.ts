@@ -1,6 +1,9 @@
-// Programs that tests use but no npm package holds. Each is looked for, then installed where that
-// can be done unasked; a test without its tool is skipped, except in CI, where it fails.
-
+/**
+ * Programs that tests use and that are not in npm packages. Each is searched for, then installed if
+ * that needs no permission. A test without its tool is skipped, except in CI, where it fails.
+ *
+ * @module
+ */
 import { execFile } from "node:child_process";
 import { mkdir, rename, rm } from "node:fs/promises";
 import process from "node:process";
@@ -14,28 +17,28 @@ const APT_OPTIONS = { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
 const PARSER = "prometheus-client==0.26.0";
 
 /**
- * Prometheus' own checker.
+ * Finds or installs Prometheus' tool for checking rules and metrics.
  *
- * @returns what to execute; undefined when it can't be had
+ * @returns The path of the program; undefined if it is not available.
  */
 export function promtool(): Promise<string | undefined> {
   return programOfPackage("promtool", "prometheus");
 }
 
 /**
- * The browser.
+ * Finds or installs the browser.
  *
- * @returns what to execute; undefined when it can't be had
+ * @returns The path of the program; undefined if it is not available.
  */
 export function chromium(): Promise<string | undefined> {
   return programOfPackage("chromium", "chromium");
 }
 
 /**
- * A Python that has `prometheus_client`, whose OpenMetrics parser is a strict one. It lives in the
- * folder `.cache`.
+ * Installs a Python environment with `prometheus_client`, which has a strict OpenMetrics parser, in
+ * the folder `.cache`.
  *
- * @returns what to execute; undefined when there is no Python 3 or no package registry
+ * @returns The path of `python`; undefined if there is no Python 3 or no package registry.
  */
 export async function openMetricsParser(): Promise<string | undefined> {
   const home = `${CACHE}openmetrics-parser`;
@@ -46,7 +49,7 @@ export async function openMetricsParser(): Promise<string | undefined> {
     await mkdir(CACHE, { recursive: true });
     await run("python3", ["-m", "venv", unfinished]);
     await run(`${unfinished}/bin/python`, ["-m", "pip", "install", "--quiet", PARSER]);
-    // Two test processes may do this at once: the first one wins.
+    // Two test processes may do this at the same time; the first one wins.
     await rename(unfinished, home).catch(() => {});
   } catch {
     return undefined;
@@ -57,17 +60,16 @@ export async function openMetricsParser(): Promise<string | undefined> {
 }
 
 /**
- * The `skip` option of a test that needs a tool: the reason when the tool is missing.
- *
- * @returns false in CI even then, so that the test fails
+ * Returns the `skip` option of a test that needs a tool: the reason if the tool is missing. In CI it is
+ * always false, so that the test fails.
  */
 export function skipWithout(tool: string | undefined, name: string): string | false {
   return tool !== undefined || process.env["CI"] !== undefined ? false : `${name} is missing`;
 }
 
 /**
- * A program of a Debian package, which is installed when the tests run as root on such a system and
- * the program is not on the PATH.
+ * Finds a program on the PATH, or installs its Debian package if the tests run as root on a system
+ * with `apt-get`.
  */
 async function programOfPackage(program: string, name: string): Promise<string | undefined> {
   const found = await findExecutable(program);
@@ -78,7 +80,7 @@ async function programOfPackage(program: string, name: string): Promise<string |
   try {
     await run(apt, [...install, name], APT_OPTIONS);
   } catch {
-    // Most likely there are no package lists yet.
+    // Most likely the package lists are missing.
     await run(apt, ["update"], APT_OPTIONS).catch(() => {});
     await run(apt, [...install, name], APT_OPTIONS).catch(() => {});
   }

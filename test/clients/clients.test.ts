@@ -1,6 +1,6 @@
 /**
- * The plugin with clients and servers that code generators make: the README's section about them is
- * what `programs` does, and what that records is compared on each runtime. It runs beside packages
+ * The plugin with clients and servers of code generators. Checks that the README shows the code in
+ * `programs`, and what that code records on each runtime. A copy of the code runs next to packages
  * and generated code that the project itself does not have.
  */
 import assert from "node:assert/strict";
@@ -20,7 +20,7 @@ const packages = await installedPackages("test/clients");
 const skip = skipWithout(packages, "the package registry");
 const PROGRAMS = "test/clients/programs";
 const GENERATED = "test/clients/generated";
-/** Where copies of the programs are, beside their packages and the generated code. */
+/** The folder with copies of the programs, next to their packages and the generated code. */
 const folder = packages === undefined ? "" : await copyBeside({ after }, packages, [
   "plugin",
   "log",
@@ -50,7 +50,7 @@ if (packages !== undefined) {
   );
 }
 
-/** Runs a program in the folder of the copies; throws when it fails. Returns what it printed. */
+/** Runs a program in the folder of the copies and returns its output. Throws if it fails. */
 async function run(file: string, ...args: string[]): Promise<string> {
   assert.ok(packages !== undefined, "the package registry is missing");
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
@@ -63,7 +63,7 @@ async function run(file: string, ...args: string[]): Promise<string> {
   return stdout + stderr;
 }
 
-test("the plugin's types fit those of each library", { skip }, async () => {
+test("the plugin's types are compatible with those of each library", { skip }, async () => {
   const types = join(PROJECT, "runtimes", "node_modules", "@types");
   await run("tsc", "-p", "test/clients", "--typeRoots", types);
 });
@@ -102,7 +102,7 @@ function nameOf(part: string): string {
   return part.slice(0, part.indexOf("\n"));
 }
 
-/** Code without its indentation. */
+/** Normalizes the whitespace of code. */
 function words(code: string): string {
   return code.replace(/\s+/g, " ").trim();
 }

@@ -8,23 +8,23 @@ import type { AddressInfo, Socket } from "node:net";
 import type { OtlpProtocol } from "../../telemetry/settings/variables.ts";
 import type { Owner } from "../support/script.ts";
 
-/** An export as it came over the wire. */
+/** An export as received. */
 export interface ExportRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
-/** What stands in for a Collector's TLS settings: certificates as texts, not files. */
+/** TLS settings like a Collector's, with certificates as texts instead of files. */
 export type ReceiverTls = Pick<
   SecureServerOptions,
   "cert" | "key" | "ca" | "requestCert" | "rejectUnauthorized"
 >;
 
-/** Accepts exports by every protocol, and keeps them to be looked at. */
+/** Accepts exports over every OTLP protocol, and keeps them. */
 export class RecordingReceiver {
   readonly requests: ExportRequest[] = [];
-  /** Whether requests are answered. */
+  /** Whether it answers requests. */
   answers = true;
   readonly #server: Server | Http2Server;
   readonly #connections = new Set<Socket>();
@@ -36,11 +36,11 @@ export class RecordingReceiver {
       response: ServerResponse & Http2ServerResponse,
     ) => void this.#receive(request, response));
     server.on("connection", (socket: Socket) => this.#connections.add(socket));
-    // A client that does not trust us, or that we do not.
+    // One side does not trust the other's certificate.
     server.on("tlsClientError", () => {}).on("sessionError", () => {});
   }
 
-  /** Starts one on a free port of 127.0.0.1; it is stopped when the owner is done. */
+  /** Starts a receiver on a free port of 127.0.0.1. It stops when the owner is done. */
   static async start(
     owner: Owner,
     protocol: OtlpProtocol,

@@ -3,10 +3,10 @@ import { Script } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
 
 /**
- * Runs a command to its end on a pseudo-terminal, which util-linux's `script` makes.
+ * Runs a command to its end on a pseudo-terminal, which the program `script` of util-linux provides.
  *
- * @param command None of its parts may mean anything to a shell.
- * @returns what it showed, its clearing of a line as `<clear>`
+ * @param command The command. No part may contain characters that are special to a shell.
+ * @returns The output, with each clearing of a line as `<clear>`.
  */
 export async function onTerminal(
   owner: Owner,
@@ -20,7 +20,7 @@ export async function onTerminal(
   return script.stdout.replaceAll("\r\x1b[K", "<clear>");
 }
 
-/** The reason to skip tests that need a pseudo-terminal, if there is one. */
+/** Returns why tests that need a pseudo-terminal are skipped; false if they can run. */
 export function withoutTerminal(): string | false {
   const { stdout } = spawnSync("script", ["--version"], { encoding: "utf8" });
   return stdout?.includes("util-linux") ? false : "util-linux's script is missing";

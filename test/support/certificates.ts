@@ -7,17 +7,17 @@ import type { Owner } from "./script.ts";
 
 const run = promisify(execFile);
 
-/** A certificate and its private key: the paths of two files in PEM. */
+/** The paths of a certificate and its private key, two PEM files. */
 export interface KeyPair {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** What a certificate says; it is good for this host and valid from now until tomorrow unless told. */
+/** The properties of a certificate. By default it is for this host, and valid from now for a day. */
 export interface CertificateOptions {
-  /** Subject alternative names as OpenSSL writes them, `DNS:localhost`. */
+  /** Subject alternative names in OpenSSL's syntax, such as `DNS:localhost`. */
   readonly hosts?: readonly string[];
-  /** Whether it expired on the second day of 2020. */
+  /** Makes a certificate that was valid only on 1 January 2020. */
   readonly expired?: boolean;
   readonly from?: Date;
   readonly until?: Date;
@@ -30,9 +30,9 @@ const LONG_AGO = {
   until: new Date("2020-01-02T00:00:00Z"),
 };
 
-/** A certificate authority in a folder of its own; whoever trusts it trusts what it issues. */
+/** A certificate authority that keeps its files in a temporary folder. */
 export class CertificateAuthority {
-  /** Its own certificate: the path of a file in PEM. */
+  /** The path of its own certificate, a PEM file. */
   readonly certificate: string;
   readonly #folder: string;
   readonly #config: string;
@@ -45,8 +45,8 @@ export class CertificateAuthority {
   }
 
   /**
-   * Makes one with the command `openssl`, which is on every system that the tests run on. Its files
-   * are removed when the owner is done.
+   * Creates an authority with the command `openssl`, which every system that the tests run on has.
+   * Its files are removed when the owner is done.
    */
   static async create(owner: Owner, name: string): Promise<CertificateAuthority> {
     const folder = await mkdtemp(join(tmpdir(), "certificates-"));
@@ -81,9 +81,9 @@ commonName = supplied
   }
 
   /**
-   * Issues a certificate, for a server or a client.
+   * Issues a certificate for a server or a client.
    *
-   * @param name Its subject, and what its files are called.
+   * @param name The common name of its subject, and the name of its files.
    */
   async issue(
     name: string,
@@ -98,7 +98,7 @@ commonName = supplied
       ...["req", ...EC_KEY, "-subj", `/CN=${name}`, "-keyout", pair.key, "-out", request],
       ...["-addext", `subjectAltName=${hosts.join(",")}`],
     ]);
-    // Two at a time would spoil the list of what was issued.
+    // One at a time: `openssl ca` does not lock its list of issued certificates.
     this.#issued = this.#issued.then(() =>
       this.#sign(request, pair.certificate, expired ? LONG_AGO : period)
     );
@@ -122,7 +122,7 @@ commonName = supplied
   }
 }
 
-/** `YYYYMMDDHHMMSSZ`, which `openssl ca` takes. */
+/** Formats a time as `openssl ca` expects it, `YYYYMMDDHHMMSSZ`. */
 function opensslTime(time: Date): string {
   return time.toISOString().replace(/\.\d+|[-:T]/g, "");
 }

@@ -5,7 +5,7 @@ import { echoClient, echoHandlers, echoService, listen } from "./echo.ts";
 import type { EchoClient } from "./echo.ts";
 import { Recording } from "./series.ts";
 
-/** A recorded Echo server and a recorded client of it, in this process, over a real socket. */
+/** An instrumented Echo server and client in this process, connected over a real socket. */
 export interface EchoPair {
   readonly recording: Recording;
   readonly server: grpc.Server;
@@ -20,7 +20,7 @@ export interface EchoPairOptions {
   readonly handlers?: grpc.UntypedServiceImplementation;
 }
 
-/** Runs `body` with a pair of its own, and stops both afterwards. */
+/** Runs `body` with a new pair, and stops both sides afterwards. */
 export async function withEchoPair(
   options: EchoPairOptions,
   body: (pair: EchoPair) => Promise<void>,
@@ -44,7 +44,7 @@ export async function withEchoPair(
 
 const ECHO = "grpc.examples.echo.Echo";
 
-/** The client's series after `count` calls of one attempt each that ended alike. */
+/** The client's series after `count` calls of one attempt each that ended with the same status. */
 export function clientSeries(
   method: string,
   status: string,
@@ -60,7 +60,11 @@ export function clientSeries(
   };
 }
 
-/** The server's series after `count` calls that ended alike; `method` is the whole label. */
+/**
+ * The server's series after `count` calls that ended with the same status.
+ *
+ * @param method A method of the Echo service, or `other` for unregistered ones.
+ */
 export function serverSeries(
   method: string,
   status: string,

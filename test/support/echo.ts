@@ -2,6 +2,7 @@ import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
 
+/** A request or a response of the Echo service. */
 export interface EchoMessage {
   message: string;
 }
@@ -9,10 +10,12 @@ export interface EchoMessage {
 const definition = loadSync(fileURLToPath(new URL("../../echo.proto", import.meta.url)), {
   defaults: true,
 });
+/** The definition of the Echo service. */
 export const echoService = definition["grpc.examples.echo.Echo"] as grpc.ServiceDefinition;
 
 type Reply = grpc.requestCallback<EchoMessage>;
 
+/** A client of the Echo service. */
 export interface EchoClient extends grpc.Client {
   UnaryEcho(request: EchoMessage, options: grpc.CallOptions, reply: Reply): grpc.ClientUnaryCall;
   ServerStreamingEcho(
@@ -25,14 +28,15 @@ export interface EchoClient extends grpc.Client {
   ): grpc.ClientDuplexStream<EchoMessage, EchoMessage>;
 }
 
+/** Creates a client of the Echo service without TLS. */
 export function echoClient(target: string, options: grpc.ClientOptions): EchoClient {
   const Client = grpc.makeClientConstructor(echoService, "Echo");
   return new Client(target, grpc.credentials.createInsecure(), options) as unknown as EchoClient;
 }
 
 /**
- * What the test server does with a message: `status 9` fails with that code, `hang` never answers,
- * anything else comes back (three times on a server stream).
+ * Handlers of the Echo service. A unary call with the message `status 9` fails with that code, and
+ * one with `hang` is never answered. Any other message comes back, three times on a server stream.
  */
 export const echoHandlers: grpc.UntypedServiceImplementation = {
   UnaryEcho(
@@ -72,7 +76,7 @@ function plannedFailure(message: string): grpc.ServiceError | undefined {
   });
 }
 
-/** Binds to a free port of the loopback interface and returns it. */
+/** Binds a server to a free port of the loopback interface, and returns the port. */
 export function listen(server: grpc.Server): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
@@ -82,7 +86,7 @@ export function listen(server: grpc.Server): Promise<number> {
   });
 }
 
-/** Makes a unary call; resolves with the reply's text, or with the status name of the failure. */
+/** Makes a unary call. Resolves with the text of the reply, or the status name of the failure. */
 export function unary(
   client: EchoClient,
   message: string,
@@ -95,7 +99,7 @@ export function unary(
   });
 }
 
-/** Reads a stream to its end; resolves with the texts, or with the status name of the failure. */
+/** Reads a stream to its end. Resolves with the texts, or the status name of the failure. */
 export function readAll(
   stream: grpc.ClientReadableStream<EchoMessage>,
 ): Promise<string[] | string> {

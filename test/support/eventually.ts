@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Waits until `probe` gives what is expected; fails with the difference after `timeoutMs`. */
+/** Waits until `probe` returns the expected value. Throws the difference after `timeoutMs`. */
 export async function eventuallyEqual<T>(
   probe: () => T | Promise<T>,
   expected: T,
@@ -10,7 +10,7 @@ export async function eventuallyEqual<T>(
   await eventually(async () => assert.deepEqual(await probe(), expected), timeoutMs);
 }
 
-/** Waits until `check` no longer throws and returns what it gives; rethrows after `timeoutMs`. */
+/** Waits until `check` does not throw, and returns its result. Throws its error after `timeoutMs`. */
 export async function eventually<T>(
   check: () => T | Promise<T>,
   timeoutMs = 5000,

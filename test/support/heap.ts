@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Collects all garbage; V8 has a function for that only when asked to. */
+/** Collects all garbage. V8 exposes a function for this only with a flag. */
 const collectGarbage = "Bun" in globalThis
   ? () => (globalThis as unknown as { Bun: { gc(wait: true): void } }).Bun.gc(true)
   : exposedByV8();
@@ -11,9 +11,9 @@ function exposedByV8(): () => void {
   return runInNewContext("gc") as () => void;
 }
 
-/** Bytes on the heap that something still refers to. */
+/** Returns the size of the reachable heap in bytes. */
 export async function heapInUse(): Promise<number> {
-  // What a finished turn of the event loop held goes only afterwards.
+  // Objects held by a turn of the event loop become garbage only after it.
   for (let i = 0; i < 3; i++) {
     await new Promise((resolve) => setImmediate(resolve));
     collectGarbage();
@@ -21,6 +21,7 @@ export async function heapInUse(): Promise<number> {
   return process.memoryUsage().heapUsed;
 }
 
+/** Formats a size in bytes as megabytes. */
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -1,6 +1,9 @@
-// Packages that only some tests use. They are not in the root's package.json, so that nobody else
-// downloads them; each set has a lock file of its own and is installed in the folder `.cache`.
-
+/**
+ * Packages that only some tests use. They are not in the root's `package.json`, so that nobody else
+ * downloads them. Each set has its own lock file and is installed in the folder `.cache`.
+ *
+ * @module
+ */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -14,11 +17,11 @@ const run = promisify(execFile);
 const CACHE = join(PROJECT, ".cache");
 
 /**
- * Installs what the `package.json` and `package-lock.json` of a folder of this project name, unless
- * that was done before.
+ * Installs the packages of a folder's `package.json` and `package-lock.json`, unless they already
+ * are.
  *
- * @param source The folder's path, relative to the project's.
- * @returns The folder that has the `node_modules`; undefined when there is no package registry.
+ * @param source The folder, relative to the project's.
+ * @returns The folder with the `node_modules`; undefined if the package registry cannot be reached.
  */
 export async function installedPackages(source: string): Promise<string | undefined> {
   const lock = await readFile(join(PROJECT, source, "package-lock.json"));
@@ -33,7 +36,7 @@ export async function installedPackages(source: string): Promise<string | undefi
     }
     const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
     await run("npm", ["ci", "--ignore-scripts", ...quiet], { cwd: unfinished });
-    // Two test processes may do this at once: the first one wins.
+    // Two test processes may do this at the same time; the first one wins.
     await rename(unfinished, folder).catch(() => {});
   } catch {
     return undefined;
@@ -44,12 +47,12 @@ export async function installedPackages(source: string): Promise<string | undefi
 }
 
 /**
- * Makes a folder inside one of installed packages and copies files of this project to it, under the
- * same names: there they import those packages, and what these lack from the project's. It is
+ * Copies files of the project into a new folder inside the folder of installed packages. There they
+ * import those packages, and any other package from the project's `node_modules`. The copies are
  * removed when the owner is done.
  *
- * @param packages What {@link installedPackages} returned.
- * @param files Files and folders, relative to the project's.
+ * @param packages A folder returned by {@link installedPackages}.
+ * @param files Files and folders, relative to the project's folder. They keep their paths.
  */
 export async function copyBeside(
   owner: Owner,

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:tls";
 
 /**
- * The common name of the certificate that a server shows to a new connection.
+ * Returns the common name of the certificate that a server presents on a new connection.
  *
  * @param address `127.0.0.1:port`
- * @param authority The file with the authority that has to have issued it.
+ * @param authority The path of the certificate of the authority that must have issued it.
  */
 export function shownCertificate(address: string, authority: string): Promise<string> {
   const [host = "", port] = address.split(":");

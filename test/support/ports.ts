@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import type { Owner } from "./script.ts";
 
-/** A port that somebody else listens on, at all of this host's addresses or at one. */
+/** Returns a port that is in use, on all addresses of this host or on one. */
 export async function occupiedPort(owner: Owner, host = "::"): Promise<number> {
   const server = createServer((socket) => socket.destroy());
   await listen(server, host, 0);
@@ -12,8 +12,8 @@ export async function occupiedPort(owner: Owner, host = "::"): Promise<number> {
 }
 
 /**
- * A port of five digits that nobody listens on. It is below those that systems give away unasked,
- * so nobody is given it before it is used.
+ * Returns a port of five digits that nobody listens on. It is below the ephemeral range, so the
+ * system gives it to nobody else before it is used.
  */
 export async function freePort(): Promise<number> {
   while (true) {

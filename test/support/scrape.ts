@@ -1,7 +1,7 @@
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import assert from "node:assert/strict";
 
-/** Gets `/metrics` as text. */
+/** Scrapes a URL, and returns the text. Fails unless the status is 200. */
 export async function scrape(url: string, headers: Record<string, string> = {}): Promise<string> {
   const response = await fetch(url, { headers });
   const text = await response.text();
@@ -9,13 +9,13 @@ export async function scrape(url: string, headers: Record<string, string> = {}):
   return text;
 }
 
-/** Values by series, `name{labels}` as it was printed. */
+/** Printed values by printed series, `name{labels}`. */
 export type Series = Record<string, string>;
 
-/** A value that depends on how long something took. */
+/** Stands for a value that depends on time. */
 const TIMED = "(time)";
 
-/** The gRPC series of a scrape, all but the times exact. */
+/** Returns the gRPC series of a scrape. Values that depend on time are replaced. */
 export function grpcSeries(text: string): Series {
   const series: Series = {};
   for (const [, key = "", value = ""] of text.matchAll(/^(grpc_\S+) (\S+)$/gm)) {
@@ -25,23 +25,23 @@ export function grpcSeries(text: string): Series {
   return series;
 }
 
-/** How many calls took how long depends on time; how many there were does not. */
+/** Whether a value depends on time: sums of durations and all their buckets but the last. */
 function isTimed(key: string): boolean {
   return /_duration_seconds_(sum|bucket)\{/.test(key) && !key.includes('le="+Inf"');
 }
 
-/** Calls of one method that ended alike. */
+/** Calls of one method that ended with the same status. */
 export interface EndedCalls {
   readonly method: string;
   readonly status: string;
   readonly count: number;
-  /** Bytes of all messages of one call. */
+  /** The size of all requests of one call. */
   readonly requestBytes: number;
-  /** Bytes of all messages of one call. */
+  /** The size of all responses of one call. */
   readonly responseBytes: number;
 }
 
-/** What a server shows of calls that run, or that have ended: how many there were of each method. */
+/** The series of a server whose calls have started, and perhaps ended. */
 export function startedSeries(calls: readonly Pick<EndedCalls, "method" | "count">[]): Series {
   return Object.fromEntries(calls.map(({ method, count }) => [
     `grpc_server_call_started_total${text({ grpc_method: fullMethod(method) })}`,
@@ -49,7 +49,7 @@ export function startedSeries(calls: readonly Pick<EndedCalls, "method" | "count
   ]));
 }
 
-/** What a server shows that served these calls, each kind of another method. */
+/** All series of a server that served these calls, one entry for each method. */
 export function serverSeries(ended: readonly EndedCalls[]): Series {
   const series = startedSeries(ended);
   for (const calls of ended) {
@@ -64,7 +64,7 @@ export function serverSeries(ended: readonly EndedCalls[]): Series {
   return series;
 }
 
-/** What a client shows that made these calls to a target, each in one attempt. */
+/** All series of a client that made these calls to a target, each in one attempt. */
 export function clientSeries(target: string, ended: readonly EndedCalls[]): Series {
   const series: Series = {};
   for (const calls of ended) {
@@ -88,7 +88,7 @@ function fullMethod(method: string): string {
 
 type Labels = Record<string, string>;
 
-/** Alphabetical, `le` last, as Go prints them. */
+/** Formats labels as Go does: in alphabetical order, with `le` last. */
 function text({ le, ...others }: Labels): string {
   const labels = Object.entries({
     ...others,
@@ -99,7 +99,7 @@ function text({ le, ...others }: Labels): string {
   return `{${labels.map(([name, value]) => `${name}="${value}"`).join(",")}}`;
 }
 
-/** Bounds in seconds and bytes, in Go's `%g`. */
+/** Bucket bounds in seconds and bytes, in Go's format `%g`. */
 const LATENCY_BOUNDS =
   ("0 1e-05 5e-05 0.0001 0.0003 0.0006 0.0008 0.001 0.002 0.003 0.004 0.005 0.006 0.008 0.01 0.013 " +
     "0.016 0.02 0.025 0.03 0.04 0.05 0.065 0.08 0.1 0.13 0.16 0.2 0.25 0.3 0.4 0.5 0.65 0.8 1 2 5 " +

@@ -11,23 +11,24 @@ export type Runtime = typeof RUNTIMES[number];
 /** The project's folder. */
 export const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Has what it started cleaned up after itself: a test's context, or `node:test` for a file's. */
+/** Runs cleanups at its end: the context of a test, or `node:test` for a whole file. */
 export interface Owner {
   after(cleanUp: () => Promise<void>): void;
 }
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string>>;
 
-/** The command that runs a script as the README says. */
+/** Returns the command of the README that runs a script. */
 export function run(runtime: Runtime, file: string, ...args: string[]): string[] {
   const runner = { bun: ["bun", "run"], deno: ["deno", "run", "-A"], node: ["node"] }[runtime];
   return [...runner, file, ...args];
 }
 
-/** How long to wait for a process to print or to exit: generous, a machine may be busy. */
+/** How long to wait for a process to print or exit. Generous, because the machine may be busy. */
 const PATIENCE_MS = 60_000;
 
-/** A process that runs one of the scripts, with what it printed so far. */
+/** A running command with its output so far. */
 export class Script {
   stdout = "";
   stderr = "";
@@ -36,9 +37,10 @@ export class Script {
   readonly #exit: Promise<number | NodeJS.Signals>;
 
   /**
-   * Starts a command. It is killed when the owner is done, if it still runs then.
+   * Starts a command. It is killed when the owner is done, if it still runs.
    *
-   * @param environment What it has besides what this process has for its tools, see {@link inherited}.
+   * @param environment Variables in addition to the {@link inherited} ones.
+   * @param cwd The working directory, by default the project's folder.
    */
   constructor(
     owner: Owner,
@@ -68,12 +70,12 @@ export class Script {
     return this.#child.pid!;
   }
 
-  /** Sends a signal; does nothing once the process has exited. */
+  /** Sends a signal. Does nothing once the process has exited. */
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
 
-  /** Stops reading what it prints there, as `head` does; resolves once it can notice. */
+  /** Stops reading an output, as `head` does. Resolves once the process can notice. */
   async stopReading(output: "stdout" | "stderr"): Promise<void> {
     this.#child[output].destroy();
     await once(this.#child[output], "close");
@@ -85,17 +87,17 @@ export class Script {
     return this.exit();
   }
 
-  /** Waits for the exit code, or the signal that ended the process; for a minute unless told. */
+  /** Waits for the exit code, or the signal that ended the process. */
   exit(patienceMs = PATIENCE_MS): Promise<number | NodeJS.Signals> {
     return this.#within(this.#exit, "does not exit", patienceMs);
   }
 
-  /** Waits until standard output has a match; returns its first group. */
+  /** Waits until standard output matches. Returns the first group, or the whole match without one. */
   printed(pattern: RegExp): Promise<string> {
     return this.#seen(() => pattern.exec(this.stdout), `does not print ${pattern}`);
   }
 
-  /** Waits until standard error has a match; returns its first group. */
+  /** Waits until standard error matches. Returns the first group, or the whole match without one. */
   complained(pattern: RegExp): Promise<string> {
     return this.#seen(() => pattern.exec(this.stderr), `does not complain of ${pattern}`);
   }
@@ -133,27 +135,24 @@ export class Script {
   }
 }
 
-/**
- * This process's environment without what the scripts read from it, nor what the test runner tells
- * its own children.
- */
+/** This process's environment without the variables of the scripts and of the test runner. */
 function inherited(): Record<string, string | undefined> {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(ECHO|GRPC|OTEL|NODE_TEST)_/.test(name)),
   );
 }
 
-/** A server that listens. */
+/** A running `server.ts`. */
 export interface RunningServer {
   readonly script: Script;
-  /** What a client's `ECHO_ADDR` has to be. */
+  /** The `ECHO_ADDR` for clients of the server. */
   readonly address: string;
   readonly metricsUrl: string;
 }
 
 const ANY_PORTS: Environment = { ECHO_ADDR: "127.0.0.1:0", OTEL_EXPORTER_PROMETHEUS_PORT: "0" };
 
-/** Starts `server.ts` on free ports and waits until it listens. It answers at once unless told. */
+/** Starts `server.ts` on free ports and waits until it listens. By default it answers at once. */
 export async function startServer(
   owner: Owner,
   runtime: Runtime,
@@ -166,13 +165,13 @@ export async function startServer(
   return { script, address, metricsUrl: await script.printed(/^Metrics at (.+)\n/m) };
 }
 
-/** A client that makes calls. */
+/** A running `client.ts`. */
 export interface RunningClient {
   readonly script: Script;
   readonly metricsUrl: string;
 }
 
-/** Starts `client.ts`, with its metrics on a free port. */
+/** Starts `client.ts` with its metrics on a free port. */
 export async function startClient(
   owner: Owner,
   runtime: Runtime,

@@ -2,7 +2,7 @@ import type { Attributes } from "@opentelemetry/api";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 import type { MetricData, ViewOptions } from "@opentelemetry/sdk-metrics";
 
-/** One metric with its series: of an SDK's data what tests compare. */
+/** A metric with its series: the part of an SDK's data that tests compare. */
 export interface Metric {
   readonly descriptor: {
     readonly name: string;
@@ -15,20 +15,20 @@ export interface Metric {
   }[];
 }
 
-/** A histogram as a value of a {@link Metric}. */
+/** The value of a {@link Metric} that is a histogram. */
 export interface HistogramValue {
   readonly count: number;
   readonly sum?: number;
   readonly buckets: { readonly boundaries: readonly number[] };
 }
 
-/** A reader that only collects when it is asked to. */
+/** A reader that collects only on demand. */
 class ManualReader extends MetricReader {
   protected override async onForceFlush(): Promise<void> {}
   protected override async onShutdown(): Promise<void> {}
 }
 
-/** A real `MeterProvider`, and what was recorded through it. */
+/** A real `MeterProvider` and the metrics recorded with it. */
 export class Recording {
   readonly #reader = new ManualReader();
   readonly meterProvider: MeterProvider;
@@ -37,23 +37,24 @@ export class Recording {
     this.meterProvider = new MeterProvider({ readers: [this.#reader], views });
   }
 
+  /** Collects all metrics. */
   async metrics(): Promise<MetricData[]> {
     const { resourceMetrics } = await this.#reader.collect();
     return resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
   }
 
-  /** The values that an attribute has over all series, `undefined` for those without it. */
+  /** Returns the distinct values of an attribute, see {@link valuesOf}. */
   async valuesOf(attribute: string): Promise<unknown[]> {
     return valuesOf(await this.metrics(), attribute);
   }
 
-  /** Each series by name and labels, see {@link seriesOf}. */
+  /** Returns all series by name and labels, see {@link seriesOf}. */
   async series(): Promise<Record<string, string>> {
     return seriesOf(await this.metrics());
   }
 }
 
-/** The values that an attribute has over all series, `undefined` for those without it. */
+/** Returns the distinct values of an attribute over all series; `undefined` for series without it. */
 export function valuesOf(metrics: readonly Metric[], attribute: string): unknown[] {
   const values = new Set<unknown>();
   for (const { dataPoints } of metrics) {
@@ -63,8 +64,9 @@ export function valuesOf(metrics: readonly Metric[], attribute: string): unknown
 }
 
 /**
- * Each series by name and labels, `grpc.client.attempt.started{grpc.method=…}`: the value of a
- * counter; of a histogram of sizes its count and sum, `2 (32)`; of one of durations its count.
+ * Returns the value of each series by name and labels, `grpc.client.attempt.started{method=…}`. Names
+ * of labels lack their prefix `grpc.`, and the target is left out. The value of a histogram of sizes is
+ * its count and sum, `2 (32)`; that of a histogram of durations is its count.
  */
 export function seriesOf(metrics: readonly Metric[]): Record<string, string> {
   const series: Record<string, string> = {};

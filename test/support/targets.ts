@@ -1,4 +1,4 @@
-/** Dialled target -> `grpc.target`, as recorded from grpc-go 1.85.0. */
+/** Dialled targets with the label `grpc.target` that grpc-go 1.85.0 records for each. */
 export const TARGETS: readonly (readonly [dialled: string, canonical: string])[] = [
   ["localhost:50051", "dns:///localhost:50051"],
   ["localhost", "dns:///localhost"],

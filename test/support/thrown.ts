@@ -1,4 +1,4 @@
-/** What code of an application may throw, and what is hard to make a text of. */
+/** Values that an application may throw, by name. Many are hard to convert to text. */
 export const THROWN: Readonly<Record<string, () => unknown>> = {
   "an error": () => new Error("planned"),
   "nothing": () => undefined,

@@ -1,28 +1,28 @@
-/** A test of the plugin that some versions of grpc-js cannot pass. */
+/** A test of the plugin that fails with some versions of grpc-js. */
 export interface Exception {
-  /** The test's name. */
+  /** The title of the test. */
   readonly test: string;
-  /** The last version that it is about. */
+  /** The last version of grpc-js that it fails with. */
   readonly until: string;
   readonly reason: string;
 }
 
-/** What older versions of grpc-js do otherwise, for reasons of their own. */
+/** Tests that older versions of grpc-js fail because they themselves behave differently. */
 export const EXCEPTIONS: readonly Exception[] = [
   {
     test: "throttling ends retries when too many calls failed",
     until: "1.12.7",
-    reason: "the first failure spends all tokens, and a call whose retry that denies never ends",
+    reason: "the first failure spends all tokens, and a call whose retry is then denied never ends",
   },
   {
     test: "an attempt that is in flight when the channel closes has neither failed nor succeeded",
     until: "1.12.7",
-    reason: "a subchannel is connected as soon as its socket is, without the server's settings",
+    reason: "a subchannel is connected as soon as its socket is, before the server's SETTINGS",
   },
   {
     test: "a failure with code 17 is CODE(17)",
     until: "1.10.0",
-    reason: "the client turns a code that is not in the specification into UNKNOWN",
+    reason: "the client turns a code that the specification does not define into UNKNOWN",
   },
   {
     test: "a call whose status is not sent, because a message came after it, ends for the server",

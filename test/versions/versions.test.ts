@@ -1,4 +1,4 @@
-/** The plugin's own tests, with each version of grpc-js that the plugin claims to support. */
+/** Runs the plugin's tests with each version of grpc-js that the plugin claims to support. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { globSync } from "node:fs";
@@ -18,14 +18,14 @@ import manifest from "./package.json" with { type: "json" };
 
 const run = promisify(execFile);
 
-/** The name that a version has among the packages, for several can't have the same. */
+/** The prefix of the aliases under which `package.json` lists the versions. */
 const ALIAS = "grpc-js-";
 const versions = Object.keys(manifest.dependencies)
   .map((name) => name.replace(ALIAS, ""))
   .sort(compare);
 const [oldest = "", newest = ""] = [versions[0], versions.at(-1)];
 
-/** Orders versions such as `1.9.15` and `1.10.0`. */
+/** Compares versions such as `1.9.15` and `1.10.0` for sorting. */
 function compare(one: string, other: string): number {
   return one.localeCompare(other, "en", { numeric: true });
 }
@@ -35,21 +35,21 @@ function minorOf(version: string): number {
 }
 
 /**
- * Tests of what no version of grpc-js has a part in: the plugin's own data structures, how many
- * label sets it keeps, and, which takes longest, how much memory is left of 10,000 channels.
+ * Tests that do not depend on the version of grpc-js: those of the plugin's own data structures, of
+ * its number of label sets, and, which takes longest, of its memory after 10,000 channels.
  */
 const WITHOUT_GRPC_JS = /\b(cardinality|channels|message-frames|series|target)\.test\.ts$/;
 const files = globSync("test/plugin/*.test.ts", { cwd: PROJECT })
   .filter((file) => !WITHOUT_GRPC_JS.test(file));
-/** A pattern of test names, none of which is empty. */
+/** A pattern that matches every test name. */
 const EVERYTHING = ".";
-/** How a runtime runs those whose names match a pattern. */
+/** The command that runs the tests whose names match a pattern, by runtime. */
 const commands: Record<Runtime, (pattern: string) => string[]> = {
   node: (pattern) => [
     "node",
     "--test",
     "--test-reporter=tap",
-    // Up to 1.13, a retry that is waiting when its call ends keeps the process alive.
+    // Up to grpc-js 1.13, a retry that is pending when its call ends keeps the process alive.
     "--test-force-exit",
     "--test-concurrency=1",
     `--test-name-pattern=/${pattern}/`,
@@ -65,15 +65,19 @@ const commands: Record<Runtime, (pattern: string) => string[]> = {
   deno: (pattern) => ["deno", "test", "-A", "--no-check", `--filter=/${pattern}/`, ...files],
 };
 
-test("the peer dependency is the range from the oldest to the newest that is tested", () => {
+test("the peer dependency is the range from the oldest to the newest tested version", () => {
   assert.equal(
     plugin.peerDependencies["@grpc/grpc-js"],
     `>=${oldest} <1.${minorOf(newest) + 1}.0`,
   );
-  assert.equal(project.dependencies["@grpc/grpc-js"], newest, "what all other tests run with");
+  assert.equal(
+    project.dependencies["@grpc/grpc-js"],
+    newest,
+    "all other tests use the newest version",
+  );
 });
 
-test("no minor version between the oldest and the newest is left out", () => {
+test("every minor version between the oldest and the newest is tested", () => {
   const minors = [...new Set(versions.map(minorOf))];
   const all = Array.from({ length: minors.length }, (_, index) => minorOf(oldest) + index);
   assert.deepEqual(minors, all);
@@ -82,7 +86,7 @@ test("no minor version between the oldest and the newest is left out", () => {
 const packages = await installedPackages("test/versions");
 const skip = skipWithout(packages, "the package registry");
 
-/** The tests' names. */
+/** The names of all tests, filled by the first run. */
 let names: string[] = [];
 
 test(`grpc-js ${newest} on node`, { skip }, async (t) => {
@@ -94,7 +98,7 @@ for (const version of versions.slice(0, -1)) {
   test(`grpc-js ${version} on node`, { skip }, (t) => passWithExceptions(t, "node", version));
 }
 
-// The newest version is the one that the tests of modules run with on each runtime.
+// The tests of modules already run with the newest version on each runtime.
 for (const runtime of ["bun", "deno"] as const) {
   test(`grpc-js ${oldest} on ${runtime}`, { skip }, (t) => passWithExceptions(t, runtime, oldest));
 }
@@ -110,7 +114,7 @@ async function passWithExceptions(t: TestContext, runtime: Runtime, version: str
   assert.equal(countPassed(output), expected.length);
 }
 
-/** Makes a folder where the plugin and its tests import one version of grpc-js. */
+/** Creates a folder where the plugin and its tests import one version of grpc-js. */
 async function folderOf(owner: Owner, version: string): Promise<string> {
   assert.ok(packages !== undefined);
   const files = ["plugin", "log", "echo.proto", "test/plugin", "test/support"];
@@ -127,7 +131,7 @@ async function folderOf(owner: Owner, version: string): Promise<string> {
   return folder;
 }
 
-/** Runs the plugin's tests; throws when one of them fails. Returns what was printed. */
+/** Runs the plugin's tests and returns the output. Throws if a test fails. */
 async function runTests(
   owner: Owner,
   runtime: Runtime,
@@ -151,12 +155,12 @@ function countPassed(output: string): number {
   return Number(bun ?? deno ?? passedOnNode(output).length);
 }
 
-/** The names of the tests that passed; node names a file too if it has none that was to run. */
+/** The names of passed tests. Node also lists a file none of whose tests match; it is left out. */
 function passedOnNode(output: string): string[] {
   return [...output.matchAll(/^ok \d+ - (?!.*\.test\.ts$)(.+)$/gm)].map(([, name]) => name!);
 }
 
-/** A regular expression that matches a text alone. */
+/** Escapes a text for use in a regular expression. */
 function literal(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }

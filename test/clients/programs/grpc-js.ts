@@ -1,4 +1,4 @@
-// What code for grpc-js itself has in common, whoever generated it.
+/** @module Code shared by the generators whose clients and servers use grpc-js directly. */
 import { ServerCredentials, status } from "@grpc/grpc-js";
 import type {
   ClientDuplexStream,
@@ -17,7 +17,7 @@ export interface Message {
   message: string;
 }
 
-/** The handlers by the names that most generators give them. */
+/** The handlers under the names that most generators use. */
 export const echo = {
   unaryEcho(call: ServerUnaryCall<Message, Message>, reply: sendUnaryData<Message>) {
     if (call.request.message === "fail") {
@@ -42,6 +42,7 @@ export const echo = {
   },
 };
 
+/** Binds a server to an address without TLS. */
 export function listen(server: Server, address: string): Promise<Served> {
   return new Promise((resolve, reject) => {
     server.bindAsync(
@@ -55,7 +56,7 @@ export function listen(server: Server, address: string): Promise<Served> {
   });
 }
 
-/** Makes a call that has one response, given what starts it with a callback. */
+/** Makes a call with a single response, and resolves with the response's text. */
 export function response(
   start: (callback: requestCallback<Message>) => void,
 ): Promise<string> {
@@ -64,6 +65,7 @@ export function response(
   });
 }
 
+/** Reads a stream of responses to its end, and resolves with their texts. */
 export async function responses(
   stream: ClientReadableStream<Message> | ClientDuplexStream<Message, Message>,
 ): Promise<string[]> {

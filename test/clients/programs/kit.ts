@@ -1,10 +1,10 @@
 import type { GrpcOpenTelemetry } from "../../../plugin/mod.ts";
 
-/** A recorded Echo server and client as one of the libraries on top of grpc-js makes them. */
+/** Creates an instrumented Echo server and client with one of the libraries on top of grpc-js. */
 export interface Kit {
   /**
-   * Serves on the address; a message `fail` fails with FAILED_PRECONDITION, any other comes back
-   * (twice on a stream of responses to one request, the last one of a stream of requests).
+   * Serves on an address. The message `fail` fails with FAILED_PRECONDITION, any other comes back. A
+   * server stream returns it twice; a client stream returns the last message.
    */
   serve(otel: GrpcOpenTelemetry, address: string): Promise<Served>;
   connect(otel: GrpcOpenTelemetry, address: string): Calls;
@@ -21,7 +21,7 @@ export interface Calls {
   serverStreaming(text: string): Promise<string[]>;
   clientStreaming(texts: readonly string[]): Promise<string>;
   bidirectionalStreaming(texts: readonly string[]): Promise<string[]>;
-  /** A unary call that has its label from its call options, where the library passes those on. */
+  /** A unary call with a label in its call options, if the library passes them on to grpc-js. */
   labelled?(text: string, label: string): Promise<string>;
   close(): void;
 }

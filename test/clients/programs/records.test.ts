@@ -63,7 +63,7 @@ const SERVER_SERIES = {
   ...serverSeries("BidirectionalStreamingEcho", "OK", { sent: 7, received: 7 }),
 };
 
-/** The same series with the custom label. */
+/** Adds the custom label to series. */
 function labelled(series: Record<string, string>, label: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(series)
@@ -111,7 +111,7 @@ for (const [name, kit] of Object.entries(KITS)) {
       });
     }));
 
-  // It passes no call options on.
+  // nice-grpc passes no call options on to grpc-js.
   if (kit === niceGrpc) continue;
   test(`${name}: the custom label of a call's options`, () =>
     withPair(kit, [CUSTOM], async ({ calls, recording }) => {

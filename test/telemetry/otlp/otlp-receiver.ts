@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What an OTLP/HTTP JSON request says of one counter. */
+/** The part of an OTLP/HTTP JSON request that holds counters. */
 interface ExportRequest {
   resourceMetrics: {
     scopeMetrics: {
@@ -18,21 +18,21 @@ interface ExportRequest {
   }[];
 }
 
-/** Answers a request; the body is there already. */
+/** Answers a request whose body has been read. */
 export type Answer = (response: ServerResponse) => void;
 
-/** Status 200, as a Collector answers. */
+/** Answers with status 200, as a Collector does. */
 export const accept: Answer = (response) => {
   response.writeHead(200, { "content-type": "application/json" }).end("{}");
 };
 
-/** An HTTP server in a Collector's place, for faults that a real one cannot be made to have. */
+/** An HTTP server that stands in for a Collector, for faults that a real one cannot be made to have. */
 export class OtlpReceiver {
   readonly #server: Server;
   answer: Answer = accept;
-  /** Requests that came in, whatever they were answered. */
+  /** The number of requests, accepted or not. */
   requests = 0;
-  /** The latest value of each counter in an accepted request. */
+  /** The latest value of each counter in accepted requests. */
   readonly counters = new Map<string, number>();
 
   constructor() {
