@@ -31,7 +31,7 @@ export async function collectorBinary(progress: Progress): Promise<string> {
     advice:
       "Install Go 1.25 or later (https://go.dev/doc/install), or put otelcol-contrib on the " +
       "PATH (https://github.com/open-telemetry/opentelemetry-collector-releases/releases).",
-    announcement: "There is no Collector yet; building one, which takes some minutes, once",
+    announcement: "No Collector found; building one, which takes some minutes, once",
     async build(go, workplace) {
       await runStep("Getting the Collector Builder", [go, "install", BUILDER], workplace);
       const builder = join(workplace.folder, "builder");
