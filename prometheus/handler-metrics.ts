@@ -1,9 +1,9 @@
-import { type Family, type Series, smallFamily } from "./text/families.ts";
+import { type Family, fixedFamily, type LabelledValue } from "./text/families.ts";
 import { labelSet } from "./text/labels.ts";
 
 /**
- * What the scrape handler tells of itself: promhttp's two families, with its names and help texts
- * and, as there, without scope labels.
+ * The scrape handler's metrics about itself: the two families of promhttp, with its names and help
+ * texts and, like there, without scope labels.
  *
  * @see https://pkg.go.dev/github.com/prometheus/client_golang/prometheus/promhttp#InstrumentMetricHandler
  */
@@ -11,31 +11,31 @@ export class HandlerMetrics {
   readonly #requests = new Map<number, number>([[200, 0], [500, 0], [503, 0]]);
   #inFlight = 0;
 
-  /** A scrape begins. */
+  /** Counts a scrape that begins. */
   begin(): void {
     this.#inFlight++;
   }
 
-  /** A scrape has been answered; a scrape doesn't count itself. */
+  /** Counts an answered scrape under its HTTP status. A scrape does not count itself. */
   end(status: number): void {
     this.#inFlight--;
     this.#requests.set(status, (this.#requests.get(status) ?? 0) + 1);
   }
 
-  /** The families as they stand now. */
+  /** Returns the families with their current values. */
   families(): Family[] {
-    const inFlight: Series[] = [{ labels: labelSet([]), value: this.#inFlight }];
-    const requests: Series[] = [...this.#requests].map(([status, value]) => ({
+    const inFlight: LabelledValue[] = [{ labels: labelSet([]), value: this.#inFlight }];
+    const requests: LabelledValue[] = [...this.#requests].map(([status, value]) => ({
       labels: labelSet([["code", String(status)]]),
       value,
     }));
     return [
-      smallFamily({
+      fixedFamily({
         name: "promhttp_metric_handler_requests_in_flight",
         type: "gauge",
         help: "Current number of scrapes being served.",
       }, inFlight),
-      smallFamily({
+      fixedFamily({
         name: "promhttp_metric_handler_requests_total",
         type: "counter",
         help: "Total number of scrapes by HTTP status code.",

@@ -1,6 +1,6 @@
 /**
- * Metric families: collected OpenTelemetry data grouped as Prometheus sees it, one family for each
- * name, with one type and one help text.
+ * Groups collected OpenTelemetry metrics into Prometheus metric families: one for each name, with one
+ * type and one help text.
  *
  * @see https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
  * @module
@@ -20,59 +20,63 @@ import { LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
 import { log } from "../log.ts";
 import { type InstrumentKind, metricName } from "./names.ts";
 
-/** The types that OpenTelemetry data can have in Prometheus. */
+/** The Prometheus types that OpenTelemetry metrics map to. */
 export type FamilyType = "counter" | "gauge" | "histogram";
 
-/** One label set of a family. An exponential histogram has a {@linkcode Histogram} without bounds. */
-export interface Series {
+/** The value of one label set of a family. */
+export interface LabelledValue {
   readonly labels: LabelSet;
+  /** The value of a counter or gauge. An exponential histogram is a `Histogram` without bounds. */
   readonly value: number | Histogram;
 }
 
-/** All series of one name. */
+/** All values of one name. */
 export interface Family {
   readonly name: string;
   readonly type: FamilyType;
   readonly help: string;
   /**
-   * Makes the series, in the order they are printed in. It yields now and then: a place to let the
-   * event loop go on.
+   * Returns the values in the order of the text. Yields from time to time, so that the caller can
+   * let the event loop run.
    */
-  series(): Generator<"", readonly Series[]>;
+  values(): Generator<"", readonly LabelledValue[]>;
 }
 
-/** Series to make between two pauses; label sets that are new cost some microseconds each. */
+/** How many values to process between two yields. A new label set costs a few microseconds. */
 const BATCH = 50;
 
-/** A family that is made of a few known series. */
-export function smallFamily(family: Omit<Family, "series">, series: readonly Series[]): Family {
+/** Creates a family of a few values that are known already. */
+export function fixedFamily(
+  family: Omit<Family, "values">,
+  values: readonly LabelledValue[],
+): Family {
   return {
     ...family,
-    series: function* () {
+    values: function* () {
       yield "";
-      return series;
+      return values;
     },
   };
 }
 
-/** Names may be made of what others send: neither memory nor the log grows with them. */
-const MOST_WARNINGS = 100;
+/** Names and labels may come from clients, which must not make memory or the log grow. */
+const MAX_WARNINGS = 100;
 
-/** One metric of one scope that goes into a family. */
+/** One metric of one scope, with the scope's labels. */
 interface Source {
   readonly metric: MetricData;
   readonly labels: LabelBuilder;
 }
 
-/** A family that is being put together. */
-interface Draft extends Omit<Family, "series"> {
+/** A family to which metrics are still added. */
+interface Draft extends Omit<Family, "values"> {
   readonly sources: Source[];
 }
 
 /**
- * Groups collections into families. It remembers, for as long as it lives, which type and help text
- * a name had first, so that two instruments of one name don't take turns, and it warns once of
- * everything that is left out.
+ * Groups collections into families. The first type and help text of a name hold for the catalog's
+ * lifetime, so that two instruments of one name do not alternate. The catalog warns once about each
+ * metric that it leaves out.
  */
 export class FamilyCatalog {
   readonly #known = new Map<string, { readonly type: FamilyType; readonly help: string }>();
@@ -81,8 +85,10 @@ export class FamilyCatalog {
   readonly #builders = new WeakMap<ScopeMetrics["scope"], LabelBuilder>();
 
   /**
-   * @param collected one collection of a metric reader, cumulative
-   * @param others families that aren't OpenTelemetry data; metrics of the same name are left out
+   * Groups one collection.
+   *
+   * @param collected what a metric reader collected, with cumulative temporality
+   * @param others further families; metrics of the same names are left out
    * @returns the families of the collection, `target_info` and the others, ordered by name
    */
   families({ resource, scopeMetrics }: ResourceMetrics, others: readonly Family[] = []): Family[] {
@@ -97,7 +103,7 @@ export class FamilyCatalog {
       name,
       type,
       help,
-      series: () => this.#series(name, sources),
+      values: () => this.#values(name, sources),
     }));
     return [...reserved.values(), ...own].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
@@ -107,11 +113,13 @@ export class FamilyCatalog {
     const kind = instrumentKind(source.metric);
     const name = metricName(descriptor.name, descriptor.unit, kind);
     if (name === undefined) return this.#leaveOut(descriptor.name, "it has no valid name");
-    if (reserved.has(name)) return this.#leaveOut(name, "the name is taken");
+    if (reserved.has(name)) return this.#leaveOut(name, "the name is reserved");
     const type = kind === "upDownCounter" ? "gauge" : kind;
     const first = this.#known.get(name) ?? { type, help: descriptor.description };
     this.#known.set(name, first);
-    if (first.type !== type) return this.#leaveOut(name, `it is a ${first.type}, not a ${type}`);
+    if (first.type !== type) {
+      return this.#leaveOut(name, `it is a ${type}, but the name belongs to a ${first.type}`);
+    }
     if (first.help !== descriptor.description) {
       this.#once(`The metric ${name} has several descriptions; the first one is shown`);
     }
@@ -137,8 +145,8 @@ export class FamilyCatalog {
     return builder;
   }
 
-  *#series(name: string, sources: readonly Source[]): Generator<"", readonly Series[]> {
-    const series = new Map<string, Series>();
+  *#values(name: string, sources: readonly Source[]): Generator<"", readonly LabelledValue[]> {
+    const values = new Map<string, LabelledValue>();
     for (const { metric, labels } of sources) {
       for (const [index, point] of metric.dataPoints.entries()) {
         if (index % BATCH === 0) yield "";
@@ -148,8 +156,8 @@ export class FamilyCatalog {
             throw new NotPrintableError('a histogram has its own label "le"');
           }
           const built = labels.build(point.attributes);
-          if (series.has(built.sortKey)) throw new NotPrintableError("their labels occur twice");
-          series.set(built.sortKey, { labels: built, value });
+          if (values.has(built.sortKey)) throw new NotPrintableError("their labels are not unique");
+          values.set(built.sortKey, { labels: built, value });
         } catch (error) {
           if (!(error instanceof NotPrintableError)) throw error;
           this.#leaveOut(`${name} of some attributes`, error.message);
@@ -157,18 +165,18 @@ export class FamilyCatalog {
       }
     }
     yield "";
-    // Without a function to compare with: that one would be slow in the first scrape of a process.
-    const sorted = [...series.keys()].sort();
+    // A comparison function would be slow in a process's first scrape.
+    const sorted = [...values.keys()].sort();
     yield "";
-    return sorted.map((key) => series.get(key) as Series);
+    return sorted.map((key) => values.get(key) as LabelledValue);
   }
 
-  /** The resource as a metric. An empty resource has one too; an invalid one has none. */
+  /** Returns the resource as `target_info`, or nothing if the resource is invalid. */
   #targetInfo(attributes: Attributes): Family[] {
     try {
-      const series = [{ labels: this.#target.build(attributes), value: 1 }];
+      const values = [{ labels: this.#target.build(attributes), value: 1 }];
       const family = { name: "target_info", type: "gauge", help: "Target metadata" } as const;
-      return [smallFamily(family, series)];
+      return [fixedFamily(family, values)];
     } catch (error) {
       if (!(error instanceof NotPrintableError)) throw error;
       this.#leaveOut("target_info", error.message);
@@ -177,15 +185,15 @@ export class FamilyCatalog {
   }
 
   #leaveOut(what: string, reason: string): void {
-    this.#once(`Prometheus can't have the metric ${what}, it is left out: ${reason}`);
+    this.#once(`The metric ${what} is left out of the Prometheus text: ${reason}`);
   }
 
   #once(warning: string): void {
-    if (this.#warned.size >= MOST_WARNINGS || this.#warned.has(warning)) return;
+    if (this.#warned.size >= MAX_WARNINGS || this.#warned.has(warning)) return;
     this.#warned.add(warning);
     log.warn(oneLine(warning));
-    if (this.#warned.size === MOST_WARNINGS) {
-      log.warn(`Prometheus can't have further metrics; ${MOST_WARNINGS} warnings were given`);
+    if (this.#warned.size === MAX_WARNINGS) {
+      log.warn(`No further warnings about metrics are shown, after ${MAX_WARNINGS} of them`);
     }
   }
 }
@@ -201,10 +209,10 @@ function instrumentKind(metric: MetricData): InstrumentKind {
   }
 }
 
-/** Prometheus' native histograms begin at this scale; client_golang refuses coarser ones. */
+/** The smallest scale of Prometheus' native histograms. client_golang refuses coarser ones. */
 const COARSEST_SCALE = -4;
 
-/** The text formats have no native histograms: of an exponential one they show sum and count. */
+/** Reduces an exponential histogram to sum and count: the text formats have no native histograms. */
 function plainValue(value: number | Histogram | ExponentialHistogram): number | Histogram {
   if (typeof value === "number" || "buckets" in value) return value;
   if (value.scale < COARSEST_SCALE) throw new NotPrintableError(`its scale is ${value.scale}`);
@@ -213,7 +221,7 @@ function plainValue(value: number | Histogram | ExponentialHistogram): number | 
   return sum === undefined ? { buckets, count } : { buckets, count, sum };
 }
 
-/** A family whose sample lines would be taken for this one's, or the other way round. */
+/** Finds a family with sample names that a family of this name and type would have too. */
 function suffixRival(
   name: string,
   type: FamilyType,

@@ -1,5 +1,5 @@
 /**
- * Label text: attributes become `name="value"` pairs in alphabetical order.
+ * Turns attributes into label text: `name="value"` pairs in alphabetical order.
  *
  * @module
  */
@@ -10,41 +10,42 @@ import { compareText, sortKey } from "./byte-order.ts";
 import { labelName } from "./names.ts";
 import { formatFloat } from "./numbers.ts";
 
-/** One label: its valid name and its value before escaping. */
+/** A label: its valid name, and its value before escaping. */
 export type Label = readonly [name: string, value: string];
 
-/** The labels of one series, ready to print and to be ordered by. */
+/** A label set, ready to print and to sort by. */
 export interface LabelSet {
   /** `a="1",b="2"` without braces, values escaped. */
   readonly text: string;
   /**
-   * What series are ordered by, as client_golang does: fewer labels first, then value by value in
-   * the order of the names. Where that is the same, any order, but always the same one.
+   * The key to sort by, in client_golang's order: fewer labels first, then value by value in the
+   * order of the names. Label sets with equal values have a fixed order too.
    */
   readonly sortKey: string;
 }
 
-/** Says why a series can't be printed. */
+/** The reason why a data point cannot be printed. */
 export class NotPrintableError extends Error {}
 
 /**
- * Turns attributes into label sets, for one scope. Each set is written once: the SDK holds one
- * object for an attribute set as long as its series lives.
+ * Turns the attributes of one scope's data points into label sets. Each attribute set is converted
+ * once: the SDK keeps one object for it as long as it has its value.
  */
 export class LabelBuilder {
   readonly #fixed: readonly Label[];
   readonly #names = new Map<string, string>();
   readonly #done = new WeakMap<Attributes, LabelSet>();
 
-  /** @param fixed labels that every set gets: the scope's */
+  /** @param fixed labels to add to every set: those of the scope */
   constructor(fixed: readonly Label[]) {
     this.#fixed = fixed;
   }
 
   /**
+   * Returns the labels of attributes, including the fixed ones.
+   *
    * @param attributes the attributes of a data point or of a resource
-   * @returns its labels, the fixed ones among them
-   * @throws {NotPrintableError} when a key has no valid name or is one of the fixed labels
+   * @throws {NotPrintableError} if a key has no valid label name, or has the name of a fixed label
    */
   build(attributes: Attributes): LabelSet {
     const known = this.#done.get(attributes);
@@ -66,22 +67,23 @@ export class LabelBuilder {
       throw new NotPrintableError(`the attribute "${key}" has no valid label name`);
     }
     if (this.#fixed.some(([fixed]) => fixed === name)) {
-      throw new NotPrintableError(`the attribute "${key}" is in the way of the label ${name}`);
+      throw new NotPrintableError(`the attribute "${key}" has the reserved label name ${name}`);
     }
     this.#names.set(key, name);
     return name;
   }
 }
 
-/** Go prints it empty when a scope has none. Prometheus drops empty labels, so it is left out. */
+/** Go prints this label even if it is empty. Prometheus drops empty labels, so it is left out. */
 const LEFT_OUT_WHEN_EMPTY = "otel_scope_schema_url";
 
 /**
- * Orders labels by name and writes them. Values of one name are ordered and joined with `;`, as the
- * specification says of attributes whose keys become one name. A label that is left out still takes
- * part in the order.
+ * Sorts labels by name and writes them. Several values of one name are sorted and joined with `;`:
+ * the specification requires this when attribute keys become the same name. A label that is left out
+ * still counts for the sort key.
  *
- * @param labels in any order; the array is sorted in place
+ * @param labels the labels in any order; the array is sorted in place
+ * @see https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/#metric-attributes
  */
 export function labelSet(labels: Label[]): LabelSet {
   labels.sort((a, b) => a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0);
@@ -103,7 +105,7 @@ function joined(labels: readonly Label[]): string {
 }
 
 /**
- * Escapes a label value (and, in OpenMetrics, a help text): backslash, line feed, double quote.
+ * Escapes a label value, or a help text in OpenMetrics: backslash, line feed and double quote.
  *
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/#comments-help-text-and-type-information
  */
@@ -112,14 +114,14 @@ export function escapeLabelValue(value: string): string {
   return plain ? value : escapeHelp(value).replaceAll('"', '\\"');
 }
 
-/** Escapes a help text of format 0.0.4: backslash and line feed. */
+/** Escapes a help text in format 0.0.4: backslash and line feed. */
 export function escapeHelp(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }
 
 /**
- * An attribute's value as text: strings as they are, everything else as the specification's
- * non-OTLP representation has it (JSON, numbers as Go prints them).
+ * Converts an attribute value to text: a string stays as it is, any other value gets the
+ * specification's representation for non-OTLP protocols (JSON, with numbers as Go prints them).
  *
  * @see https://opentelemetry.io/docs/specs/otel/common/#anyvalue-representation-for-non-otlp-protocols
  */
@@ -148,7 +150,7 @@ function jsonText(value: unknown): string {
   return `{${entries.map(([key, entry]) => `${jsonString(key)}:${jsonText(entry)}`).join(",")}}`;
 }
 
-/** JSON.stringify leaves these two separators alone; Go's encoder doesn't. */
+/** Go's JSON encoder escapes these two separators, `JSON.stringify` does not. */
 function jsonString(text: string): string {
   return JSON.stringify(text).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-/** What the suffixes of a metric's name depend on, besides its unit. */
+/** The kind of a metric's data. The suffixes of its name depend on it, and on its unit. */
 export type InstrumentKind = "counter" | "upDownCounter" | "gauge" | "histogram";
 
 const UNIT_WORDS: ReadonlyMap<string, string> = new Map([
@@ -49,13 +49,14 @@ const PER_UNIT_WORDS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The Prometheus name of a metric: valid characters only, runs of others collapsed to one
- * underscore, then the unit, then `_total` for counters or `_ratio` for gauges of unit 1.
+ * Returns the Prometheus name of a metric: runs of invalid characters become one underscore, followed
+ * by the unit, followed by `_total` for counters or `_ratio` for gauges of unit 1.
  *
  * @param name the instrument's name, for example `grpc.server.call.duration`
- * @param unit its UCUM unit, for example `s`, `By/s` or `{call}`
- * @param kind what the metric's data is, after any view
- * @returns for example `grpc_server_call_duration_seconds`; undefined when nothing valid is left
+ * @param unit the instrument's UCUM unit, for example `s`, `By/s` or `{call}`
+ * @param kind the kind of the metric's data, after any view
+ * @returns for example `grpc_server_call_duration_seconds`; undefined if no valid character
+ *   is left
  */
 export function metricName(name: string, unit: string, kind: InstrumentKind): string | undefined {
   let tokens = name.split(/[^a-zA-Z0-9:]+/).filter((token) => token !== "");
@@ -69,7 +70,7 @@ export function metricName(name: string, unit: string, kind: InstrumentKind): st
   return /[^_]/.test(valid) ? valid : undefined;
 }
 
-/** The words that a unit adds to a name, without those that the name already has. */
+/** Returns the words that a unit adds to a name, except those that the name has already. */
 function unitTokens(unit: string, nameTokens: string[]): string[] {
   const slash = unit.indexOf("/");
   const main = slash < 0 ? unit : unit.slice(0, slash);
@@ -79,12 +80,12 @@ function unitTokens(unit: string, nameTokens: string[]): string[] {
   let perSuffix = cleanUnit(perWord === "" ? "" : `per_${perWord}`).replace(/_$/, "");
   if (perSuffix === "per" || nameTokens.includes(perSuffix)) perSuffix = "";
   if (nameTokens.includes(mainSuffix)) mainSuffix = "";
-  // A trailing underscore of a main unit that stands alone stays: so Go has it.
+  // As in Go, a main unit without a per unit keeps its trailing underscore.
   if (perSuffix !== "") mainSuffix = mainSuffix.replace(/_$/, "");
   return [mainSuffix, perSuffix].filter((suffix) => suffix !== "");
 }
 
-/** The word for one half of a unit; annotations such as `{call}` have none. */
+/** Returns the word for one half of a unit. Annotations such as `{call}` have none. */
 function unitWord(unit: string, words: ReadonlyMap<string, string>): string {
   const trimmed = unit.trim();
   return /[{}]/.test(trimmed) ? "" : words.get(trimmed) ?? trimmed;
@@ -95,12 +96,12 @@ function cleanUnit(suffix: string): string {
 }
 
 /**
- * The Prometheus name of an attribute key: runs of invalid characters and of underscores become
- * one underscore, a leading digit gets `key_` in front.
+ * Returns the label name for an attribute key: runs of invalid characters and of underscores become
+ * one underscore, and a name that begins with a digit gets the prefix `key_`.
  *
  * @param key the attribute's key, for example `grpc.method`
- * @returns for example `grpc_method`; undefined when nothing valid is left, or for names that
- *   begin and end with two underscores, which belong to Prometheus
+ * @returns for example `grpc_method`; undefined if no valid character is left, or if the key begins
+ *   and ends with two underscores: Prometheus reserves such names
  */
 export function labelName(key: string): string | undefined {
   if (key.length >= 4 && key.startsWith("__") && key.endsWith("__")) return undefined;

@@ -1,17 +1,17 @@
 /**
- * Numbers as client_golang prints them. Prometheus 2.x keeps series whose `le` is spelled
- * differently apart, so a bound has to have the same spelling on every path.
+ * Formats numbers as client_golang does. In Prometheus 2.x, two spellings of a bound in `le` are two
+ * time series, so a bound must have the same spelling wherever it comes from.
  *
  * @module
  */
 
-/** Go's `%g` leaves the decimal notation outside of [1e-4, 1e6); JavaScript outside of [1e-6, 1e21). */
+/** Go's `%g` uses decimal notation in [1e-4, 1e6), JavaScript in [1e-6, 1e21). */
 const SMALLEST_DECIMAL = 1e-4;
 const SMALLEST_EXPONENT = 1e6;
 
 /**
- * Formats a value or a `le` bound for text format 0.0.4: Go's
- * `strconv.FormatFloat(value, 'g', -1, 64)`, zero without a sign, infinity with one.
+ * Formats a value or a `le` bound for text format 0.0.4, as Go's
+ * `strconv.FormatFloat(value, 'g', -1, 64)` does, with zero unsigned and infinity signed.
  *
  * @param value any number, NaN and infinities included
  * @returns for example `0.005`, `1e-05`, `1.048576e+06`, `+Inf`
@@ -30,8 +30,8 @@ export function formatFloat(value: number): string {
 }
 
 /**
- * Formats a value or a `le` bound for OpenMetrics 1.0: as {@linkcode formatFloat}, but never
- * looking like an integer.
+ * Formats a value or a `le` bound for OpenMetrics 1.0: like {@linkcode formatFloat}, but integers
+ * get a fraction or an exponent.
  *
  * @param value any number, NaN and infinities included
  * @returns for example `0.0`, `100.0`, `1e+06`, `+Inf`

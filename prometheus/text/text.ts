@@ -1,5 +1,5 @@
 /**
- * The two text formats: 0.0.4 and OpenMetrics 1.0, byte for byte as client_golang writes them.
+ * Writes the two text formats, 0.0.4 and OpenMetrics 1.0, byte for byte as client_golang does.
  *
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/
  * @see https://prometheus.io/docs/specs/om/open_metrics_spec/
@@ -11,16 +11,16 @@ import { type Family, FamilyCatalog } from "./families.ts";
 import { escapeHelp, escapeLabelValue } from "./labels.ts";
 import { formatFloat, formatOpenMetricsFloat } from "./numbers.ts";
 
-/** What the two formats do differently. */
+/** The differences between the two formats. */
 export interface TextFormat {
-  /** The name and the type in the HELP and TYPE lines. */
+  /** Returns the name and the type for the HELP and TYPE lines. */
   metadata(family: Family): { readonly name: string; readonly type: string };
   escapeHelp(help: string): string;
-  /** A sample's value, or a bucket's bound. */
+  /** Formats a sample's value or a bucket's bound. */
   float(value: number): string;
-  /** A number of observations. */
+  /** Formats a number of observations. */
   count(value: number): string;
-  /** What stands after the last family. */
+  /** The text after the last family. */
   readonly end: string;
 }
 
@@ -33,11 +33,11 @@ export const PROMETHEUS_TEXT: TextFormat = {
   end: "",
 };
 
-/** OpenMetrics 1.0 (and 0.0.1, which client_golang writes in the same way). */
+/** OpenMetrics 1.0, and 0.0.1, which client_golang writes in the same way. */
 export const OPEN_METRICS: TextFormat = {
   metadata({ name, type }) {
     if (type !== "counter") return { name, type };
-    // A counter has to end in _total; one that is called just "total" can't be shown as a counter.
+    // The name of a counter must end in _total. A counter named "total" cannot be a counter here.
     if (!name.endsWith("_total")) return { name, type: "unknown" };
     return { name: name.slice(0, -"_total".length), type };
   },
@@ -48,16 +48,17 @@ export const OPEN_METRICS: TextFormat = {
 };
 
 /**
- * Characters after which a slice is handed over: about 400 lines, some tenths of a millisecond. Much
- * smaller ones would cost more in streams and turns of the event loop than in making text.
+ * The length of a slice in UTF-16 code units: about 400 lines, which take a few tenths of a
+ * millisecond. With much smaller slices, streams and event loop turns cost more than the text itself.
  */
 const SLICE_LENGTH = 65_536;
 
 /**
- * Writes families in slices of about 64 KiB, so that a caller can let the event loop go on in
- * between; some are empty. The families are one snapshot: what is recorded meanwhile doesn't show.
+ * Writes families in slices of about 64 KiB, so that the caller can let the event loop run in between.
+ * Some slices are empty. The families are a snapshot: values recorded meanwhile do not appear.
  *
- * @param families in the order they are to be printed in
+ * @param families the families in the order of the text
+ * @param format the text format to write
  */
 export function* renderSlices(families: Iterable<Family>, format: TextFormat): Generator<string> {
   let text = "";
@@ -65,7 +66,7 @@ export function* renderSlices(families: Iterable<Family>, format: TextFormat): G
     const lines = new LineWriter(family.name, format);
     const { name, type } = format.metadata(family);
     let header = `# HELP ${name} ${format.escapeHelp(family.help)}\n# TYPE ${name} ${type}\n`;
-    for (const { labels, value } of yield* family.series()) {
+    for (const { labels, value } of yield* family.values()) {
       text += header;
       text += typeof value === "number"
         ? lines.sample(labels.text, value)
@@ -83,7 +84,7 @@ export function* renderSlices(families: Iterable<Family>, format: TextFormat): G
 class LineWriter {
   readonly #name: string;
   readonly #format: TextFormat;
-  /** The `le` labels of a metric's bounds: every series of a metric has the same array. */
+  /** The `le` labels by bounds: all values of a metric share one array of bounds. */
   readonly #bounds = new Map<number[], string[]>();
 
   constructor(name: string, format: TextFormat) {
@@ -91,7 +92,7 @@ class LineWriter {
     this.#format = format;
   }
 
-  // Exemplars of OpenMetrics would end these lines. The JavaScript SDK (3.1) collects none.
+  // OpenMetrics puts exemplars at the end of these lines, but the JavaScript SDK (3.1) has none.
 
   sample(labels: string, value: number): string {
     const inBraces = labels === "" ? "" : `{${labels}}`;
@@ -111,7 +112,7 @@ class LineWriter {
     }
     const total = format.count(count);
     return `${text}${start}le="+Inf"} ${total}\n` +
-      // A histogram of values that may be negative has no sum in the SDK; Go prints 0.
+      // The SDK has no sum for histograms of values that may be negative; Go prints 0.
       `${this.#name}_sum{${labels}} ${format.float(sum ?? 0)}\n` +
       `${this.#name}_count{${labels}} ${total}\n`;
   }
@@ -126,21 +127,28 @@ class LineWriter {
 }
 
 /**
- * Writes a collection in Prometheus text format 0.0.4: families by name, HELP and TYPE lines, no
- * UNIT lines, `target_info`, `otel_scope_*` labels.
+ * Writes collected metrics in Prometheus text format 0.0.4, as Go's OpenTelemetry exporter and
+ * client_golang do: families sorted by name with HELP and TYPE lines, without UNIT lines, with
+ * `target_info` and `otel_scope_*` labels. Units become suffixes of the names, for example `_seconds`.
  *
- * @param collected what a reader's `collect()` resolved to; cumulative temporality
- * @returns the whole text; empty lines don't occur
+ * Leaves out metrics that have no valid name or conflict with others, for example two types under one
+ * name, with a warning to OpenTelemetry's `diag` logger.
+ *
+ * @param collected the result of a reader's `collect()`, with cumulative temporality
+ * @returns the whole text, without empty lines
+ * @see https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+ * @see https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
  */
 export function renderPrometheusText(collected: Pick<CollectionResult, "resourceMetrics">): string {
   return render(collected, PROMETHEUS_TEXT);
 }
 
 /**
- * Writes a collection in OpenMetrics 1.0, otherwise as {@linkcode renderPrometheusText}.
+ * Writes collected metrics in OpenMetrics 1.0. Otherwise like {@linkcode renderPrometheusText}.
  *
- * @param collected what a reader's `collect()` resolved to; cumulative temporality
+ * @param collected the result of a reader's `collect()`, with cumulative temporality
  * @returns the whole text; its last line is `# EOF`
+ * @see https://prometheus.io/docs/specs/om/open_metrics_spec/
  */
 export function renderOpenMetrics(collected: Pick<CollectionResult, "resourceMetrics">): string {
   return render(collected, OPEN_METRICS);
