@@ -1,24 +1,26 @@
 /**
- * Runs every check and test: formatting, lint and types, then the tests of the modules on each of
- * the three runtimes, then those of the scripts, which start all three themselves. Closes with a
- * line that counts.
+ * Runs all checks and tests: formatting, lint and types, then the tests of modules on each of the
+ * three runtimes, then the tests of scripts, which start all three runtimes themselves. The last line
+ * counts the results.
+ *
+ * @module
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
 
-/** Tests of modules: they run on each runtime. */
+/** Tests of modules, which run on each runtime. */
 const moduleTests = globSync(
   "test/{log,plugin,prometheus,telemetry/*,echo,interop,conformance,tls}/*.test.ts",
 );
-/** Tests of the scripts and of what surrounds them. */
+/** Tests of the scripts, the stack and the repository, which run on Node only. */
 const scriptTests = globSync(
-  "test/{scripts,stack,stack/rules,chaos,versions,clients,security}/*.test.ts",
+  "test/{scripts,stack,stack/rules,chaos,versions,clients,security,layout}/*.test.ts",
 );
 
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
-  /** Finds in the output how many tests passed, failed and were skipped; a check counts as one. */
+  /** Matches the numbers of tests in the output. A step without this counts as one test. */
   readonly counts?: { passed: RegExp; failed: RegExp; skipped: RegExp };
 }
 
@@ -61,7 +63,7 @@ for (const step of steps) {
   const broken = step.counts ? count(step.counts.failed) : Number(code !== 0);
   total.passed += passed;
   total.skipped += count(step.counts?.skipped);
-  // A runner that fails without counting a failure, or that ran nothing, has failed too.
+  // A runner that exits with an error but counts no failure, or that ran nothing, has failed too.
   const missing = broken === 0 && (code !== 0 || passed === 0) ? 1 : 0;
   total.failed += broken + missing;
   if (broken + missing > 0) failed.push(step.name);
@@ -72,7 +74,7 @@ if (failed.length > 0) console.log(`\nFailed: ${failed.join(", ")}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 ? 1 : 0;
 
-/** Runs a command; its output is shown as it comes, and returned without colours. */
+/** Runs a command. Prints its output at once, and returns it without colours. */
 function run(
   [command = "", ...args]: readonly string[],
 ): Promise<{ code: number; output: string }> {
