@@ -2,10 +2,11 @@ import type { MetricProducer } from "@opentelemetry/sdk-metrics";
 import { thrownText } from "../log/thrown-text.ts";
 
 /**
- * Makes errors of what callbacks throw. The SDK's readers look at the first error's name, and fail
- * with all metrics when a callback throws `undefined`.
+ * Wraps a metric producer so that all its collection errors are `Error` objects, whatever a callback
+ * threw. Works around the SDK's readers, which read the name of the first error: if a callback throws
+ * `undefined`, they fail and all metrics are lost.
  *
- * @param producer what a reader collects from
+ * @param producer the producer that a reader collects from
  */
 export function withCollectionErrors(producer: MetricProducer): MetricProducer {
   return {

@@ -1,37 +1,37 @@
 /**
- * The open connections of a listener, and what each may use.
+ * Tracks the open connections of a listener, and limits what each may use.
  *
  * @module
  */
 
 import type { Socket } from "node:net";
 
-/** What a client may use. Times are in milliseconds. */
+/** The limits for clients. Times are in milliseconds. */
 export interface ListenerLimits {
-  /** Until all headers of a request have arrived; with TLS, until the handshake is over as well. */
+  /** How long the headers of a request may take to arrive. With TLS, also the handshake. */
   readonly headers: number;
-  /** Until all of a request has arrived. */
+  /** How long a whole request may take to arrive. */
   readonly request: number;
-  /** Between two requests on a connection. Longer than the usual scrape interval of a minute. */
+  /** How long a connection may be idle between requests: longer than a usual scrape interval. */
   readonly idle: number;
-  /** Until the next response is sent, while requests are pending: more than a scrape may take. */
+  /** How long the next response may take while requests are pending: longer than a scrape. */
   readonly response: number;
   /**
-   * Requests on a connection that are not answered yet, or that arrive in one turn of the event
-   * loop. One more closes it. Bun counts an answer as sent before the client has read it, so that
-   * the first number alone would let a client ask for thousands.
+   * The number of unanswered requests on a connection, and of requests that arrive in one turn of
+   * the event loop. One more closes the connection. The second count works around Bun, where an
+   * answer counts as sent before the client has read it: a client could send thousands of requests.
    */
   readonly pipelined: number;
-  /** Size of a request's headers, in bytes. */
+  /** The size of a request's headers, in bytes. */
   readonly headerBytes: number;
   /**
-   * Connections open at a time. One more closes a connection that has asked for nothing, or else an
-   * idle one, so that nobody keeps others out by holding connections. The limit exceeds the number
-   * of connections that the system hands over at once, none of which may be closed for the others.
-   * Bun counts connections that have sent something.
+   * The number of open connections. One more closes a connection without any answered request, or
+   * else an idle one, so that no client keeps others out by holding connections. The limit exceeds
+   * the number of connections that the system hands over at once, because none of these may be
+   * closed for another. Bun reports a connection only after its first byte.
    */
   readonly connections: number;
-  /** What a request in progress may still take after the listener starts to close. */
+  /** How long requests in progress may still take after the listener starts to close. */
   readonly closing: number;
 }
 
@@ -48,22 +48,22 @@ export const LISTENER_LIMITS: ListenerLimits = {
 };
 
 interface Connection {
-  /** The TLS socket once the handshake is over. */
+  /** The socket; once the handshake is over, the TLS socket. */
   readonly socket: Socket;
-  /** Requests in progress: a client may send the next one before the first is answered. */
+  /** The number of requests in progress: clients may pipeline them. */
   requests: number;
-  /** Requests that arrived in this turn of the event loop. */
+  /** The number of requests that arrived in this turn of the event loop. */
   arrived: number;
-  /** Whether a request was answered. Authentication closes a connection that it refuses. */
+  /** Whether any request was answered. A refused request closes its connection instead. */
   served: boolean;
-  /** Runs until the next answer has to be sent. */
+  /** Cuts the connection when the next answer takes too long. */
   timer?: NodeJS.Timeout;
 }
 
 /** Tracks open connections and the requests in progress on each. */
 export class Connections {
   readonly #limits: ListenerLimits;
-  /** By the client's address and port, the most recently used last. */
+  /** Connections by the client's address and port, the most recently used last. */
   readonly #open = new Map<string, Connection>();
   #finishing = false;
 
@@ -71,7 +71,7 @@ export class Connections {
     this.#limits = limits;
   }
 
-  /** Adds a new connection, or replaces it by its TLS socket. */
+  /** Adds a new connection, or replaces its socket by its TLS socket. */
   add(socket: Socket): void {
     socket.unref();
     const client = clientOf(socket);
@@ -144,8 +144,8 @@ export class Connections {
   }
 
   /**
-   * Closes the oldest connection on which nothing was answered, or else the one that has been idle
-   * for longest; the newest only if all others are busy.
+   * Closes the oldest connection without any answered request, or else the one that has been idle
+   * longest. Closes the newest one only if all others are busy.
    */
   #makeRoom(): void {
     const idle = [...this.#open].filter(([, { requests }]) => requests === 0);

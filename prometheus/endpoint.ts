@@ -1,5 +1,5 @@
 /**
- * The scrape endpoint: `/metrics` for Prometheus, two small pages for people and probes.
+ * The scrape endpoint: `/metrics` for Prometheus, and two small pages for people and probes.
  *
  * @module
  */
@@ -13,56 +13,61 @@ import { startListener } from "./listener.ts";
 import { log } from "./log.ts";
 import { ScrapeHandler } from "./scrape.ts";
 
-/** What {@linkcode startScrapeEndpoint} needs. */
+/** Options of {@linkcode startScrapeEndpoint}. */
 export interface ScrapeEndpointOptions {
-  /** A reader of cumulative data: `PrometheusReader`, given to a `MeterProvider`. */
+  /** The `PrometheusReader` that the `MeterProvider` has, or another reader of cumulative data. */
   readonly reader: Pick<MetricReader, "collect">;
-  /** The name or address to listen on, for example `127.0.0.1` or `::1`. */
+  /** The host name or IP address to listen on, for example `127.0.0.1` or `::1`. */
   readonly host: string;
-  /** The TCP port; 0 is any free one. */
+  /** The TCP port. 0 means any free port. */
   readonly port: number;
-  /** Files in PEM; with them there is TLS alone. They are read again when they change. */
+  /** Certificate files in PEM. With them, the endpoint speaks only HTTPS. */
   readonly tls?: ScrapeEndpointTls | undefined;
-  /** Files with secrets, of which each request must have one, on every path. */
+  /** Files with secrets. With them, each request must have one of the secrets, for every path. */
   readonly authentication?: AuthenticationFiles | undefined;
   /**
-   * Host names that requests may ask for besides addresses and names without a dot, such as
-   * `localhost`; without ports, `*` is every name. By default an endpoint on loopback allows none,
-   * and other endpoints allow every name.
+   * Further names that the Host header of a request may have, without ports; `*` allows every name.
+   * IP addresses, names without a dot and names in `localhost` are always allowed. By default, an
+   * endpoint on a loopback address allows no other names, which protects it against DNS rebinding,
+   * and an endpoint on another address allows every name.
    */
   readonly allowedHosts?: readonly string[] | undefined;
 }
 
-/** The paths of an endpoint's certificates. */
+/** The paths of an endpoint's certificate files. They are read again when they change. */
 export interface ScrapeEndpointTls extends IdentityPaths {
-  /** The authorities of clients' certificates; with it, clients must show one. */
+  /** The authorities of clients in PEM. With it, each client must have a certificate of theirs. */
   readonly clientCa?: string | undefined;
 }
 
-/** An endpoint that is listening. */
+/** A listening endpoint. */
 export interface ScrapeEndpoint {
-  /** Where the metrics are, with the real port: `http://127.0.0.1:9464/metrics`, or `https:`. */
+  /** The URL of the metrics with the actual port, for example `http://127.0.0.1:9464/metrics`. */
   readonly url: string;
-  /** Stops listening. Scrapes under way have a second to finish. May be called again. */
+  /** Stops listening, and cuts scrapes that take longer than one more second. May be called again. */
   close(): Promise<void>;
 }
 
 /**
- * Serves a reader's metrics to Prometheus, as Go's promhttp does: text format 0.0.4 or OpenMetrics
- * 1.0 by the Accept header, gzip, five scrapes at a time. It never keeps the process alive.
+ * Serves the metrics of a reader over HTTP/1.1, as Go's promhttp does: text format 0.0.4 or
+ * OpenMetrics 1.0, whichever the Accept header prefers, compressed with gzip on request. It serves at
+ * most five scrapes at a time, each with a collection of at most 9 seconds; others are answered with
+ * 503. The endpoint never keeps the process alive.
  *
- * @throws {Error} the runtime's error when the address can't be had, `code` is for example
- *   `EADDRINUSE`, or when a file can't be used
+ * @throws {Error} the runtime's error if the address is not available, with a `code` such as
+ *   `EADDRINUSE`; or an error if a file cannot be used
+ * @see https://pkg.go.dev/github.com/prometheus/client_golang/prometheus/promhttp
+ * @see https://prometheus.io/docs/instrumenting/content_negotiation/
  */
 export async function startScrapeEndpoint(options: ScrapeEndpointOptions): Promise<ScrapeEndpoint> {
   const { reader, host, port, tls, authentication: files, allowedHosts } = options;
   const certificates = tls && watchServerCertificates(tls, tls.clientCa, log);
   const authentication = files && new Authentication(files);
-  // The check needs the address that the listener gets; no request arrives before that.
+  // The check needs the address that the listener is bound to. No request arrives before that.
   let allowsHost: HostCheck = () => false;
-  const handle = checked(router(new ScrapeHandler(reader)), (header) => allowsHost(header));
+  const handle = hostChecked(router(new ScrapeHandler(reader)), (header) => allowsHost(header));
   const listener = await startListener(
-    authentication ? guarded(handle, authentication) : handle,
+    authentication ? authenticated(handle, authentication) : handle,
     { host, port, tls: certificates },
   );
   allowsHost = hostCheck(host, listener.address, allowedHosts);
@@ -76,8 +81,8 @@ export async function startScrapeEndpoint(options: ScrapeEndpointOptions): Promi
   };
 }
 
-/** Lets in who has a secret; others learn nothing, not even which paths there are. */
-function guarded(handle: RequestListener, authentication: Authentication): RequestListener {
+/** Answers requests without a secret with 401, for every path, so that they reveal no paths. */
+function authenticated(handle: RequestListener, authentication: Authentication): RequestListener {
   return (request, response) => {
     if (authentication.allows(request.headers.authorization)) return handle(request, response);
     response.setHeader("www-authenticate", authentication.challenges);
@@ -86,8 +91,8 @@ function guarded(handle: RequestListener, authentication: Authentication): Reque
   };
 }
 
-/** Refuses requests for a host name that is not allowed. */
-function checked(handle: RequestListener, allowsHost: HostCheck): RequestListener {
+/** Answers requests for a host name that is not allowed with 403. */
+function hostChecked(handle: RequestListener, allowsHost: HostCheck): RequestListener {
   return (request, response) => {
     if (allowsHost(request.headers.host)) return handle(request, response);
     response.setHeader("connection", "close");
@@ -109,10 +114,10 @@ const INDEX = `<!DOCTYPE html>
 `;
 
 /**
- * The paths of the endpoint. They are compared as they stand: no decoding, no dot segments, so
- * that nothing else leads to them.
+ * Routes requests to the endpoint's pages. Paths are compared without decoding and without resolving
+ * dot segments, so that each page has exactly one path.
  *
- * @param scrapes answers `/metrics`
+ * @param scrapes the handler of `/metrics`
  */
 export function router(scrapes: ScrapeHandler) {
   return (request: IncomingMessage, response: ServerResponse): void => {
@@ -130,7 +135,7 @@ export function router(scrapes: ScrapeHandler) {
   };
 }
 
-/** The target without the authority that a proxy's request line has. */
+/** Splits a request target. Proxies send it with scheme and authority, which are removed. */
 function pathAndQuery(target: string): string[] {
   const path = target.replace(/^https?:\/\/[^/?#]*/i, "");
   return path.split("?", 2);

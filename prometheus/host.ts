@@ -1,27 +1,27 @@
 /**
- * Which host names requests may ask for. A web page can point a name of its own at a loopback
- * address and then read, through its visitor's browser, what listens there (DNS rebinding). The
- * request's Host header still has the page's name.
+ * Checks the Host header of requests, against DNS rebinding: a web page can point its own name at a
+ * loopback address, and then use a visitor's browser to read from a server on that address. The Host
+ * header of such a request still has the page's name.
  *
  * @module
  */
 
 import { isIP } from "node:net";
 
-/** In a list of host names: every name. */
+/** The entry in a list of host names that allows every name. */
 const ANY = "*";
 
-/** Decides whether a request with this Host header may be answered. */
+/** Returns whether a request with this Host header may be answered. */
 export type HostCheck = (header: string | undefined) => boolean;
 
 /**
- * Makes the check of an endpoint. Addresses and names of the local network are always allowed: a
- * page cannot have them as its name. Without a list, an endpoint on loopback allows no other name
- * than the one that it was told to listen on, and an endpoint on another address allows every name.
+ * Creates the check for an endpoint. IP addresses and names of the local network are always allowed,
+ * because no web page can have them as its name. So are the name to listen on and the names of the
+ * list. Without a list, an endpoint on an address other than loopback allows every name.
  *
- * @param host the name or address that the endpoint was told to listen on
- * @param address the IP address that it is bound to
- * @param allowed names without ports, for example `metrics.example.com`; `*` is every name
+ * @param host the name or address to listen on, as configured
+ * @param address the IP address that the endpoint is bound to
+ * @param allowed names without ports, for example `metrics.example.com`; `*` allows every name
  */
 export function hostCheck(
   host: string,
@@ -38,21 +38,21 @@ export function hostCheck(
   };
 }
 
-/** Returns whether a name or address is of this host alone: 127.0.0.0/8, ::1 or `localhost`. */
+/** Returns whether a name or address is loopback: 127.0.0.0/8, ::1 or `localhost`. */
 export function isLoopback(host: string): boolean {
   return host.toLowerCase() === "localhost" || host === "::1" ||
     /^(::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host);
 }
 
 /**
- * Whether nobody can register this name: it is an address, has no dot, as names of hosts, containers
- * and services have none, or is in `localhost`, which is loopback's own (RFC 6761).
+ * Returns whether nobody can register this name on the internet: it is an IP address, it has no dot
+ * (hosts, containers and services in local networks), or it is in `localhost` (RFC 6761).
  */
 function isLocal(name: string): boolean {
   return isIP(name) !== 0 || !name.includes(".") || name.endsWith(".localhost");
 }
 
-/** The name or address of a Host header, in lower case; undefined if the header is malformed. */
+/** Returns the lower-case name or address in a Host header, or undefined if it is malformed. */
 function hostName(header: string): string | undefined {
   const url = `http://${header}`;
   if (header === "" || !URL.canParse(url)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * A small HTTP/1.1 listener for metrics: bounded in time, size and number of connections, and never
- * the reason why a process stays alive.
+ * A small HTTP/1.1 listener for metrics. It limits time, sizes and the number of connections, and
+ * never keeps the process alive.
  *
  * @module
  */
@@ -19,36 +19,37 @@ import type { WatchedFiles } from "../tls/watched-files.ts";
 import { Connections, LISTENER_LIMITS, type ListenerLimits } from "./connections.ts";
 import { log } from "./log.ts";
 
-// An import of node:http makes Node.js load all of `fetch` and `WebSocket` too, whose getters it reads.
+// Importing node:http makes Node.js read all its getters, and so load `fetch` and `WebSocket`.
 const { createServer } = process.getBuiltinModule("node:http");
 const { createServer: createTlsServer } = process.getBuiltinModule("node:https");
 
 /** A listener that accepts connections. */
 export interface Listener {
-  /** The IP address it is bound to. */
+  /** The IP address that it is bound to. */
   readonly address: string;
-  /** The port it is bound to. */
+  /** The port that it is bound to. */
   readonly port: number;
-  /** Stops accepting, lets requests in progress finish for a moment, then cuts them off. */
+  /** Stops accepting connections. Requests in progress may finish within the closing limit. */
   close(): Promise<void>;
 }
 
-/** Where to listen, and how. */
+/** Options of {@linkcode startListener}. */
 export interface ListenerOptions {
+  /** The host name or IP address to listen on. */
   readonly host: string;
-  /** 0 is any free port. */
+  /** The TCP port. 0 means any free port. */
   readonly port: number;
-  /** Certificates, for TLS; new connections get new ones. */
+  /** Certificates for TLS. When they change, new connections use the new ones. */
   readonly tls?: WatchedFiles<ServerCertificates> | undefined;
 }
 
 /**
- * Starts to listen.
+ * Starts a listener.
  *
  * @param handle answers a request; must not throw
  * @param options where to listen
- * @param limits for tests
- * @throws {Error} the runtime's error when the address can't be had, `code` is for example
+ * @param limits the limits; tests change them
+ * @throws {Error} the runtime's error if the address is not available, with a `code` such as
  *   `EADDRINUSE`
  */
 export async function startListener(
@@ -62,8 +63,11 @@ export async function startListener(
   await listen(server, host, wantedPort);
   const { address, port } = server.address() as AddressInfo;
   let closed: Promise<void> | undefined;
-  /** On Bun, an HTTPS server keeps its certificate. What it has accepted it goes on to serve. */
-  const replace = async () => {
+  /**
+   * Works around Bun, whose HTTPS servers cannot change their certificate: a new server takes over
+   * the port, while the old one serves the connections that it has accepted.
+   */
+  const replaceServer = async () => {
     server.close();
     server = create();
     await listen(server, host, port);
@@ -71,7 +75,7 @@ export async function startListener(
   };
   const stop = tls?.onChange((certificates) => {
     if ("setSecureContext" in server) server.setSecureContext(certificates);
-    else replace().catch(logFailure);
+    else replaceServer().catch(logFailure);
   });
   return {
     address,
@@ -83,7 +87,7 @@ export async function startListener(
           connections.cut();
           resolve();
         };
-        // This timer does keep the process alive: the caller waits for the promise.
+        // This timer keeps the process alive on purpose: the caller awaits the promise.
         const timer = setTimeout(cut, limits.closing);
         server.close(() => {
           clearTimeout(timer);
@@ -96,16 +100,17 @@ export async function startListener(
   };
 }
 
-/** Events with which `node:http` and `node:https` pass on a request and its response. */
+/** The events with which `node:http` and `node:https` deliver a request and its response. */
 const REQUEST_EVENTS = ["request", "checkContinue", "checkExpectation"] as const;
 
 /**
- * Creates a server that does not listen yet. Whatever reaches it, by any of its events, is subject
- * to the same limits: a request that asks for an upgrade is a plain request, as there is no listener
- * for `upgrade`.
+ * Creates a server that does not listen yet. All its events are subject to the same limits. A request
+ * for an upgrade is a plain request, because there is no listener for `upgrade`.
  *
  * @param handle answers a request; must not throw
- * @param certificates for TLS; undefined for plain HTTP
+ * @param connections tracks the server's connections
+ * @param certificates the certificates for TLS, or undefined for plain HTTP
+ * @param limits the limits for clients
  */
 export function createLimitedServer(
   handle: RequestListener,
@@ -119,7 +124,7 @@ export function createLimitedServer(
     requestTimeout: limits.request,
     keepAliveTimeout: limits.idle,
     connectionsCheckingInterval: Math.min(1_000, limits.headers),
-    // Node's own answer would pass by the limits.
+    // Node's own check answers before the limits apply; `hasValidHost` replaces it.
     requireHostHeader: false,
   };
   const server = certificates === undefined ? createServer(options) : createTlsServer({
@@ -136,7 +141,7 @@ export function createLimitedServer(
       const end = connections.begin(request.socket);
       if (end === undefined) return;
       response.once("close", end);
-      // Nobody reads a body here, and Deno would wait for the end of one without a limit.
+      // No handler reads bodies. Works around Deno, which waits for their end without a limit.
       if (hasBody(request)) response.setHeader("connection", "close");
       if (hasValidHost(request)) return handle(request, response);
       response.writeHead(400, { "connection": "close", "content-length": 0 }).end();
@@ -148,7 +153,7 @@ export function createLimitedServer(
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     connections.refuse(socket, refusal(CLIENT_ERRORS[error.code ?? ""] ?? "400 Bad Request"));
   });
-  // A handshake that fails is the client's matter.
+  // A failed handshake is not an error of this process.
   server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
   return server;
 }
@@ -157,7 +162,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
-/** A request of HTTP/1.1 has exactly one Host header (RFC 9112, section 3.2). */
+/** Returns whether the number of Host headers is valid: one, or none in HTTP/1.0 (RFC 9112, 3.2). */
 function hasValidHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
   let hosts = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -182,13 +187,13 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-/** Statuses of requests that cannot be parsed, as Node's own default has them. */
+/** The statuses for errors of the HTTP parser, as in Node's default handler. Others are 400. */
 const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
 };
 
-/** A whole response, for a socket that has no `ServerResponse`. */
+/** Returns a whole response, for sockets without a `ServerResponse`. */
 function refusal(status: string): string {
   return `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
 }

@@ -1,10 +1,7 @@
 import { diag } from "@opentelemetry/api";
 import { thrownText } from "../log/thrown-text.ts";
 
-/**
- * OpenTelemetry's `diag` with an application's logger shielded: when the logger throws, the line is
- * lost and nothing else.
- */
+/** OpenTelemetry's `diag`, but if the application's logger throws, only the line is lost. */
 export const log = {
   error: (line: string) => attempt(() => diag.error(line)),
   warn: (line: string) => attempt(() => diag.warn(line)),
@@ -20,25 +17,30 @@ function attempt(write: () => void): void {
   }
 }
 
-/** Failures of one collection that are reported. */
-const MOST_REPORTED = 20;
+/** How many failures of one collection are reported at most. */
+const MAX_REPORTED = 20;
 
 /**
- * Reports what may fail at every scrape: each failure once, and again only after a success. How many
- * there are tells them apart, as their texts may differ every time.
+ * Logs failures that may recur at every scrape: each one once, and again only after a success. A
+ * collection with more failures than before has new ones; their texts cannot tell them apart,
+ * because these may differ every time.
  */
 export class RecurringFailure {
   readonly #description: string;
   #reported = 0;
 
-  /** @param description begins the line, for example `A metric callback failed` */
+  /** @param description the start of the line, for example `A metric callback failed` */
   constructor(description: string) {
     this.#description = description;
   }
 
-  /** @param errors what was thrown this time; none if all went well */
-  settled(errors: readonly unknown[]): void {
-    const further = errors.slice(this.#reported, MOST_REPORTED);
+  /**
+   * Logs the new failures of a collection.
+   *
+   * @param errors the thrown values; empty after a success
+   */
+  record(errors: readonly unknown[]): void {
+    const further = errors.slice(this.#reported, MAX_REPORTED);
     this.#reported = errors.length === 0 ? 0 : this.#reported + further.length;
     for (const error of further) log.error(`${this.#description}: ${thrownText(error)}`);
   }

@@ -1,6 +1,6 @@
 /**
- * The pull path: OpenTelemetry SDK metrics as Prometheus text, as Go's Prometheus exporter
- * prints it, over a small HTTP listener.
+ * A Prometheus exporter for the OpenTelemetry SDK: serves metrics over HTTP, in the text that Go's
+ * OpenTelemetry Prometheus exporter writes.
  *
  * ```ts
  * const reader = new PrometheusReader();

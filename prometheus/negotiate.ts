@@ -1,12 +1,12 @@
 /**
- * Content negotiation as promhttp does it with OpenMetrics enabled, protobuf left out.
+ * Negotiates the format of a response as promhttp does with OpenMetrics enabled, but without protobuf.
  *
  * @module
  */
 
 import { OPEN_METRICS, PROMETHEUS_TEXT, type TextFormat } from "./text/text.ts";
 
-/** The format of a response and what it is called. */
+/** The format of a response, and its media type. */
 export interface NegotiatedFormat {
   readonly format: TextFormat;
   readonly contentType: string;
@@ -18,21 +18,21 @@ interface Clause {
   readonly params: ReadonlyMap<string, string>;
 }
 
-/** Names here are valid without escaping, so these schemes all print the same. `dots` would not. */
+/** Our names are valid without escaping, so these schemes give the same text; `dots` would not. */
 const ESCAPING_SCHEMES: ReadonlySet<string> = new Set(["allow-utf-8", "underscores", "values"]);
 
 /**
- * Chooses the text format for an Accept header. OpenMetrics has to be asked for by name, in version
- * 1.0.0 or 0.0.1 (the version of who names none); everything else gets text format 0.0.4.
+ * Chooses the text format for an Accept header: OpenMetrics if the header names it in version 1.0.0,
+ * in version 0.0.1 or without a version, which means 0.0.1; otherwise text format 0.0.4.
  *
- * @param accept the header, undefined when there is none
+ * @param accept the header, or undefined if there is none
  * @see https://prometheus.io/docs/instrumenting/content_negotiation/
  */
 export function negotiateFormat(accept: string | undefined): NegotiatedFormat {
   let escaping = "underscores";
   for (const { type, params } of clausesByPreference(accept ?? "")) {
     const scheme = params.get("escaping") ?? "";
-    // As in promhttp, the scheme of a clause that doesn't fit counts for the next one.
+    // As in promhttp, the scheme of a clause that does not match applies to the next one.
     if (ESCAPING_SCHEMES.has(scheme)) escaping = scheme;
     if (type === "application/openmetrics-text") {
       const version = params.get("version") ?? "0.0.1";
@@ -46,7 +46,7 @@ export function negotiateFormat(accept: string | undefined): NegotiatedFormat {
   return { format: PROMETHEUS_TEXT, contentType };
 }
 
-/** The clauses that aren't refused (`q=0`), the most wanted first. */
+/** Parses the clauses, drops refused ones (`q=0`), and puts the most preferred one first. */
 function clausesByPreference(accept: string): Clause[] {
   const clauses: Clause[] = [];
   for (const part of accept.split(",")) {
@@ -63,10 +63,9 @@ function clausesByPreference(accept: string): Clause[] {
 }
 
 /**
- * Tells whether a response is to be compressed with gzip: only when the client prefers that to no
- * compression.
+ * Returns whether to compress a response with gzip: only if the client prefers it to no compression.
  *
- * @param acceptEncoding the Accept-Encoding header, undefined when there is none
+ * @param acceptEncoding the Accept-Encoding header, or undefined if there is none
  */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   let gzip: number | undefined;

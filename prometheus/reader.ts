@@ -3,9 +3,12 @@ import type { MetricProducer } from "@opentelemetry/sdk-metrics";
 import { withCollectionErrors } from "./collection-errors.ts";
 
 /**
- * The metric reader of the pull path: `new MeterProvider({ readers: [reader] })`. It collects
- * cumulative data when asked to and does nothing in between. The stock exporter's own server,
- * with its own text, is never started; `startScrapeEndpoint` serves instead.
+ * The metric reader to give to a `MeterProvider` and to `startScrapeEndpoint`. It collects metrics
+ * with cumulative temporality at each scrape, and does nothing in between.
+ *
+ * It is the SDK's `PrometheusExporter` without its HTTP server, whose text differs from Go's.
+ *
+ * @see https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/prometheus/
  */
 export class PrometheusReader extends PrometheusExporter {
   constructor() {

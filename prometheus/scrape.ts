@@ -1,5 +1,5 @@
 /**
- * Answers scrapes: collects once, then writes that one snapshot in slices.
+ * Answers scrapes: collects the metrics once, then writes this snapshot in slices.
  *
  * @module
  */
@@ -17,19 +17,19 @@ import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import { renderSlices } from "./text/text.ts";
 
-/** How much a scrape may take. Times in milliseconds. */
+/** The limits of a scrape. Times are in milliseconds. */
 export interface ScrapeLimits {
-  /** Scrapes at a time; more are answered 503. */
+  /** The number of scrapes at a time. Further ones are answered with 503. */
   readonly inFlight: number;
-  /** What an observable instrument's callback may take; then its metrics are missing. */
+  /** How long the callbacks of observable instruments may take. Slower metrics are missing. */
   readonly callback: number;
-  /** What a collection may take; then the answer is 503. */
+  /** How long a collection may take. A longer one is answered with 503. */
   readonly collection: number;
-  /** What a client may take to read the response; then the connection is cut. */
+  /** How long a client may take to read the response. Then the connection is cut. */
   readonly response: number;
 }
 
-/** Prometheus gives up after 10 seconds by default, so that it still sees what went wrong. */
+/** By default, Prometheus gives up after 10 seconds. It sees the error if we give up before. */
 export const SCRAPE_LIMITS: ScrapeLimits = {
   inFlight: 5,
   callback: 7_000,
@@ -38,12 +38,12 @@ export const SCRAPE_LIMITS: ScrapeLimits = {
 };
 
 /**
- * The fastest. The text has so many repetitions that it becomes a tenth of its size or less in any
- * case, and the default level would take as much CPU time as everything else in a scrape.
+ * The fastest level. The text is so repetitive that every level compresses it to a tenth or less, and
+ * the default level takes as much CPU time as the rest of a scrape.
  */
 const GZIP_LEVEL = constants.Z_BEST_SPEED;
 
-/** A scrape that can't be served, with the status and the text for the client. */
+/** A failed scrape, with the status and the text for the client. */
 class ScrapeError extends Error {
   readonly status: number;
 
@@ -59,14 +59,14 @@ export class ScrapeHandler {
   readonly #limits: ScrapeLimits;
   readonly #catalog = new FamilyCatalog();
   readonly #metrics = new HandlerMetrics();
-  readonly #callbacks = new RecurringFailure("A metric callback failed");
-  readonly #collections = new RecurringFailure("Metrics could not be collected");
-  /** Scrapes under way, and collections that outlived theirs. */
+  readonly #callbackFailures = new RecurringFailure("A metric callback failed");
+  readonly #collectionFailures = new RecurringFailure("Metrics could not be collected");
+  /** Scrapes in progress, and collections that outlived their scrapes. */
   #taken = 0;
 
   /**
-   * @param reader where scrapes collect from
-   * @param limits for tests
+   * @param reader the reader that each scrape collects from
+   * @param limits the limits; tests change them
    */
   constructor(reader: Pick<MetricReader, "collect">, limits: ScrapeLimits = SCRAPE_LIMITS) {
     this.#reader = reader;
@@ -76,7 +76,7 @@ export class ScrapeHandler {
   /**
    * Answers one GET or HEAD request. Never rejects.
    *
-   * @param names what the query's `name[]` parameters ask for; empty for everything
+   * @param names the families to send, from the query's `name[]` parameters; empty for all
    */
   async handle(request: IncomingMessage, response: ServerResponse, names: string[]): Promise<void> {
     this.#metrics.begin();
@@ -89,18 +89,18 @@ export class ScrapeHandler {
     this.#taken++;
     const collection = this.#collect();
     let ended = false;
-    // Called before the client sees the end of the answer, because it may scrape again at once.
+    // Called before the client sees the end of the response, because it may scrape again at once.
     const end = (status: number) => {
       if (ended) return;
       ended = true;
       this.#metrics.end(status);
-      // A collection that hangs keeps its place, so that they can't pile up.
+      // A hanging collection keeps its place, so that hanging collections cannot pile up.
       collection.catch(() => {}).finally(() => this.#taken--);
     };
     try {
       const collected = await inTime(collection, this.#limits.collection);
-      // The request came in with I/O, after which the first turn is part of the same round of the
-      // event loop: only the second one lets timers and other I/O go first.
+      // The request arrived in the I/O phase, and the first `setImmediate` runs in the same round of
+      // the event loop. Only the second one lets timers and other I/O run first.
       await nextTurn();
       await nextTurn();
       const families = this.#catalog.families(collected, this.#metrics.families());
@@ -122,14 +122,14 @@ export class ScrapeHandler {
     try {
       const timeoutMillis = this.#limits.callback;
       const { resourceMetrics, errors } = await this.#reader.collect({ timeoutMillis });
-      // As in Go: a failing callback costs the metrics of that callback, not the scrape.
-      this.#callbacks.settled(errors);
+      // As in Go, a failing callback costs its own metrics and not the scrape.
+      this.#callbackFailures.record(errors);
       const { resource } = resourceMetrics;
       if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.();
-      this.#collections.settled([]);
+      this.#collectionFailures.record([]);
       return resourceMetrics;
     } catch (error) {
-      this.#collections.settled([error]);
+      this.#collectionFailures.record([error]);
       const text = `An error has occurred while serving metrics:\n\n${thrownText(error)}`;
       throw new ScrapeError(500, text);
     }
@@ -153,7 +153,7 @@ export class ScrapeHandler {
     }
     const tooSlow = new AbortController();
     const timer = setTimeout(() => tooSlow.abort(), this.#limits.response).unref();
-    const text = Readable.from(unhurried(renderSlices(families, format), written));
+    const text = Readable.from(withPauses(renderSlices(families, format), written));
     const { signal } = tooSlow;
     try {
       if (gzip) await pipeline(text, createGzip({ level: GZIP_LEVEL }), response, { signal });
@@ -164,8 +164,8 @@ export class ScrapeHandler {
   }
 }
 
-/** Lets the event loop go on after each slice, and tells when there are no more. */
-async function* unhurried(slices: Iterable<string>, written: () => void): AsyncGenerator<string> {
+/** Lets the event loop run after each slice, and calls `written` after the last one. */
+async function* withPauses(slices: Iterable<string>, written: () => void): AsyncGenerator<string> {
   for (const slice of slices) {
     if (slice !== "") yield slice;
     await nextTurn();
@@ -173,7 +173,7 @@ async function* unhurried(slices: Iterable<string>, written: () => void): AsyncG
   written();
 }
 
-/** Settles as the promise does, or rejects after `limit` milliseconds as promhttp answers then. */
+/** Settles like the promise, or rejects with promhttp's answer after `limit` milliseconds. */
 async function inTime<T>(promise: Promise<T>, limit: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -187,7 +187,7 @@ async function inTime<T>(promise: Promise<T>, limit: number): Promise<T> {
   }
 }
 
-/** Answers with a text, as Go's `http.Error` does. Clients get no stack trace. */
+/** Answers with an error text and no stack trace, as Go's `http.Error` does. */
 function sendError(response: ServerResponse, status: number, text: string): void {
   response.removeHeader("content-encoding");
   response.removeHeader("vary");

@@ -14,7 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), "authentication-"));
 after(() => rmSync(folder, { recursive: true }));
 
 let files = 0;
-/** The path of a new file. */
+/** Creates a file and returns its path. */
 function file(content: string | Uint8Array): string {
   const path = join(folder, String(files++));
   writeFileSync(path, content);
@@ -37,14 +37,14 @@ async function withEndpoint(
   }
 }
 
-/** The status of a GET with an `Authorization` header. */
+/** Returns the status of a GET request with an `Authorization` header. */
 async function statusWith(url: string, authorization: string): Promise<number> {
   return (await request(url, "GET /metrics", `Authorization: ${authorization}`)).status;
 }
 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
-test("without a secret nothing is answered but 401, whatever the path and method", () =>
+test("a request without a secret gets 401, for every path and method", () =>
   withEndpoint({ bearerToken: file("s3cret\n") }, async (url) => {
     for (
       const line of ["GET /metrics", "GET /", "GET /-/healthy", "GET /nothing", "POST /metrics"]
@@ -56,7 +56,7 @@ test("without a secret nothing is answered but 401, whatever the path and method
     }
   }));
 
-test("the token lets in, and nothing that looks like it", () =>
+test("only the exact token is accepted", () =>
   withEndpoint({ bearerToken: file("s3cret\n") }, async (url) => {
     const { status, rest } = await request(url, "GET /metrics", "Authorization: Bearer s3cret");
     assert.equal(status, 200);
@@ -79,7 +79,7 @@ test("the token lets in, and nothing that looks like it", () =>
     }
   }));
 
-test("name and password let in, and nothing that looks like them", () =>
+test("only the exact name and password are accepted", () =>
   withEndpoint({ user: file("prometheus:pass:wörd \r\n") }, async (url) => {
     assert.equal(await statusWith(url, `Basic ${base64("prometheus:pass:wörd ")}`), 200);
     const wrong = ["prometheus:pass", "prometheus:pass:wörd", "Prometheus:pass:wörd ", "", ":"];
@@ -89,21 +89,21 @@ test("name and password let in, and nothing that looks like them", () =>
     assert.equal(headers.get("www-authenticate"), 'Basic realm="metrics", charset="UTF-8"');
   }));
 
-test("a byte order mark is no part of the secret", () =>
+test("a byte order mark is not part of a secret", () =>
   withEndpoint({ bearerToken: file("\ufefft\r\n"), user: file("\ufeffme:pw\r\n") }, async (url) => {
     assert.equal(await statusWith(url, "Bearer t"), 200);
     assert.equal(await statusWith(url, `Basic ${base64("me:pw")}`), 200);
     assert.equal(await statusWith(url, `Basic ${base64("\ufeffme:pw")}`), 401);
   }));
 
-test("either of two secrets lets in", () =>
+test("either of two secrets is accepted", () =>
   withEndpoint({ bearerToken: file("token"), user: file("me:password") }, async (url) => {
     assert.equal(await statusWith(url, "Bearer token"), 200);
     assert.equal(await statusWith(url, `Basic ${base64("me:password")}`), 200);
     assert.equal(await statusWith(url, "Bearer password"), 401);
   }));
 
-test("a new token is asked for as soon as the file has it; no token is ever logged", async () => {
+test("a new token in the file replaces the old one, and no token is logged", async () => {
   const path = file("old-token");
   await withEndpoint({ bearerToken: path }, async (url) => {
     const warnings = await warningsOf(async () => {
@@ -127,13 +127,13 @@ test("a file without a secret is refused at the start", async () => {
   for (const content of ["", "\n", "two words", "zwölf"]) {
     await assert.rejects(
       withEndpoint({ bearerToken: file(content) }, async () => {}),
-      /there is not one token$/,
+      /it must hold one token$/,
     );
   }
   for (const content of ["", "nobody", ":password", "me:", "me:a\nyou:b"]) {
     await assert.rejects(
       withEndpoint({ user: file(content) }, async () => {}),
-      /there is not one line name:password$/,
+      /it must hold one line, name:password$/,
     );
   }
   const latin1 = Buffer.from("me:p\xe4", "latin1");
@@ -146,7 +146,7 @@ test("a file without a secret is refused at the start", async () => {
   );
 });
 
-test("no way of asking passes by authentication", () =>
+test("no kind of request bypasses authentication", () =>
   withEndpoint({ bearerToken: file("secret") }, async (url) => {
     const ways = [
       ["GET /metrics", "Expect: 100-continue"],
@@ -160,7 +160,7 @@ test("no way of asking passes by authentication", () =>
     ];
     for (const [line = "", ...headers] of ways) {
       const message = [`${line} HTTP/1.1`, "Host: localhost", ...headers, "", ""].join("\r\n");
-      // The first refusal closes the connection, so that there is one answer.
+      // The first refusal closes the connection, so there is only one response.
       const { status, rest } = await sendRaw(url, message.repeat(40));
       assert.deepEqual([status, rest], [401, "Unauthorized\n"], message);
     }
