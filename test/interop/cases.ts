@@ -1,22 +1,22 @@
 import * as grpc from "@grpc/grpc-js";
 import type { CallRequest } from "./peer.ts";
 
-/** One call of a case; the target comes with the pair of peers. */
+/** One call of a case. The pair of peers determines the target. */
 export interface CaseCall extends Omit<CallRequest, "target"> {
   readonly code: grpc.status;
-  /** Cancels it once the server's handler hangs. */
+  /** Cancels the call once the server's handler hangs. */
   readonly cancelWhenServed?: true;
 }
 
-/** Calls that are recorded alike whichever language is on either side. */
+/** Calls that are recorded in the same way, whichever language each side uses. */
 export interface Case {
   readonly title: string;
   readonly calls: readonly CaseCall[];
-  /** Why the sizes depend on who made the messages, where they do. */
+  /** Why message sizes depend on the language of the sender, if they do. */
   readonly ownSizes?: string;
-  /** Why a deadline that passes is CANCELLED or DEADLINE_EXCEEDED, where it is either. */
+  /** Why an exceeded deadline may end as CANCELLED instead of DEADLINE_EXCEEDED, if it may. */
   readonly race?: string;
-  /** What servers record instead of the mirror image of what clients do, and why. */
+  /** What servers record, if it is not the mirror image of what clients record, and why. */
   readonly servers?: {
     readonly reason: string;
     readonly "grpc-go": Readonly<Record<string, string>>;
@@ -56,7 +56,7 @@ const successes: Case[] = [
   },
 ];
 
-/** The codes that gRPC defines but OK, and one that it doesn't. */
+/** All codes that gRPC defines, except OK, and one that it does not define. */
 const FAILURES = [...Array(17).keys()].map((index) => index + 1);
 
 const failures: Case[] = [
@@ -65,7 +65,7 @@ const failures: Case[] = [
     calls: KINDS.map((path) => ({ path, messages: [`status ${code}`], code })),
   })),
   {
-    title: "a failure with metadata, in trailers alone or after headers",
+    title: "a failure with metadata, in trailers only or after headers",
     calls: ["trailers 9", "headers 9"].map((message) => ({
       path: UNARY,
       messages: [message],
@@ -76,7 +76,7 @@ const failures: Case[] = [
 
 const interruptions: Case[] = [
   {
-    title: "a unary call and a stream of requests that are cancelled",
+    title: "a unary call and a client stream that are cancelled",
     calls: [UNARY, CLIENT_STREAM].map((path) => ({
       path,
       messages: ["hang"],
@@ -85,16 +85,16 @@ const interruptions: Case[] = [
     })),
   },
   {
-    title: "streams of replies that are cancelled in the middle",
+    title: "server and bidirectional streams that are cancelled in the middle",
     calls: [
       { path: SERVER_STREAM, messages: ["hang"], code: status.CANCELLED, cancelAfter: 3 },
       { path: BIDI, messages: ["a", "hang"], code: status.CANCELLED, cancelAfter: 2 },
     ],
   },
   {
-    title: "deadlines that pass",
+    title: "exceeded deadlines",
     calls: [
-      ok(UNARY, "connect, so that the deadline is the handler's alone"),
+      ok(UNARY, "connect first, so that the deadline covers the handler only"),
       ...KINDS.map((path) => ({
         path,
         messages: ["hang"],
@@ -117,11 +117,11 @@ const unregistered = [
 ] as const;
 
 const unregisteredMethods = unregistered.map(([path, recordedByGo]): Case => ({
-  title: `${path}, a method that nobody registered`,
+  title: `${path}, an unregistered method`,
   calls: [{ path, messages: ["hello"], code: status.UNIMPLEMENTED }],
   servers: {
-    reason: "grpc-go records no end of such a call, and nothing at all if the path is malformed; " +
-      "then started = ended + in flight does not hold",
+    reason: "grpc-go does not record the end of such a call, and records nothing if the path is " +
+      "malformed, so started = ended + in flight does not hold",
     "grpc-go": recordedByGo,
     "grpc-js": {
       ...STARTED_OTHER,
@@ -134,7 +134,7 @@ const unregisteredMethods = unregistered.map(([path, recordedByGo]): Case => ({
   },
 }));
 
-/** What both languages record alike, but for the differences that are listed. */
+/** Cases that both languages record in the same way, except for the differences given. */
 export const CASES: readonly Case[] = [
   ...successes,
   ...failures,

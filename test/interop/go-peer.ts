@@ -11,7 +11,7 @@ import type { CallRequest, CallResult, OngoingCall, Peer, Propagation, Report } 
 
 const SOURCES = fileURLToPath(new URL("peer", import.meta.url));
 
-/** The program of a Go peer, built if need be; undefined, with the reason printed, if it can't be. */
+/** Builds the program of the Go peer if needed. Prints the reason and returns undefined if it cannot. */
 export async function goPeer(): Promise<string | undefined> {
   const files = (await readdir(SOURCES)).sort();
   const program = cachedGoProgram({
@@ -48,7 +48,7 @@ interface Waiting {
   reject(reason: Error): void;
 }
 
-/** A process with grpc-go and its plugin. */
+/** A peer in another process, with grpc-go and its plugin. */
 export class GoPeer implements Peer {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #closed: Promise<unknown>;
@@ -75,9 +75,9 @@ export class GoPeer implements Peer {
   }
 
   /**
-   * Starts one and waits until it listens.
+   * Starts a peer and waits until it listens.
    *
-   * @throws {Error} with what it complained of when it exits; so do all of its methods.
+   * @throws {Error} if the process exits, with its standard error. All methods do the same.
    */
   static async start(program: string, propagation: Propagation = "traceparent"): Promise<GoPeer> {
     const peer = new GoPeer(spawn(program, [`--propagation=${propagation}`]));

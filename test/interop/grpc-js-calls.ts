@@ -5,12 +5,12 @@ import type { CallRequest, CallResult, OngoingCall } from "./peer.ts";
 
 type Method = grpc.MethodDefinition<EchoMessage, EchoMessage>;
 
-/** The message of a text. Unlike Go's, protobufjs writes a field that is set to its default. */
+/** Creates a message. An empty text is left out, because protobufjs, unlike Go, writes default values. */
 export function echoMessage(text: string): EchoMessage {
   return (text === "" ? {} : { message: text }) as EchoMessage;
 }
 
-/** Makes a call; one of a method that the service does not have is unary. */
+/** Makes a call. A call of a method that the service does not have is unary. */
 export function makeCall(client: grpc.Client, request: CallRequest): OngoingCall {
   const replies: string[] = [];
   const call = start(client, request, (text) => replies.push(text));
@@ -64,6 +64,6 @@ function start(
     replied(reply.message);
     if (++count === cancelAfter) call.cancel();
   });
-  call.on("error", () => {}); // the status tells it
+  call.on("error", () => {}); // the status event reports it
   return call;
 }

@@ -4,16 +4,18 @@ import { echoMessage } from "./grpc-js-calls.ts";
 
 type EchoStream = grpc.ServerDuplexStream<EchoMessage, EchoMessage>;
 
-/** What the handlers need of their peer. */
+/** What the handlers need from their peer. */
 export interface Surroundings {
-  /** A call will never be answered. */
+  /** Called when a call will never be answered. */
   hung(): void;
-  /** Makes a call to another server and gives its reply. */
+  /** Makes a call to another server, and resolves with its reply. */
   relay(target: string): Promise<string>;
 }
 
-/** What a peer's server does, see `Peer`; and `relay host:port` is answered
- * by what a server there replies. */
+/**
+ * The handlers of a peer's server, see `Peer`. In addition, `relay host:port` is answered with the
+ * reply of the server at that address.
+ */
 export function interopHandlers(
   { hung, relay }: Surroundings,
 ): grpc.UntypedServiceImplementation {
@@ -43,7 +45,7 @@ export function interopHandlers(
       const reply = echoMessage(message);
       call.write(reply);
       call.write(reply);
-      // A failure overtakes what is not written yet.
+      // A failure overtakes replies that are not written yet.
       call.write(reply, () => {
         if (message === "hang") hung();
         else end(call, message);

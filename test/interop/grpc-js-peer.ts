@@ -14,7 +14,7 @@ import { makeCall } from "./grpc-js-calls.ts";
 import { interopHandlers } from "./grpc-js-handlers.ts";
 import type { CallRequest, OngoingCall, Peer, Propagation, Report, Span } from "./peer.ts";
 
-/** Those of gRFC A94, which are off by default in both languages. */
+/** The metrics of gRFC A94, which are disabled by default in both languages. */
 const SUBCHANNEL_METRICS = [
   "grpc.subchannel.disconnections",
   "grpc.subchannel.connection_attempts_succeeded",
@@ -22,7 +22,7 @@ const SUBCHANNEL_METRICS = [
   "grpc.subchannel.open_connections",
 ];
 
-/** The grpc-js and the plugin of this project, in this process. */
+/** A peer in this process, with grpc-js and the plugin of this project. */
 export class GrpcJsPeer implements Peer {
   readonly #recording = new Recording();
   readonly #spans = new InMemorySpanExporter();
@@ -46,7 +46,7 @@ export class GrpcJsPeer implements Peer {
     this.#server = this.#plugin.instrumentServer(new grpc.Server());
   }
 
-  /** Starts one and waits until it listens. */
+  /** Starts a peer and waits until it listens. */
   static async start(propagation: Propagation = "traceparent"): Promise<GrpcJsPeer> {
     const peer = new GrpcJsPeer(propagation);
     const handlers = interopHandlers({

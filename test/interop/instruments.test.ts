@@ -7,13 +7,13 @@ import { options, PATIENCE_MS, withPair } from "./pair.ts";
 import type { Language } from "./pair.ts";
 import type { Peer } from "./peer.ts";
 
-/** What grpc-go says that gRFC A94 says otherwise. */
+/** Properties for which grpc-go deviates from gRFC A94, with the specified values. */
 const AS_SPECIFIED: Readonly<Record<string, Partial<Instrument>>> = {
   "grpc.subchannel.open_connections": { unit: "{connection}" },
 };
 
 test(
-  "instruments are grpc-go's, with names, units, descriptions, labels and bounds",
+  "instruments have the names, units, descriptions, labels and bounds of grpc-go",
   options,
   async () => {
     const expected = await instruments("grpc-go");
@@ -29,11 +29,11 @@ interface Instrument {
   readonly unit: string;
   readonly description: string;
   readonly labels: readonly string[];
-  /** Of a histogram. */
+  /** The bucket bounds of a histogram. */
   readonly bounds?: readonly number[];
 }
 
-/** What a language records of a call, of the loss of the connection, and of a call in vain. */
+/** Records a successful call, the loss of the connection, and a failed call. */
 async function instruments(language: Language): Promise<Record<string, Instrument>> {
   return await withPair([language, language], async (client, server) => {
     const call = {
@@ -51,7 +51,7 @@ async function instruments(language: Language): Promise<Record<string, Instrumen
   });
 }
 
-/** Waits until a peer has so many metrics of a kind. */
+/** Waits until a peer has `count` metrics of a kind. */
 function metricsOf(peer: Peer, kind: RegExp, count: number): Promise<readonly Metric[]> {
   return eventually(async () => {
     const { metrics } = await peer.report();
@@ -74,23 +74,23 @@ function toInstrument({ descriptor, dataPoints }: Metric): [string, Instrument] 
   }];
 }
 
-/** Dialled strings that one of the two does not show as the other does, and why. */
+/** Dialled strings whose label differs between the languages, with the reason. */
 const OWN_TARGETS: Readonly<Record<string, string>> = {
   "xds:///svc": "the peer in Go registers no resolver for xds",
-  "": "grpc-js refuses to make a channel for it",
+  "": "grpc-js refuses to create a channel for it",
 };
 
-test("a dialled string has the target label that grpc-go prints for it", options, async () => {
+test("each dialled string has the same target label as in grpc-go", options, async () => {
   const dialled = TARGETS.map(([target]) => target).filter((target) => !(target in OWN_TARGETS));
   await withPair(["grpc-go", "grpc-js"], async (go, ours) => {
     assert.deepEqual(await targetLabels(ours, dialled), await targetLabels(go, dialled));
   });
 });
 
-/** The `grpc.target` label that each dialled string gets. */
+/** Returns the label `grpc.target` of each dialled string. */
 async function targetLabels(peer: Peer, dialled: readonly string[]) {
   for (const [index, target] of dialled.entries()) {
-    // Its deadline has passed already: there is nobody to call.
+    // The deadline is already exceeded, because there is no server.
     await peer.call({ target, path: `/Target/${index}`, messages: [""], deadlineMs: 0 }).result;
   }
   const { metrics } = await peer.report();

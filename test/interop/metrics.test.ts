@@ -20,15 +20,14 @@ for (const one of CASES) {
   });
 }
 
-/** What the callers of a case saw, and what the client recorded. */
+/** What the callers of a case saw, and what their client recorded. */
 interface Outcome {
   readonly results: readonly CallResult[];
   readonly client: Series;
 }
 
 /**
- * Makes a case's calls one after another; waits until the server's series are what the client's
- * say.
+ * Makes the calls of a case one after another. Waits until the server's series match the client's.
  */
 async function recordPair(one: Case, pair: readonly [Language, Language]): Promise<Outcome> {
   const outcome = await withPair(pair, async (client, server) => {
@@ -39,7 +38,7 @@ async function recordPair(one: Case, pair: readonly [Language, Language]): Promi
       results.push(settled ? { ...result, code: status.DEADLINE_EXCEEDED } : result);
     }
 
-    // Grpc-go may tell the caller of a cancellation before it has recorded it.
+    // grpc-go may report a cancellation to the caller before it records it.
     const { metrics } = await eventually(async () => {
       const report = await client.report();
       const series = seriesOf(report.metrics);
@@ -61,8 +60,8 @@ async function recordPair(one: Case, pair: readonly [Language, Language]): Promi
 }
 
 /**
- * Whether a server's reply overtook the request's write: grpc-go's client then sometimes records an
- * attempt that is OK and has no bytes, of a call that failed.
+ * Whether the server's reply overtook the write of the request. In that case grpc-go's client
+ * sometimes records a successful attempt without bytes for a failed call.
  */
 function wasOvertaken({ servers }: Case, client: Language, outcome: Outcome): boolean {
   return servers !== undefined && client === "grpc-go" &&
@@ -90,7 +89,7 @@ function seriesOfSide(side: "client" | "server", { race }: Case, metrics: readon
   });
 }
 
-/** The server's series of the calls that a client recorded so: what one sent the other received. */
+/** Converts a client's series to the server's: bytes sent by one side are received by the other. */
 function mirrored(client: Series): Series {
   return renamed(client, (key) => {
     const attempt = /^grpc\.client\.attempt\.(.*)$/.exec(key)?.[1];
@@ -103,7 +102,7 @@ function mirrored(client: Series): Series {
   });
 }
 
-/** How many entries the series of a histogram of durations have. */
+/** The total count of a histogram of durations. */
 function total(series: Series, prefix: string): number {
   return Object.entries(series).filter(([key]) => key.startsWith(prefix))
     .reduce((sum, [, count]) => sum + Number(count), 0);
@@ -115,7 +114,7 @@ function withoutSizes(series: Series): Series {
   );
 }
 
-/** The series that have a new name, by it. */
+/** Renames series. Leaves out those for which `rename` returns undefined. */
 function renamed(series: Series, rename: (key: string) => string | undefined): Series {
   return Object.fromEntries(
     Object.entries(series).flatMap(([key, value]) => {
@@ -137,20 +136,24 @@ test("a stream that fails after replies", options, async () => {
   assert.deepEqual(await recordPair(one, ["grpc-go", "grpc-js"]), reference);
 });
 
-test("what grpc-js drops of a stream that fails is not counted as received", options, async () => {
-  // It tells the failure at once, before messages that it has read but not passed on yet.
-  await withPair(["grpc-js", "grpc-go"], async (client, server) => {
-    const target = `localhost:${server.port}`;
-    const { code, replies } = await client.call({ ...FAILING_STREAM, target }).result;
-    assert.equal(code, FAILING_STREAM.code);
-    const labels =
-      "{method=grpc.examples.echo.Echo/ServerStreamingEcho,status=FAILED_PRECONDITION}";
-    const sizeOf = async (peer: Peer, name: string) =>
-      seriesOf((await peer.report()).metrics)[`${name}_total_compressed_message_size${labels}`];
-    assert.equal(
-      await sizeOf(client, "grpc.client.attempt.rcvd"),
-      `1 (${11 * replies.length})`,
-    );
-    await eventuallyEqual(() => sizeOf(server, "grpc.server.call.sent"), "1 (33)", PATIENCE_MS);
-  });
-});
+test(
+  "messages that grpc-js drops from a failed stream are not counted as received",
+  options,
+  async () => {
+    // grpc-js reports the failure at once, before messages that it has read but not passed on.
+    await withPair(["grpc-js", "grpc-go"], async (client, server) => {
+      const target = `localhost:${server.port}`;
+      const { code, replies } = await client.call({ ...FAILING_STREAM, target }).result;
+      assert.equal(code, FAILING_STREAM.code);
+      const labels =
+        "{method=grpc.examples.echo.Echo/ServerStreamingEcho,status=FAILED_PRECONDITION}";
+      const sizeOf = async (peer: Peer, name: string) =>
+        seriesOf((await peer.report()).metrics)[`${name}_total_compressed_message_size${labels}`];
+      assert.equal(
+        await sizeOf(client, "grpc.client.attempt.rcvd"),
+        `1 (${11 * replies.length})`,
+      );
+      await eventuallyEqual(() => sizeOf(server, "grpc.server.call.sent"), "1 (33)", PATIENCE_MS);
+    });
+  },
+);

@@ -5,10 +5,10 @@ import type { Peer, Propagation } from "./peer.ts";
 
 const program = await goPeer();
 
-/** The options of a test that needs the peer in Go. */
+/** The options of tests that need the peer in Go. */
 export const options = { skip: skipWithout(program, "the peer in Go"), timeout: 120_000 };
 
-/** How long to wait for what the other process records: a machine may be busy. */
+/** How long to wait for records of the other process. Generous, because the machine may be busy. */
 export const PATIENCE_MS = 15_000;
 
 const START = {
@@ -17,14 +17,14 @@ const START = {
 };
 export type Language = keyof typeof START;
 
-/** Every pair of client and server that has ours in it. */
+/** The pairs of client and server in which grpc-js takes part. */
 export const PAIRS = [
   ["grpc-go", "grpc-js"],
   ["grpc-js", "grpc-go"],
   ["grpc-js", "grpc-js"],
 ] as const;
 
-/** Runs `body` with a client's peer and a server's, and stops both afterwards. */
+/** Runs `body` with a peer as client and a peer as server, and stops both afterwards. */
 export async function withPair<T>(
   [clientLanguage, serverLanguage]: readonly [Language, Language],
   body: (client: Peer, server: Peer) => Promise<T>,

@@ -1,15 +1,15 @@
 import type { Attributes } from "@opentelemetry/api";
 import type { Metric } from "../support/series.ts";
 
-/** A call that a peer is asked to make. */
+/** A call for a peer to make. */
 export interface CallRequest {
-  /** What the client dials. */
+  /** The target that the client dials. */
   readonly target: string;
   /** The method's path, such as `/grpc.examples.echo.Echo/UnaryEcho`. */
   readonly path: string;
   readonly messages: readonly string[];
   readonly deadlineMs?: number;
-  /** Compresses the requests. */
+  /** Whether requests are compressed. */
   readonly gzip?: boolean;
   /** The number of replies after which a stream is cancelled, without a half-close. */
   readonly cancelAfter?: number;
@@ -19,11 +19,11 @@ export interface CallRequest {
 export interface CallResult {
   readonly code: number;
   readonly replies: readonly string[];
-  /** The metadata of that key, from the headers or the trailers of a unary call. */
+  /** The metadata `reason` in the headers or trailers of a unary call. */
   readonly reason?: string;
 }
 
-/** A call that goes on. */
+/** A call in progress. */
 export interface OngoingCall {
   readonly result: Promise<CallResult>;
   cancel(): void;
@@ -42,31 +42,36 @@ export interface Span {
   readonly status: { readonly code: "UNSET" | "OK" | "ERROR"; readonly message?: string };
 }
 
-/** What a peer's plugin recorded so far. */
+/** What a peer's plugin has recorded. */
 export interface Report {
   readonly metrics: readonly Metric[];
   readonly spans: readonly Span[];
-  /** How many calls were asked never to be answered. */
+  /** The number of calls that are never answered. */
   readonly hanging: number;
 }
 
-/** How the context of a trace goes from client to server. */
+/** The header that carries the trace context. */
 export type Propagation = "traceparent" | "grpc-trace-bin";
 
 /**
- * A server and a client of the Echo service with its language's gRPC OpenTelemetry plugin.
+ * A server and a client of the Echo service with the gRPC OpenTelemetry plugin of their language.
  *
- * What the server does with a message: `status 9` fails with that code, `trailers 9` with metadata
- * besides, `headers 9` after metadata of its own; `hang` is never answered; anything else comes
- * back, three times on a stream of replies. There `replies 9` fails after the replies and `nothing`
- * has none. A stream of requests is answered by what its last one says, once the client has
- * half-closed.
+ * The text of a message decides what the server does:
+ *
+ * - `status 9` fails with that code.
+ * - `trailers 9` fails with that code and metadata in the trailers.
+ * - `headers 9` sends headers with metadata, then fails.
+ * - `hang` is never answered.
+ * - On a server stream, `replies 9` fails after the replies, and `nothing` sends no reply.
+ * - Any other message comes back, three times on a server stream.
+ *
+ * The last message of a client stream decides, once the client has half-closed.
  */
 export interface Peer {
-  /** Where its server listens on 127.0.0.1. */
+  /** The port of its server on 127.0.0.1. */
   readonly port: number;
   call(request: CallRequest): OngoingCall;
   report(): Promise<Report>;
-  /** Ends client and server; does nothing the second time. */
+  /** Stops client and server. Does nothing the second time. */
   stop(): Promise<void>;
 }

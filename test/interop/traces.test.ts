@@ -18,10 +18,10 @@ const KINDS = [UNARY, SERVER_STREAM, CLIENT_STREAM, BIDI];
 
 type Call = Omit<CallRequest, "target">;
 
-/** A channel's first call, which waits for the name and for the connection. */
+/** The first call of a channel, which waits for name resolution and the connection. */
 const FIRST_CALL: Call = { path: UNARY, messages: ["connect"] };
 
-/** Calls whose spans are the same in both languages, but for {@link AS_SPECIFIED}. */
+/** Calls whose spans are the same in both languages, except for {@link AS_SPECIFIED}. */
 const CALLS: readonly Call[] = [
   ...KINDS.flatMap((path) =>
     ["hello", "", "status 9", "status 16", "status 17"].map((text) => ({ path, messages: [text] }))
@@ -32,21 +32,21 @@ const CALLS: readonly Call[] = [
   { path: BIDI, messages: ["a", "bb", "ccc"] },
 ];
 
-/** Go's descriptions of a span's status as gRFC A72 wants them: Go leaves the code's name out. */
+/** Status descriptions as gRFC A72 specifies them, by those of grpc-go, which lack the code's name. */
 const AS_SPECIFIED: Readonly<Record<string, string>> = {
   "status 9": "FAILED_PRECONDITION, status 9",
   "status 16": "UNAUTHENTICATED, status 16",
   "status 17": "CODE(17), status 17",
 };
 
-/** A span with those that it is the parent of. */
+/** A span with its children. */
 interface SpanTree extends Pick<Span, "name" | "kind" | "attributes" | "events" | "status"> {
   readonly children: readonly SpanTree[];
 }
 
 for (const propagation of PROPAGATIONS) {
   test(
-    `both sides of a call make one trace, as grpc-go's do, by ${propagation}`,
+    `both sides of a call form one trace, as in grpc-go, with ${propagation}`,
     options,
     async () => {
       const expected = await traces(["grpc-go", "grpc-go"], propagation);
@@ -56,8 +56,8 @@ for (const propagation of PROPAGATIONS) {
 }
 
 /**
- * Makes the calls and returns the trace of each. The first one's is left out: what it waits for is a
- * race in Go.
+ * Makes the calls and returns the trace of each. The trace of the first call is left out, because the
+ * events of its wait are a race in Go.
  */
 function traces(pair: readonly [Language, Language], propagation: Propagation) {
   return withPair(pair, async (client, server) => {
@@ -77,7 +77,7 @@ function asSpecified(span: Span): Span {
   return message === undefined ? span : { ...span, status: { ...span.status, message } };
 }
 
-/** Waits until some peers have so many spans in all, and returns them. */
+/** Waits until peers have `count` spans in total, and returns them. */
 function spansOf(peers: readonly Peer[], count: number): Promise<readonly Span[]> {
   return eventually(async () => {
     const reports = await Promise.all(peers.map((peer) => peer.report()));
@@ -103,12 +103,12 @@ function tree(
   };
 }
 
-/** The two directions of a stream are not in step; each has its order. */
+/** Sorts events by direction, because only those of the same direction have a fixed order. */
 function byDirection(events: Span["events"]): Span["events"] {
   return events.toSorted((one, other) => one.name.localeCompare(other.name));
 }
 
-test("what a channel's first call waits for has events of Go's names", options, async () => {
+test("the waits of a channel's first call are events with grpc-go's names", options, async () => {
   const names = async (language: Language) =>
     await withPair([language, language], async (client, server) => {
       await client.call({ ...FIRST_CALL, target: `localhost:${server.port}` }).result;
@@ -123,7 +123,7 @@ test("what a channel's first call waits for has events of Go's names", options, 
 });
 
 test(
-  "one trace goes from grpc-go through a handler of ours and its client back to grpc-go",
+  "one trace passes from grpc-go through a handler and client of ours back to grpc-go",
   options,
   async () => {
     context.setGlobalContextManager(new AsyncLocalStorageContextManager());
@@ -144,7 +144,7 @@ test(
   },
 );
 
-/** What the spans are, each the parent of the next. */
+/** The kinds of spans in a trace, each the parent of the next. */
 function lineage(spans: readonly Span[]): string[] {
   const kinds: string[] = [];
   let span = spans.find(({ parentId }) => parentId === undefined);
@@ -156,7 +156,7 @@ function lineage(spans: readonly Span[]): string[] {
   return kinds;
 }
 
-test("both sides tell the same sizes of compressed messages", options, async () => {
+test("both sides report the same sizes of compressed messages", options, async () => {
   const text = "x".repeat(10_000);
   for (const pair of PAIRS) {
     await withPair(pair, async (client, server) => {
@@ -189,7 +189,7 @@ function messages({ events }: Span, direction: "Inbound" | "Outbound") {
 }
 
 test(
-  "calls that are interrupted have spans on both sides that end with an error",
+  "interrupted calls have spans that end with an error on both sides",
   options,
   async () => {
     for (const pair of PAIRS) {
@@ -207,7 +207,7 @@ test(
 );
 
 test(
-  "a method that nobody registered has a span on our server, unlike on grpc-go's",
+  "an unregistered method has a span on our server, but not on grpc-go's",
   options,
   async () => {
     const call: Call = { path: "/grpc.examples.echo.Echo/Nope", messages: ["hello"] };
@@ -216,7 +216,7 @@ test(
       assert.equal((await client.call({ ...call, target }).result).code, status.UNIMPLEMENTED);
       assert.deepEqual(lineage(await spansOf([client, server], 3)), ["Sent", "Attempt", "Recv"]);
     });
-    // Go starts one that never ends.
+    // grpc-go starts a span that never ends.
     await withPair(["grpc-js", "grpc-go"], async (client, server) => {
       const target = `localhost:${server.port}`;
       assert.equal((await client.call({ ...call, target }).result).code, status.UNIMPLEMENTED);

@@ -1,34 +1,34 @@
 import { connect } from "node:net";
 import type { Random } from "../support/random.ts";
 
-/** How many attackers there are at a time. */
+/** The number of concurrent attackers. */
 const ATTACKERS = 40;
 
-/** Makes one input: all bytes of one connection. */
+/** Creates one input: all bytes of one connection. */
 export type BadInput = (random: Random) => Buffer;
 
-/** What came of one input. */
+/** The outcome of one input. */
 export interface Outcome {
   readonly kind: string;
-  /** All that came back, in Latin-1. */
+  /** The whole answer, in Latin-1. */
   readonly answer: string;
-  /** Whether the server was waited for in vain. */
+  /** Whether the server kept the connection open for longer than the attacker waited. */
   readonly leftOpen: boolean;
 }
 
-/** An attack. */
+/** The inputs of an attack. */
 export interface Attack {
   readonly kinds: Readonly<Record<string, BadInput>>;
   readonly inputs: number;
-  /** How long the server has to hang up in milliseconds before the attacker does so. */
+  /** How long an attacker waits, in milliseconds, for the server to close the connection. */
   readonly patienceMs: number;
-  /** Called after each input, with how many there were. */
+  /** Called after each input with the number of inputs so far. */
   during(sent: number, outcome: Outcome): void;
 }
 
 /**
- * Sends bad inputs of all kinds to a port of this host, each over a connection of its own. Of half of
- * them the end is told to the server, of the others it sees the connection reset.
+ * Sends bad inputs of all kinds to a port of this host, each over a new connection. Half of the
+ * connections are closed properly, the others are reset.
  */
 export async function attack(
   port: number,
@@ -49,7 +49,7 @@ export async function attack(
   await Promise.all(Array.from({ length: ATTACKERS }, attacker));
 }
 
-/** @param politely Whether the end is told to the server, rather than the connection reset. */
+/** @param politely Whether to close the connection properly instead of resetting it. */
 function send(
   port: number,
   bytes: Buffer,
@@ -60,7 +60,7 @@ function send(
     let answer = "";
     let leftOpen = false;
     const socket = connect(port, "127.0.0.1");
-    // A connection that is not open yet would be reset only once it is.
+    // Resetting a connection that is not open yet would wait until it opens.
     const hangUp = () => socket.connecting ? socket.destroy() : socket.resetAndDestroy();
     const timer = setTimeout(() => {
       leftOpen = true;

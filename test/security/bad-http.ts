@@ -15,12 +15,12 @@ function request(line: string, ...headers: readonly string[]): string {
   return [`${line} HTTP/1.1`, "Host: localhost", ...headers, "", ""].join("\r\n");
 }
 
-/** What is sent as one byte a letter. */
+/** Encodes a text with one byte for each character. */
 function latin1(make: (random: Random) => string): BadInput {
   return (random) => Buffer.from(make(random), "latin1");
 }
 
-/** Kinds of bad HTTP by name. */
+/** Makers of bad HTTP/1.1 requests, by kind. */
 export const BAD_HTTP: Readonly<Record<string, BadInput>> = {
   "random bytes": (random) => random.bytes(random.between(1, 4000)),
 

@@ -19,7 +19,7 @@ import {
 } from "./http2-frames.ts";
 import type { Header } from "./http2-frames.ts";
 
-/** What bad inputs call; good calls are made of other methods, so that they can be counted. */
+/** The methods that bad inputs call. Good calls use other methods, so that they can be counted. */
 const CALLED = [
   "/grpc.examples.echo.Echo/UnaryEcho",
   "/grpc.examples.echo.Echo/ClientStreamingEcho",
@@ -31,12 +31,12 @@ const CALLED = [
 /** `EchoRequest` with a message of one letter. */
 const ECHO_REQUEST = Buffer.from([0x0a, 0x01, 0x61]);
 
-/** After the preface, as a client begins. */
+/** A client's preface and settings, followed by frames. */
 function session(...frames: readonly Buffer[]): Buffer {
   return Buffer.concat([PREFACE, settings(), ...frames]);
 }
 
-/** As many of something as a random number says. */
+/** Concatenates a random number of items. */
 function several(random: Random, most: number, make: (i: number) => Buffer): Buffer {
   return Buffer.concat(Array.from({ length: random.between(1, most) }, (_, i) => make(i)));
 }
@@ -45,7 +45,7 @@ function open(random: Random, stream = 1, ...further: Header[]): Buffer {
   return headers(stream, headerBlock(grpcHeaders(random.of(CALLED), ...further)));
 }
 
-/** A call that is all right. */
+/** A valid call. */
 function call(random: Random, stream: number): Buffer {
   return Buffer.concat([
     open(random, stream),
@@ -53,7 +53,7 @@ function call(random: Random, stream: number): Buffer {
   ]);
 }
 
-/** A number of 31 bits, small or near a limit more often than not. */
+/** A number of 31 bits, mostly small or near a limit. */
 function number31(random: Random): number {
   return random.of([0, 1, 2, 3, 65_535, 2 ** 31 - 1, random.between(0, 2 ** 31 - 1)]);
 }
@@ -75,7 +75,7 @@ function junkPath(random: Random): string {
   ])();
 }
 
-/** Kinds of bad input by name. */
+/** Makers of bad HTTP/2 input, by kind. */
 export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
   "bad preface": (random) => {
     const flipped = Buffer.from(PREFACE);
@@ -160,7 +160,7 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
           Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]),
           Buffer.from([0x3f, 0xff, 0xff, 0xff, 0x7f]),
           Buffer.from([0x40, 0x7f, 0xff, 0xff, 0xff, 0x7f]),
-          // An entry of 4 kB in the dynamic table, referred to again and again.
+          // An entry of 4 kB in the dynamic table, referenced 8000 times.
           Buffer.concat([
             Buffer.from([0x40, 1, 0x78, 0x7f, 0xa1, 0x1e]),
             Buffer.alloc(4000, "x"),
@@ -218,7 +218,7 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
       call(random, 1),
     ),
 
-  // CVE-2025-8671: each stream is one that the server resets, so that no limit of open ones holds.
+  // CVE-2025-8671: the server resets each stream, so that the limit of open streams has no effect.
   "resets that the server is made to send": (random) =>
     session(several(random, 200, (i) => {
       const stream = 2 * i + 1;

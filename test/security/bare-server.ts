@@ -1,6 +1,8 @@
 /**
- * An Echo server without telemetry: what happens to it as well, the runtime or grpc-js does. It
- * goes on after exceptions that would end it, and counts them.
+ * An Echo server without telemetry. Problems that it has too are caused by the runtime or grpc-js. It
+ * reports uncaught exceptions and continues, so that they can be counted.
+ *
+ * @module
  */
 import * as grpc from "@grpc/grpc-js";
 import { echoHandlers, echoService, listen } from "../support/echo.ts";

@@ -1,4 +1,4 @@
-/** Strangers at the gRPC port: whatever they send, the server serves others, and counts right. */
+/** Hostile input at the gRPC port neither disturbs other clients nor distorts metrics. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { echoClient, readAll } from "../support/echo.ts";
@@ -11,17 +11,17 @@ import { BAD_HTTP2 } from "./bad-http2.ts";
 import { Memory, portOf, repeated } from "./watch.ts";
 
 const INPUTS = 10_000;
-/** As many are enough to compare what an instrumented server takes with what a bare one takes. */
+/** Enough inputs to compare the memory of an instrumented server with that of a bare one. */
 const COMPARED = 3000;
-/** A connection may stay open that has not broken the rules yet. */
+/** Short, because the server may keep a connection open that has not broken the rules yet. */
 const PATIENCE_MS = 200;
-/** How much more memory than the bare server's growth the instrumented one's may be. */
+/** How much more than the bare server the instrumented one may grow. */
 const MOST_MORE_BYTES = 100e6;
 const LONGEST_GAP_MS = 10_000;
 
-/** What bad inputs never call: each of these calls is a good one. */
+/** A method that bad inputs never call. */
 const GOOD = "grpc.examples.echo.Echo/ServerStreamingEcho";
-/** All that the server has registered and somebody calls here, and what it has not. */
+/** The method labels of all calls: the registered methods called here, and `other`. */
 const METHODS = [
   "grpc.examples.echo.Echo/BidirectionalStreamingEcho",
   "grpc.examples.echo.Echo/ClientStreamingEcho",
@@ -30,7 +30,7 @@ const METHODS = [
   "grpc.health.v1.Health/Check",
   "other",
 ];
-/** What grpc-js and the Echo service end calls with. */
+/** The statuses with which grpc-js and the Echo service end calls. */
 const STATUSES = [
   "CANCELLED",
   "DEADLINE_EXCEEDED",
@@ -43,7 +43,7 @@ const STATUSES = [
 ];
 
 for (const runtime of RUNTIMES) {
-  test(`${runtime}: 10,000 bad inputs at the gRPC port disturb nobody and miscount nothing`, {
+  test(`${runtime}: 10,000 bad inputs at the gRPC port disturb no client and no count`, {
     timeout: 600_000,
   }, async (t) => {
     const first = seed();
@@ -97,7 +97,7 @@ for (const runtime of RUNTIMES) {
   });
 }
 
-/** Makes one call after the other over a connection of its own; each has to succeed. */
+/** Makes one call after another over a separate connection. Each must succeed. */
 function goodCalls(address: string) {
   const client = echoClient(address, {});
   const text = `hello (from 127.0.0.1:0)`;
@@ -118,7 +118,7 @@ function goodCalls(address: string) {
   };
 }
 
-/** What a server says of its calls, by method. */
+/** Parses a server's counts of calls by method. */
 function serverCounts(text: string) {
   const started: Record<string, number> = {};
   const ended: Record<string, number> = {};

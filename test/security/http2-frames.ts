@@ -1,4 +1,4 @@
-// Frames of HTTP/2 (RFC 9113) as bytes, good and bad: nothing here is checked.
+/** @module Encodes HTTP/2 frames (RFC 9113), valid or not: nothing is checked. */
 
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
@@ -19,7 +19,11 @@ export const FLAG = { endStream: 0x1, ack: 0x1, endHeaders: 0x4, padded: 0x8 } a
 
 const HEADER_BYTES = 9;
 
-/** @param length What the frame says of its length in bytes, if that is not the truth. */
+/**
+ * Encodes a frame.
+ *
+ * @param length The stated length in bytes, which may be wrong.
+ */
 export function frame(
   type: number,
   flags: number,
@@ -36,7 +40,11 @@ export function frame(
   return bytes;
 }
 
-/** @param values Identifiers and values, in turns. */
+/**
+ * Encodes a SETTINGS frame.
+ *
+ * @param values Alternating identifiers and values.
+ */
 export function settings(...values: number[]): Buffer {
   const payload = Buffer.alloc((values.length / 2) * 6);
   for (let i = 0; i < values.length; i += 2) {
@@ -62,7 +70,7 @@ export function goAway(lastStream: number, code: number): Buffer {
   return frame(TYPE.goAway, 0, 0, Buffer.concat([number32(lastStream), number32(code)]));
 }
 
-/** Four bytes, the highest first. */
+/** Encodes a 32-bit number, big-endian. */
 export function number32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value >>> 0);
@@ -71,7 +79,7 @@ export function number32(value: number): Buffer {
 
 export type Header = readonly [name: string, value: string];
 
-/** A block of headers in HPACK (RFC 7541), each a literal that is not indexed nor compressed. */
+/** Encodes headers in HPACK (RFC 7541) as literals, neither indexed nor compressed. */
 export function headerBlock(headers: readonly Header[]): Buffer {
   return Buffer.concat(headers.flatMap(([name, value]) => [
     Buffer.from([0]),
@@ -93,10 +101,10 @@ function literal(text: Buffer): Buffer[] {
   return [Buffer.from(length), text];
 }
 
-/** What a frame may carry unless a peer allows more. */
+/** The largest payload of a frame by default, in bytes. */
 const MAX_PAYLOAD = 16_384;
 
-/** A block of headers in as many frames as it takes. */
+/** Encodes a header block as HEADERS and, if it is too large, CONTINUATION frames. */
 export function headers(stream: number, block: Buffer, flags = 0): Buffer {
   const frames: Buffer[] = [];
   for (let start = 0; start === 0 || start < block.length; start += MAX_PAYLOAD) {
@@ -112,7 +120,7 @@ export function headers(stream: number, block: Buffer, flags = 0): Buffer {
   return Buffer.concat(frames);
 }
 
-/** Data in as many frames as it takes. */
+/** Encodes data as one or more DATA frames. */
 export function data(stream: number, bytes: Buffer, flags = 0): Buffer {
   const frames: Buffer[] = [];
   for (let start = 0; start === 0 || start < bytes.length; start += MAX_PAYLOAD) {
@@ -136,7 +144,11 @@ export function grpcHeaders(path: string, ...further: Header[]): Header[] {
   ];
 }
 
-/** @param length What the prefix says of the message's length in bytes, if that is not the truth. */
+/**
+ * Encodes a gRPC message with its prefix.
+ *
+ * @param length The stated length in bytes, which may be wrong.
+ */
 export function grpcMessage(message: Uint8Array, flag = 0, length = message.length): Buffer {
   const prefix = Buffer.alloc(5);
   prefix[0] = flag;

@@ -1,4 +1,4 @@
-/** A flood at `/metrics` costs calls no more with an `Expect` header than without. */
+/** A flood at `/metrics` slows calls no more with `Expect` headers than without. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -12,9 +12,9 @@ import { portOf } from "./watch.ts";
 
 const CONNECTIONS = 20;
 const ROUNDS = 2;
-/** What a server need not know: `node:http` would answer it without asking anybody. */
+/** Expectations that a server need not support. `node:http` would answer them by itself. */
 const EXPECT = ["Expect: junk\r\n", "Expect:\r\n"];
-/** Below this, milliseconds, what else the machine does decides. */
+/** Below this latency, in milliseconds, other work of the machine decides. */
 const NOISE_MS = 25;
 
 const folder = mkdtempSync(join(tmpdir(), "metrics-flood-"));
@@ -23,7 +23,7 @@ const tokenFile = join(folder, "token");
 writeFileSync(tokenFile, "secret\n");
 
 for (const runtime of RUNTIMES) {
-  test(`${runtime}: a flood of requests that expect something is like any other`, {
+  test(`${runtime}: a flood of requests with Expect headers is like any other`, {
     timeout: 300_000,
   }, async (t) => {
     const { script, address, metricsUrl } = await startServer(t, runtime, {
@@ -55,17 +55,17 @@ for (const runtime of RUNTIMES) {
 }
 
 const REQUEST = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n";
-/** More than a connection may have in progress, and few enough to leave time for calls. */
+/** More requests than a connection may have in progress, but few enough to leave time for calls. */
 const BATCH = 20;
 const BATCH_EVERY_MS = 100;
 const OPEN_AGAIN_MS = 250;
 
 /**
- * Sends batches of requests over several connections, and reads no answer. A connection that is
- * closed is opened again.
+ * Sends batches of requests over several connections without reading answers. Opens closed
+ * connections again.
  *
- * @param requests what the connections send, in turn
- * @returns ends the flood, and returns how many connections were opened
+ * @param requests The requests that the connections send, in turn.
+ * @returns A function that ends the flood and returns how many connections were opened.
  */
 function flood(port: number, requests: readonly string[]): () => number {
   const sockets = new Set<ReturnType<typeof connect>>();
@@ -82,7 +82,7 @@ function flood(port: number, requests: readonly string[]): () => number {
     socket.on("error", () => {}).on("close", () => {
       clearInterval(timer);
       sockets.delete(socket);
-      // Not at once: the client shares the machine.
+      // Not at once, because the client shares the machine.
       setTimeout(open, OPEN_AGAIN_MS, index);
     });
   }
@@ -94,7 +94,7 @@ function flood(port: number, requests: readonly string[]): () => number {
   };
 }
 
-/** The 99th percentile of some seconds of calls, in milliseconds. No call may fail. */
+/** Makes calls for 2 s and returns their 99th percentile in milliseconds. No call may fail. */
 async function p99(
   t: Parameters<typeof startClient>[0],
   runtime: Runtime,

@@ -1,4 +1,4 @@
-/** What is installed: all of it is pinned by hash, comes from the registry, and is known by name. */
+/** Installed packages are pinned by hash, come from the registry, and are documented. */
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { PROJECT } from "../support/script.ts";
 
 const run = promisify(execFile);
 
-/** One of the packages in npm's lockfile. */
+/** A package in npm's lockfile. */
 interface LockedPackage {
   readonly version: string;
   readonly integrity?: string;
@@ -32,19 +32,19 @@ function locked(lockfile: string): [path: string, LockedPackage][] {
 
 for (const lockfile of LOCKFILES) {
   suite(lockfile, () => {
-    test("each package has a hash, and no address but the registry's", () => {
+    test("each package has a hash and comes from the registry", () => {
       assert.ok(locked(lockfile).length > 0);
       for (const [path, { integrity, resolved }] of locked(lockfile)) {
         assert.match(integrity ?? "", /^sha512-[A-Za-z0-9+/]{86}==$/, path);
-        // Left out, it is that of whichever registry is set.
+        // Without an address, npm uses the configured registry.
         assert.equal(resolved, undefined, path);
       }
     });
 
-    // Of the runtimes' packages for other platforms not every registry has all, and npm leaves out
-    // what it does not find: there it is `npm install` that is used.
+    // The runtimes are installed with `npm install`, which skips packages that the registry lacks: not
+    // every registry has those for all other platforms.
     if (lockfile.startsWith("runtimes/")) return;
-    test("it fits package.json", async (t) => {
+    test("it matches package.json", async (t) => {
       const folder = mkdtempSync(join(tmpdir(), "lockfile-"));
       t.after(() => rmSync(folder, { recursive: true }));
       for (const name of ["package.json", "package-lock.json"]) {
@@ -57,9 +57,9 @@ for (const lockfile of LOCKFILES) {
 
 const installed = locked("package-lock.json");
 
-test("whoever uses the project runs no install script that does anything", () => {
+test("the only install script of a dependency is harmless", () => {
   const scripts = installed.filter(([, { hasInstallScript }]) => hasInstallScript);
-  // This one warns of version ranges; Bun and Deno never run it.
+  // It warns about version ranges. Bun and Deno never run it.
   assert.deepEqual(scripts.map(([path]) => path), ["node_modules/protobufjs"]);
 });
 
@@ -93,7 +93,7 @@ test("Deno's lockfile has the same packages, by hash", () => {
   const packages = Object.entries<{ integrity: string }>(npm);
   assert.ok(packages.length > Object.keys(root.dependencies).length);
   for (const [key, { integrity }] of packages) {
-    // Peers that a package was resolved with stand after its version.
+    // The peers that a package was resolved with follow its version.
     const name = key.replace(/^(.[^@]*@[^_]+).*$/, "$1");
     assert.equal(integrity, hashes.get(name), key);
   }

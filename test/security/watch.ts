@@ -4,7 +4,7 @@ import { megabytes } from "../support/heap.ts";
 
 const SAMPLE_EVERY = 500;
 
-/** What a process has in memory, as the system sees it. */
+/** Samples the resident memory of a process. */
 export class Memory {
   readonly #pid: number;
   readonly #bytes: number[] = [];
@@ -14,7 +14,7 @@ export class Memory {
     this.sample(0);
   }
 
-  /** @param inputs How many bad inputs there were. */
+  /** @param inputs The number of bad inputs so far. */
   sample(inputs: number): void {
     if (inputs % SAMPLE_EVERY !== 0) return;
     const kilobytes = execFileSync("ps", ["-o", "rss=", "-p", `${this.#pid}`], {
@@ -23,7 +23,11 @@ export class Memory {
     this.#bytes.push(Number(kilobytes) * 1024);
   }
 
-  /** @param inputs A multiple of 500. */
+  /**
+   * Returns the growth since the start in bytes.
+   *
+   * @param inputs The number of inputs at the sample, a multiple of 500.
+   */
   growthAt(inputs: number): number {
     return this.#bytes[inputs / SAMPLE_EVERY]! - this.#bytes[0]!;
   }
@@ -37,7 +41,7 @@ export class Memory {
   }
 }
 
-/** Does something again and again, with a pause in milliseconds, until it is stopped. */
+/** Repeats `work` until it is stopped, with a pause in milliseconds. */
 export function repeated(work: () => Promise<void>, pauseMs: number) {
   let stopped = false;
   let times = 0;
@@ -51,7 +55,7 @@ export function repeated(work: () => Promise<void>, pauseMs: number) {
       await delay(pauseMs);
     }
   })();
-  // What fails is told when it is stopped.
+  // `stop` throws the error of a failure.
   done.catch(() => {});
   return {
     async stop(): Promise<{ times: number; longestMs: number }> {
@@ -62,7 +66,7 @@ export function repeated(work: () => Promise<void>, pauseMs: number) {
   };
 }
 
-/** The port of `host:port`. */
+/** Returns the port of `host:port`. */
 export function portOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(":") + 1));
 }

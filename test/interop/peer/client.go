@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// call is one that the client is asked to make.
+// call is a call for the client to make.
 type call struct {
 	Target string `json:"target"`
 	// Path is the method's, such as /grpc.examples.echo.Echo/UnaryEcho.
@@ -27,11 +27,11 @@ type call struct {
 	CancelAfter int `json:"cancelAfter"`
 }
 
-// result is what the caller saw.
+// result is what the caller of a call saw.
 type result struct {
 	Code    uint32   `json:"code"`
 	Replies []string `json:"replies"`
-	// Reason is the metadata of that key, from the headers or the trailers of a unary call.
+	// Reason is the metadata "reason" in the headers or trailers of a unary call.
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -51,7 +51,7 @@ func newClient(instrumented grpc.DialOption) *client {
 	}
 }
 
-// begin makes the context of a call, so that it can be cancelled from now on.
+// begin creates the context of a call, which cancel cancels from now on.
 func (c *client) begin(id int, asked call) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	if asked.DeadlineMs != nil {
@@ -87,7 +87,7 @@ func (c *client) channel(target string) (*grpc.ClientConn, error) {
 	return channel, err
 }
 
-// call makes a call and waits for its end.
+// call makes a call and waits until it ends.
 func (c *client) call(ctx context.Context, id int, asked call) *result {
 	defer c.cancel(id)
 	seen := &result{Replies: []string{}}
@@ -100,7 +100,7 @@ func (c *client) call(ctx context.Context, id int, asked call) *result {
 }
 
 func makeCall(ctx context.Context, channel *grpc.ClientConn, asked call, seen *result, cancel func()) error {
-	// What generated code passes: the method's name is not made up at run time.
+	// Generated code passes StaticMethod too, because it knows the method's name.
 	options := []grpc.CallOption{grpc.StaticMethod()}
 	if asked.Gzip {
 		options = append(options, grpc.UseCompressor(gzip.Name))
@@ -115,7 +115,7 @@ func makeCall(ctx context.Context, channel *grpc.ClientConn, asked call, seen *r
 		return err
 	}
 	for _, text := range asked.Messages {
-		// The status of a stream that has ended already is told by RecvMsg.
+		// If the stream has already ended, RecvMsg returns its status.
 		if err := stream.SendMsg(&message{Value: text}); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -154,7 +154,7 @@ func makeUnaryCall(ctx context.Context, channel *grpc.ClientConn, asked call, se
 	return err
 }
 
-// streamDesc is how the method streams; nil if it doesn't, or is none of the service's.
+// streamDesc describes a streaming method. It is nil for unary and unknown methods.
 func streamDesc(path string) *grpc.StreamDesc {
 	for i := range echoService.Streams {
 		if desc := &echoService.Streams[i]; path == echo+desc.StreamName {

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// message stands for both EchoRequest and EchoResponse: one string in field 1, like them on the wire.
+// message stands for both EchoRequest and EchoResponse, which have one string in field 1 too.
 type message = wrapperspb.StringValue
 
 // hanging counts the calls that got the message "hang".
@@ -23,7 +23,7 @@ var hanging atomic.Int64
 
 const echo = "/grpc.examples.echo.Echo/"
 
-// echoService is what generated code would hold for echo.proto.
+// echoService is the description that generated code of echo.proto would have.
 var echoService = grpc.ServiceDesc{
 	ServiceName: "grpc.examples.echo.Echo",
 	HandlerType: (*any)(nil),
@@ -40,7 +40,7 @@ var echoService = grpc.ServiceDesc{
 	},
 }
 
-// hangOrFail does what a message asks for; nil if it only wants to come back.
+// hangOrFail hangs or fails if a message says so, and returns nil for any other message.
 func hangOrFail(ctx context.Context, text string) error {
 	if text == "hang" {
 		return hang(ctx)
@@ -48,15 +48,15 @@ func hangOrFail(ctx context.Context, text string) error {
 	return plannedFailure(ctx, text)
 }
 
-// hang ends with the call.
+// hang waits until the call ends.
 func hang(ctx context.Context) error {
 	hanging.Add(1)
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// plannedFailure is the error that a message asks for: "status 9" and "replies 9" fail with code 9,
-// "trailers 9" with metadata in the trailers too, "headers 9" after metadata of its own.
+// plannedFailure returns the error that a message asks for. "status 9" and "replies 9" fail with code 9.
+// "trailers 9" also sets metadata in the trailers, and "headers 9" first sends metadata in headers.
 func plannedFailure(ctx context.Context, text string) error {
 	how, number, _ := strings.Cut(text, " ")
 	code, err := strconv.ParseUint(number, 10, 32)
@@ -129,8 +129,8 @@ func bidirectionalStreamingEcho(_ any, stream grpc.ServerStream) error {
 	return err
 }
 
-// readAll gives each request to a function. It returns the last one, or the error that it asks for:
-// the client's half-close is read first.
+// readAll passes each request to a function. After the client's half-close it returns the last request,
+// or the error that this request asks for.
 func readAll(stream grpc.ServerStream, each func(*message) error) (*message, error) {
 	last := new(message)
 	for {

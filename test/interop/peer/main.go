@@ -1,13 +1,13 @@
-// Command peer is an Echo server and client of grpc-go with grpc-go's own OpenTelemetry plugin, for
-// tests that compare what the two languages record.
+// Command peer is an Echo server and client of grpc-go with grpc-go's own OpenTelemetry plugin. Tests
+// compare what it and grpc-js record.
 //
 // Each line of standard input is a request in JSON, and each answer is a line in JSON with the
 // request's id:
 //
-//	{"id":1,"do":"serve"}              listens on a free port, and tells which
-//	{"id":2,"do":"call","call":{...}}  makes a call; answered when it has ended
+//	{"id":1,"do":"serve"}              listens on a free port, and returns it
+//	{"id":2,"do":"call","call":{...}}  makes a call, and answers when it has ended
 //	{"id":3,"do":"cancel","of":2}      cancels a call
-//	{"id":4,"do":"report"}             tells metrics and ended spans so far
+//	{"id":4,"do":"report"}             returns all metrics and ended spans
 //
 // It exits when standard input ends.
 package main
@@ -39,7 +39,7 @@ type answer struct {
 	Report *report `json:"report,omitempty"`
 }
 
-// printer writes answers, which may be ready at the same time, one a line.
+// printer writes answers, one a line. Calls may end at the same time.
 type printer struct {
 	mu      sync.Mutex
 	encoder *json.Encoder

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/stats/opentelemetry"
 )
 
-// subchannelMetrics are those of gRFC A94, which are off by default.
+// subchannelMetrics are the metrics of gRFC A94, which are disabled by default.
 var subchannelMetrics = []string{
 	"grpc.subchannel.disconnections",
 	"grpc.subchannel.connection_attempts_succeeded",
@@ -23,7 +23,7 @@ var subchannelMetrics = []string{
 	"grpc.subchannel.open_connections",
 }
 
-// telemetry keeps in memory what the plugin records.
+// telemetry keeps what the plugin records in memory.
 type telemetry struct {
 	options opentelemetry.Options
 	reader  *metric.ManualReader
@@ -57,11 +57,12 @@ func newTelemetry(propagator string) (*telemetry, error) {
 	}, nil
 }
 
-// report has the shape of what OpenTelemetry's JavaScript SDK collects, as far as tests compare it.
+// report has the shape of the data that OpenTelemetry's JavaScript SDK collects, as far as tests compare
+// it.
 type report struct {
 	Metrics []instrument `json:"metrics"`
 	Spans   []span       `json:"spans"`
-	// Hanging is how many calls were asked never to be answered.
+	// Hanging is the number of calls that are never answered.
 	Hanging int64 `json:"hanging"`
 }
 
