@@ -1,5 +1,5 @@
 import type { Gained } from "./recorded.ts";
-import type { Stage } from "./stage.ts";
+import type { Stage } from "./harness.ts";
 
 /** Where grpc-js, or the runtime under it, does something else than grpc-go. */
 export interface Difference {

@@ -14,7 +14,7 @@ import type { Snapshot } from "./observed.ts";
 import { Random } from "../support/random.ts";
 import { Ledger, randomCall } from "./random-call.ts";
 import type { Peer } from "./random-call.ts";
-import { CHILD_SERVER, Stage } from "./stage.ts";
+import { CHILD_SERVER, Stage } from "./harness.ts";
 
 const CALLS = 10_000;
 const CONCURRENCY = 48;

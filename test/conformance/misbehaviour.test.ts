@@ -5,7 +5,7 @@ import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { eventuallyEqual } from "../support/eventually.ts";
 import { SpanRecording } from "../support/spans.ts";
 import { unary } from "./calls.ts";
-import { Stage } from "./stage.ts";
+import { Stage } from "./harness.ts";
 
 const ENABLED = METRIC_NAMES.filter((name) =>
   /^grpc\.(client\.call\.(retries|transparent|hedges)|subchannel)/.test(name)

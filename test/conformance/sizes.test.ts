@@ -5,7 +5,7 @@ import { comparable } from "./recorded.ts";
 import type { Gained } from "./recorded.ts";
 import { echo, LOCALHOST } from "./case.ts";
 import { Random } from "../support/random.ts";
-import { Stage } from "./stage.ts";
+import { Stage } from "./harness.ts";
 import { eventually } from "../support/eventually.ts";
 
 const CALLS = 200;

@@ -6,7 +6,7 @@ import { echo, LOCALHOST } from "../case.ts";
 import type { Cases, Difference } from "../case.ts";
 import { eventually } from "../../support/eventually.ts";
 import { rawRequest } from "../raw-request.ts";
-import type { Stage } from "../stage.ts";
+import type { Stage } from "../harness.ts";
 
 const deadlineRace: Difference = {
   reason:

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { eventually } from "../support/eventually.ts";
 import { comparable } from "./recorded.ts";
 import type { Gained } from "./recorded.ts";
-import type { Stage } from "./stage.ts";
+import type { Stage } from "./harness.ts";
 
 /** What a case comes to. */
 export interface Outcome {

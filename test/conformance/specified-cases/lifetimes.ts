@@ -15,10 +15,10 @@ import {
   unary,
 } from "../calls.ts";
 import { echo } from "../case.ts";
-import { CHILD_SERVER, connected } from "../stage.ts";
-import type { RunningServer, Stage } from "../stage.ts";
-import { oneAttempt, oneCall } from "./further-case.ts";
-import type { FurtherCase, FurtherCases } from "./further-case.ts";
+import { CHILD_SERVER, connected } from "../harness.ts";
+import type { RunningServer, Stage } from "../harness.ts";
+import { oneAttempt, oneCall } from "./specified-case.ts";
+import type { FurtherCase, FurtherCases } from "./specified-case.ts";
 
 const BIDI = "BidirectionalStreamingEcho";
 

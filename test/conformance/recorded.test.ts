@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { currentRuntime } from "../../telemetry/runtime/runtime-name.ts";
-import { assertPlayed } from "./assert-played.ts";
+import { assertPlayed } from "./assert-outcome.ts";
 import { CASES } from "./cases.ts";
 import type { Difference, PlayedCase } from "./case.ts";
 import { callerSaw, RECORDED_CASES, streamsSeen } from "./recorded.ts";
 import type { RecordedCase } from "./recorded.ts";
-import { Stage } from "./stage.ts";
+import { Stage } from "./harness.ts";
 
 test("each of the 95 recorded cases is played, and nothing else", () => {
   assert.equal(RECORDED_CASES.length, 95);

@@ -13,8 +13,8 @@ import { CertificateAuthority } from "../../support/certificates.ts";
 import { freePort } from "../../support/ports.ts";
 import { resolveTo } from "../resolver.ts";
 import type { Resolution } from "../resolver.ts";
-import { connected } from "../stage.ts";
-import type { RunningServer, Stage } from "../stage.ts";
+import { connected } from "../harness.ts";
+import type { RunningServer, Stage } from "../harness.ts";
 
 type LoadBalancingConfig = grpc.ServiceConfig["loadBalancingConfig"][number];
 

@@ -1,7 +1,7 @@
-import type { Outcome } from "../assert-played.ts";
+import type { Outcome } from "../assert-outcome.ts";
 import { echo, LOCALHOST } from "../case.ts";
 import type { Ended, Gained } from "../recorded.ts";
-import type { Stage } from "../stage.ts";
+import type { Stage } from "../harness.ts";
 
 /** A case that was not recorded: what it comes to follows from gRFC A66 and from grpc-js. */
 export interface FurtherCase {

@@ -4,9 +4,9 @@ import { freePort } from "../../support/ports.ts";
 import { eventually } from "../../support/eventually.ts";
 import { clientStream, messageOf, unary } from "../calls.ts";
 import { echo, LOCALHOST } from "../case.ts";
-import type { Stage } from "../stage.ts";
-import { oneAttempt, oneCall } from "./further-case.ts";
-import type { FurtherCases } from "./further-case.ts";
+import type { Stage } from "../harness.ts";
+import { oneAttempt, oneCall } from "./specified-case.ts";
+import type { FurtherCases } from "./specified-case.ts";
 
 function serviceConfig(
   methodPolicy: object,

@@ -4,9 +4,9 @@ import { currentRuntime } from "../../../telemetry/runtime/runtime-name.ts";
 import { echoService } from "../../support/echo.ts";
 import { bidi, messageOf, statusName, statusOf, unary } from "../calls.ts";
 import { rawRequest } from "../raw-request.ts";
-import type { Stage } from "../stage.ts";
-import { oneAttempt, oneCall } from "./further-case.ts";
-import type { FurtherCases } from "./further-case.ts";
+import type { Stage } from "../harness.ts";
+import { oneAttempt, oneCall } from "./specified-case.ts";
+import type { FurtherCases } from "./specified-case.ts";
 
 const UNARY = echoService["UnaryEcho"]!;
 

@@ -8,7 +8,7 @@ import { echoService } from "../../support/echo.ts";
 import { bidi, statusName, statusOf, unary } from "../calls.ts";
 import { echo, LOCALHOST } from "../case.ts";
 import type { Cases, Difference, PlayedCase } from "../case.ts";
-import type { ClientSettings, Stage } from "../stage.ts";
+import type { ClientSettings, Stage } from "../harness.ts";
 
 function path(path: string, client: ClientSettings = {}): PlayedCase {
   return {

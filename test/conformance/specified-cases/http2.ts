@@ -4,8 +4,8 @@ import { unary } from "../calls.ts";
 import { echo } from "../case.ts";
 import { rawRequest } from "../raw-request.ts";
 import { eventually } from "../../support/eventually.ts";
-import type { FurtherCase, FurtherCases } from "./further-case.ts";
-import { oneAttempt, oneCall } from "./further-case.ts";
+import type { FurtherCase, FurtherCases } from "./specified-case.ts";
+import { oneAttempt, oneCall } from "./specified-case.ts";
 
 const LOOPBACK = "dns:///127.0.0.1:50051";
 
