@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { compareText, sortKey } from "../../prometheus/text/byte-order.ts";
 
-/** Texts in which each kind of character stands at each place, alone and before another one. */
+/** Each kind of character, to be used alone and in pairs. */
 const CHARACTERS = [
   "",
   "\0",
@@ -24,13 +24,13 @@ function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-test("texts are compared by the bytes of their UTF-8 forms", () => {
+test("texts are compared by the bytes of their UTF-8 encoding", () => {
   for (const a of TEXTS) {
     for (const b of TEXTS) assert.equal(compareText(a, b), byBytes(a, b), JSON.stringify([a, b]));
   }
 });
 
-test("keys of several texts are ordered text by text", () => {
+test("keys of several texts sort text by text", () => {
   const pairs = CHARACTERS.flatMap((a) => TEXTS.map((b) => [b, a] as const));
   const expected = pairs.toSorted(([a1, a2], [b1, b2]) => byBytes(a1, b1) || byBytes(a2, b2))
     .map((pair) => sortKey(pair));

@@ -1,20 +1,20 @@
-// HTTP by hand: what no well-behaved client would send, and bytes as they come.
+// A raw HTTP client: it can send what no well-behaved client would, and returns the bytes received.
 
 import { connect } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 
-/** An answer as it came over the connection. */
+/** A response as it was received. */
 export interface RawAnswer {
   readonly status: number;
   readonly headers: ReadonlyMap<string, string>;
-  /** What stands after the headers, chunked or not, as Latin-1. */
+  /** Everything after the headers, chunked or not, as Latin-1. */
   readonly rest: string;
 }
 
 /**
- * Sends bytes on a connection of its own and waits until the server has closed it.
+ * Sends bytes on a new connection and waits until the server has closed it.
  *
- * @param tls what the client shows and believes; it speaks TLS if this is there
+ * @param tls the client's certificates; without them, it does not use TLS
  */
 export function sendRaw(
   url: string,
@@ -25,26 +25,26 @@ export function sendRaw(
   const address = { host: hostname.replace(/[[\]]/g, ""), port: Number(port) };
   return new Promise((resolve) => {
     let answer = "";
-    // After an empty write over TLS, Deno does not see the connection's end.
+    // Works around Deno, which misses the end of a TLS connection after an empty write.
     const send = () => request !== "" && socket.write(request);
     const socket = tls === undefined
       ? connect(address, send)
       : connectTls({ ...address, servername: "localhost", ...tls }, send);
     socket.setEncoding("latin1");
     socket.on("data", (text) => answer += text);
-    // A server that refuses may reset the connection while the request is still being written.
+    // A server that refuses a request may reset the connection while the request is being written.
     socket.on("error", () => {});
     socket.on("end", () => socket.end());
     socket.on("close", () => resolve(parse(answer)));
   });
 }
 
-/** Sends a request line and headers, asking for the connection to be closed afterwards. */
+/** Sends a request that asks the server to close the connection afterwards. */
 export function request(url: string, line: string, ...headers: string[]): Promise<RawAnswer> {
   return sendRaw(url, requestText(line, ...headers));
 }
 
-/** A request that asks for the connection to be closed afterwards. */
+/** Returns the text of a request that asks the server to close the connection afterwards. */
 export function requestText(line: string, ...headers: string[]): string {
   const all = [`${line} HTTP/1.1`, "Host: localhost", "Connection: close", ...headers];
   return `${all.join("\r\n")}\r\n\r\n`;

@@ -1,5 +1,4 @@
-// Started by exit.test.ts: serves metrics, scrapes itself over a connection that stays open, and
-// then has nothing more to do.
+// Started by exit.test.ts: serves metrics, and then has nothing more to do.
 import process from "node:process";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { PrometheusReader, startScrapeEndpoint } from "../../prometheus/mod.ts";
@@ -10,7 +9,7 @@ provider.getMeter("m").createCounter("c").add(1);
 const endpoint = await startScrapeEndpoint({ reader, host: "127.0.0.1", port: 0 });
 const what = process.argv[2];
 if (what === "wait") {
-  // For the parent, which keeps a connection open; then the end is near.
+  // The parent opens connections, keeps them open, and then writes to standard input.
   console.log(endpoint.url);
   await new Promise((resolve) => process.stdin.once("data", resolve));
   process.stdin.destroy();

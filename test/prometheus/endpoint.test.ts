@@ -23,7 +23,7 @@ async function withEndpoint(
 
 const COUNTER = 'calls_total{otel_scope_name="m",otel_scope_version="1"} 1\n';
 
-test("a scrape without headers gets 0.0.4, uncompressed", () =>
+test("a scrape without headers gets uncompressed text in format 0.0.4", () =>
   withEndpoint(async (url) => {
     const { status, headers, rest } = await request(url, "GET /metrics");
     assert.equal(status, 200);
@@ -34,7 +34,7 @@ test("a scrape without headers gets 0.0.4, uncompressed", () =>
     assert.ok(rest.includes(COUNTER), rest);
   }));
 
-test("gzip when the client accepts it, none with q=0", () =>
+test("a response is compressed if the client accepts gzip, but not with q=0", () =>
   withEndpoint(async (url) => {
     const zipped = await request(url, "GET /metrics", "Accept-Encoding: gzip");
     assert.equal(zipped.headers.get("content-encoding"), "gzip");
@@ -56,7 +56,7 @@ test("HEAD has the headers of GET and no body", () =>
     }
   }));
 
-test("scrapes are counted after they are answered, HEAD too", () =>
+test("scrapes are counted after they are answered, including HEAD requests", () =>
   withEndpoint(async (url) => {
     const first = await (await fetch(url)).text();
     assert.match(first, /^promhttp_metric_handler_requests_total\{code="200"\} 0$/m);
@@ -68,7 +68,7 @@ test("scrapes are counted after they are answered, HEAD too", () =>
     assert.match(third, /^promhttp_metric_handler_requests_in_flight 1$/m);
   }));
 
-test("name[] asks for single families, as with promhttp; other parameters don't matter", () =>
+test("name[] selects families, as in promhttp; other parameters are ignored", () =>
   withEndpoint(async (url) => {
     const some = await (await fetch(`${url}?name[]=calls_total&name%5B%5D=target_info`)).text();
     assert.deepEqual(some.match(/^# TYPE \w+/gm), ["# TYPE calls_total", "# TYPE target_info"]);
@@ -80,7 +80,7 @@ test("name[] asks for single families, as with promhttp; other parameters don't 
     assert.ok(all.rest.includes(COUNTER));
   }));
 
-test("the index leads to the other pages", () =>
+test("the index links to the other pages", () =>
   withEndpoint(async (url) => {
     const index = await request(url, "GET /");
     assert.equal(index.headers.get("content-type"), "text/html; charset=utf-8");
@@ -89,7 +89,7 @@ test("the index leads to the other pages", () =>
     for (const path of links) assert.equal((await request(url, `GET ${path}`)).status, 200);
   }));
 
-test("other paths are not found, however they are written", () =>
+test("other spellings of the paths are not found", () =>
   withEndpoint(async (url) => {
     const paths = [
       "/metric",
@@ -112,7 +112,7 @@ test("other paths are not found, however they are written", () =>
     assert.equal((await request(url, "POST /nothing")).status, 404);
   }));
 
-test("a proxy may put the authority into the request line", () =>
+test("the request line may contain the authority, as a proxy sends it", () =>
   withEndpoint(async (url) => {
     const { status, rest } = await request(url, "GET http://example.org/metrics?a=b");
     assert.equal(status, 200);
@@ -130,7 +130,7 @@ test("methods that change something are not allowed", () =>
     }
   }));
 
-test("a port that is taken rejects with the runtime's error", () =>
+test("a port in use rejects with the runtime's error", () =>
   withEndpoint(async (url, reader) => {
     const port = Number(new URL(url).port);
     const starting = startScrapeEndpoint({ reader, host: "127.0.0.1", port });
@@ -140,7 +140,7 @@ test("a port that is taken rejects with the runtime's error", () =>
   }));
 
 test(
-  "an IPv6 address is bracketed in the URL",
+  "the URL has brackets around an IPv6 address",
   { skip: !(await hasIpv6()) },
   () =>
     withEndpoint(async (url) => {
@@ -149,7 +149,7 @@ test(
     }, "::1"),
 );
 
-test("once it is closed, nothing listens, and the port can be had again", async () => {
+test("a closed endpoint does not listen, and its port is free again", async () => {
   const reader = new PrometheusReader();
   new MeterProvider({ readers: [reader] });
   const first = await startScrapeEndpoint({ reader, host: "127.0.0.1", port: 0 });
@@ -174,7 +174,7 @@ async function hasIpv6(): Promise<boolean> {
   }
 }
 
-/** The body of a chunked response, from Latin-1. */
+/** Returns the body of a chunked response, which is given as Latin-1. */
 function unchunk(rest: string): Uint8Array {
   const parts: string[] = [];
   for (let at = 0;;) {

@@ -10,10 +10,10 @@ import { eventually } from "../support/eventually.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CHILD = "test/prometheus/endpoint-process.ts";
-// What Deno's users have to allow: the address, and nothing else.
+// The only permission that the endpoint needs on Deno: its address.
 const LEAST = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1"];
 
-/** Starts the child in the runtime that runs this test; it has to end by itself. */
+/** Starts the child in the runtime of this test. The child must end by itself. */
 function start(what: string) {
   const options = process.versions["deno"] === undefined ? [] : LEAST;
   const child = spawn(process.execPath, [...options, CHILD, what], {
@@ -28,13 +28,13 @@ function start(what: string) {
   return { child, ended };
 }
 
-test("an open endpoint doesn't keep the process alive", async () => {
+test("an open endpoint does not keep the process alive", async () => {
   const { child, ended } = start("listen");
   assert.equal(await text(child.stdout), "listening\n");
   assert.equal(await ended, 0);
 });
 
-test("nor does a connection to it", async () => {
+test("connections to an endpoint do not keep the process alive", async () => {
   const { child, ended } = start("wait");
   const [url] = await once(child.stdout.setEncoding("utf8"), "data");
   const port = Number(new URL(String(url)).port);
@@ -51,7 +51,7 @@ test("nor does a connection to it", async () => {
   silent.destroy();
 });
 
-test("close() is waited for, though nothing else keeps the process alive", async () => {
+test("a process stays alive until close() is done", async () => {
   const { child, ended } = start("close");
   assert.equal(await text(child.stdout), "closed\n");
   assert.equal(await ended, 0);

@@ -17,14 +17,14 @@ function setUp(resource: Attributes = {}, views: ViewOptions[] = []) {
   return { reader, provider, meter: provider.getMeter("m", "1") };
 }
 
-/** The sample lines, without `target_info` and without the scope's labels. */
+/** Returns the sample lines without `target_info`, and without the labels of the scope. */
 async function samples(reader: PrometheusReader): Promise<string[]> {
   const text = renderPrometheusText(await reader.collect());
   return text.replaceAll(/,?otel_scope_name="m",otel_scope_version="1"/g, "").split("\n")
     .filter((line) => !/^(?:#|target_info|$)/.test(line));
 }
 
-test("each conflict is warned of, and once", async () => {
+test("each conflict is logged once", async () => {
   const reader = record("conflicts");
   const catalog = new FamilyCatalog();
   const render = async () => {
@@ -49,7 +49,7 @@ test("each conflict is warned of, and once", async () => {
   assert.equal(second, first);
 });
 
-test("the first type of a name stays, whichever scope comes first later", async () => {
+test("the first type of a name stays, even if the order of the scopes changes", async () => {
   const { reader, provider, meter } = setUp();
   meter.createCounter("a").add(1);
   provider.getMeter("z").createGauge("a.total").record(2);
@@ -62,7 +62,7 @@ test("the first type of a name stays, whichever scope comes first later", async 
   assert.deepEqual(namesAndTypes(turned), ["a_total counter", "target_info gauge"]);
 });
 
-test("a histogram with an attribute le is left out; Go prints two labels le", async () => {
+test("a histogram with an attribute le is left out, while Go prints the label le twice", async () => {
   const { reader, meter } = setUp();
   const advice = { explicitBucketBoundaries: [1] };
   const histogram = meter.createHistogram("h", { advice });
@@ -81,7 +81,7 @@ test("a histogram with an attribute le is left out; Go prints two labels le", as
   assert.equal(warnings.length, 1);
 });
 
-test("attribute values that Go doesn't have", async () => {
+test("attribute values that Go does not have are printed too", async () => {
   const { reader, meter } = setUp();
   const counter = meter.createCounter("c");
   const values = [undefined, null, NaN, -Infinity, new Uint8Array([255, 0]), [NaN, "\u2029"]];
@@ -96,19 +96,19 @@ test("attribute values that Go doesn't have", async () => {
   ]);
 });
 
-test("a histogram without bounds has the last bucket, one without a sum has the sum 0", async () => {
+test("a histogram without bounds has the +Inf bucket, and one without a sum has the sum 0", async () => {
   const options = { recordMinMax: false, boundaries: [] };
   const type = AggregationType.EXPLICIT_BUCKET_HISTOGRAM;
   const { reader, meter } = setUp({}, [{ instrumentName: "u", aggregation: { type, options } }]);
   meter.createUpDownCounter("u").add(-3);
   assert.deepEqual(await samples(reader), [
-    'u_bucket{,le="+Inf"} 1', // only because the helper took the scope's labels away
+    'u_bucket{,le="+Inf"} 1', // the comma is there because samples() removed the scope's labels
     "u_sum{} 0",
     "u_count{} 1",
   ]);
 });
 
-test("an exponential histogram that is too coarse for Prometheus is left out", async () => {
+test("an exponential histogram with a scale too small for Prometheus is left out", async () => {
   const type = AggregationType.EXPONENTIAL_HISTOGRAM;
   const options = { maxSize: 2, recordMinMax: false };
   const { reader, meter } = setUp({}, [{ instrumentName: "e", aggregation: { type, options } }]);
@@ -121,7 +121,7 @@ test("an exponential histogram that is too coarse for Prometheus is left out", a
   assert.match(warnings[0] ?? "", /metric e of some attributes.*scale is -\d/);
 });
 
-test("a resource that Prometheus can't have costs target_info only", async () => {
+test("an invalid resource costs only target_info", async () => {
   const { reader, meter } = setUp({ "__name__": "x" });
   meter.createCounter("c").add(1);
   let text = "";
@@ -133,7 +133,7 @@ test("a resource that Prometheus can't have costs target_info only", async () =>
   assert.equal(warnings.length, 1);
 });
 
-test("slices are small, and show one moment", async () => {
+test("slices are small and show one snapshot", async () => {
   const { reader, meter } = setUp();
   const histogram = meter.createHistogram("h");
   const counter = meter.createCounter("z");
@@ -157,7 +157,7 @@ test("slices are small, and show one moment", async () => {
   assert.ok(Math.max(...slices.map((slice) => slice.length)) < 70_000);
 });
 
-test("labels are read once for each scope and resource, even when keys become one name", async () => {
+test("labels are read once for each scope and resource, even if keys become the same name", async () => {
   const keys = Array.from({ length: 729 }, (_, i) => `k${threeSeparators(i)}`);
   let reads = 0;
   const attributes = new Proxy(Object.fromEntries(keys.map((key) => [key, key])), {
@@ -178,14 +178,14 @@ test("labels are read once for each scope and resource, even when keys become on
   assert.equal(reads, keys.length);
 });
 
-/** Six separators out of three that all become an underscore, another combination for each number. */
+/** Returns a different combination of three separators, which all become underscores, per number. */
 function threeSeparators(number: number): string {
   return [1, 3, 9, 27, 81, 243].map((place) => `${"-./"[Math.floor(number / place) % 3]}x`).join(
     "",
   );
 }
 
-test("many labels take a time that grows with their number, not with its square", () => {
+test("the time for many labels grows linearly", () => {
   const seconds = (count: number) => {
     const keys = Array.from({ length: count }, (_, i) => [`attribute.${i}`, "value"]);
     const attributes = Object.fromEntries(keys);
@@ -199,7 +199,7 @@ test("many labels take a time that grows with their number, not with its square"
   assert.ok(fastest(40_000) < 32 * fastest(5_000));
 });
 
-test("warnings are bounded in number and length, and stay on their lines", async () => {
+test("warnings are limited in number and length, and are one line each", async () => {
   const { reader, meter } = setUp();
   const counter = meter.createCounter("c");
   for (let i = 0; i < 1000; i++) {

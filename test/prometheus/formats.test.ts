@@ -9,7 +9,7 @@ import { record } from "./recorded.ts";
 const checker = await promtool();
 const python = await openMetricsParser();
 
-/** Reads OpenMetrics, prints how many families and samples there are; fails on anything wrong. */
+/** Parses OpenMetrics, prints the numbers of families and samples, and fails on any error. */
 const STRICT = `
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -17,35 +17,35 @@ families = list(text_string_to_metric_families(sys.stdin.buffer.read().decode())
 print(len(families), sum(len(family.samples) for family in families))
 `;
 
-/** What a program says of a text. */
-async function ask(file: string, args: string[], input: string) {
+/** Runs a program with a text as its input, and returns its exit code and output. */
+async function run(file: string, args: string[], input: string) {
   const child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] });
   const code = new Promise<number | null>((resolve) => child.once("close", resolve));
   child.stdin.end(input);
-  const said = await Promise.all([text(child.stdout), text(child.stderr)]);
-  return { code: await code, said: said.join("").trim() };
+  const output = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: await code, output: output.join("").trim() };
 }
 
 for (const data of ["rich", "conflicts", "numbers", "empty"]) {
-  test(`promtool finds nothing wrong with text format 0.0.4: ${data}`, {
+  test(`promtool accepts text format 0.0.4: ${data}`, {
     skip: skipWithout(checker, "promtool"),
   }, async () => {
     assert.ok(checker, "promtool is missing");
     const text = renderPrometheusText(await record(data).collect());
-    const { code, said } = await ask(checker, ["check", "metrics"], text);
-    // 3 is advice on style, which the names in the data are bad at on purpose. gRPC's are not.
-    assert.ok(code === 0 || code === 3, `${code}: ${said}`);
-    assert.doesNotMatch(said, /grpc|target_info/);
+    const { code, output } = await run(checker, ["check", "metrics"], text);
+    // Exit code 3 is advice on style: names in the data are bad on purpose, but not those of gRPC.
+    assert.ok(code === 0 || code === 3, `${code}: ${output}`);
+    assert.doesNotMatch(output, /grpc|target_info/);
   });
 }
 
-test("promtool does find what is wrong", { skip: skipWithout(checker, "promtool") }, async () => {
+test("promtool finds an error", { skip: skipWithout(checker, "promtool") }, async () => {
   assert.ok(checker, "promtool is missing");
-  const { code, said } = await ask(checker, ["check", "metrics"], 'a{b="1",b="2"} 1\n');
-  assert.equal(code, 1, said);
+  const { code, output } = await run(checker, ["check", "metrics"], 'a{b="1",b="2"} 1\n');
+  assert.equal(code, 1, output);
 });
 
-test("a strict parser reads OpenMetrics", {
+test("a strict parser accepts the OpenMetrics text", {
   skip: skipWithout(python, "the OpenMetrics parser of Python"),
 }, async () => {
   assert.ok(python, "the OpenMetrics parser of Python is missing");
@@ -54,17 +54,17 @@ test("a strict parser reads OpenMetrics", {
     const lines = written.trimEnd().split("\n");
     const families = lines.filter((line) => line.startsWith("# TYPE ")).length;
     const samples = lines.filter((line) => !line.startsWith("#")).length;
-    const { code, said } = await ask(python, ["-c", STRICT], written);
-    assert.equal(said, `${families} ${samples}`);
+    const { code, output } = await run(python, ["-c", STRICT], written);
+    assert.equal(output, `${families} ${samples}`);
     assert.equal(code, 0);
   }
 });
 
-test("a strict parser refuses what is wrong", {
+test("a strict parser finds an error", {
   skip: skipWithout(python, "the OpenMetrics parser of Python"),
 }, async () => {
   assert.ok(python, "the OpenMetrics parser of Python is missing");
-  const { code, said } = await ask(python, ["-c", STRICT], "# TYPE a counter\na 1\n# EOF\n");
-  assert.match(said, /ValueError/);
+  const { code, output } = await run(python, ["-c", STRICT], "# TYPE a counter\na 1\n# EOF\n");
+  assert.match(output, /ValueError/);
   assert.equal(code, 1);
 });

@@ -18,7 +18,7 @@ const FORMATS = [
 
 for (const data of ["empty", "names", "numbers", "conflicts", "rich"]) {
   for (const { file, accept, render } of FORMATS) {
-    test(`${data}: the first scrape is what Go served, ${file}`, async () => {
+    test(`${data}: the first scrape gets the same text as from Go, ${file}`, async () => {
       const reader = record(data);
       const endpoint = await startScrapeEndpoint({ reader, host: "127.0.0.1", port: 0 });
       try {
@@ -30,14 +30,14 @@ for (const data of ["empty", "names", "numbers", "conflicts", "rich"]) {
       }
     });
 
-    test(`${data}: rendered without an endpoint it is the same, ${file}`, async () => {
+    test(`${data}: rendering without an endpoint gives the same text, ${file}`, async () => {
       const text = render(await record(data).collect());
       assert.equal(text, withoutHandlerMetrics(goText(`${data}.${file}`)));
     });
   }
 }
 
-test("a second collection of the same data renders to the same text", async () => {
+test("a second collection of the same data gives the same text", async () => {
   const reader = record("rich");
   const first = renderPrometheusText(await reader.collect());
   assert.equal(renderPrometheusText(await reader.collect()), first);

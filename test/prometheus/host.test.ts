@@ -5,7 +5,7 @@ import { hostCheck, isLoopback } from "../../prometheus/host.ts";
 import { PrometheusReader, startScrapeEndpoint } from "../../prometheus/mod.ts";
 import { sendRaw } from "./client.ts";
 
-const OWN = [
+const LOCAL = [
   undefined,
   "127.0.0.1",
   "127.0.0.1:9464",
@@ -36,15 +36,15 @@ const FOREIGN = [
   "[::1",
 ];
 
-test("an endpoint on loopback answers to addresses and names of the local network alone", () => {
+test("an endpoint on loopback allows only addresses and names of the local network", () => {
   for (const address of ["127.0.0.1", "127.0.0.53", "::1", "::ffff:127.0.0.1"]) {
     const allows = hostCheck("localhost", address, undefined);
-    for (const header of OWN) assert.equal(allows(header), true, String(header));
+    for (const header of LOCAL) assert.equal(allows(header), true, String(header));
     for (const header of FOREIGN) assert.equal(allows(header), false, String(header));
   }
 });
 
-test("it answers to the name that it was told to listen on, and to those of a list", () => {
+test("the name to listen on and the names of a list are allowed", () => {
   const allows = hostCheck("My.Host", "127.0.0.1", ["metrics.example.com"]);
   for (const header of ["my.host:1", "metrics.example.com", "Metrics.Example.COM.:80"]) {
     assert.equal(allows(header), true, String(header));
@@ -53,7 +53,7 @@ test("it answers to the name that it was told to listen on, and to those of a li
   assert.equal(hostCheck("localhost", "127.0.0.1", ["*"])("evil.example"), true);
 });
 
-test("an endpoint on another address answers to every name, unless there is a list", () => {
+test("an endpoint on another address allows every name, unless there is a list", () => {
   for (const address of ["0.0.0.0", "::", "192.0.2.1", "1.127.0.0"]) {
     assert.equal(hostCheck(address, address, undefined)("any.example"), true);
     const allows = hostCheck(address, address, ["metrics.example"]);
@@ -71,7 +71,7 @@ test("loopback is 127.0.0.0/8, ::1 and localhost", () => {
   }
 });
 
-test("a page of another site gets nothing, on any path", async () => {
+test("a request for a foreign host name is refused on every path", async () => {
   const reader = new PrometheusReader();
   new MeterProvider({ readers: [reader] });
   const endpoint = await startScrapeEndpoint({ reader, host: "127.0.0.1", port: 0 });

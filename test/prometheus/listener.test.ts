@@ -10,12 +10,12 @@ import { startListener } from "../../prometheus/listener.ts";
 import { eventually } from "../support/eventually.ts";
 import { request, requestText, sendRaw } from "./client.ts";
 
-/** Requests whose events are other than `request`. Each is answered by the same handler. */
+/** Values of the Expect header, which change the event of a request but not its handler. */
 const EXPECTING = ["100-continue", "100-CONTINUE", "junk", "", "100-continue, junk"];
 
 const hello: RequestListener = (_request, response) => response.end("hello");
 
-/** Listens under other limits. */
+/** Runs a test against a listener with other limits. */
 async function listening(
   action: (url: string, close: () => Promise<void>) => Promise<void>,
   { handle = hello, ...limits }: Partial<ListenerLimits> & { handle?: RequestListener } = {},
@@ -29,7 +29,7 @@ async function listening(
   }
 }
 
-test("what isn't HTTP is answered 400, the connection closed, and the listener lives on", () =>
+test("malformed requests get 400 and a closed connection, and the listener goes on", () =>
   listening(async (url) => {
     const messages = [
       "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
@@ -43,14 +43,14 @@ test("what isn't HTTP is answered 400, the connection closed, and the listener l
     ];
     for (const message of messages) {
       const { status, rest } = await sendRaw(url, message);
-      // A body that turns out wrong after the headers may have been answered already.
+      // If only the body is malformed, the request may have been answered before it arrived.
       assert.ok(status === 400 || (message.includes("not a length") && status === 200), message);
       assert.doesNotMatch(rest, /Error|node:|\.ts/);
     }
     assert.equal((await request(url, "GET /")).status, 200);
   }));
 
-test("nothing is written into the middle of an answer", async () => {
+test("an error response is never written into the middle of another response", async () => {
   const handle: RequestListener = (_request, response) => {
     response.write("first");
   };
@@ -64,25 +64,25 @@ test("nothing is written into the middle of an answer", async () => {
   }, { handle });
 });
 
-test("headers that are too large are refused", () =>
+test("too large headers are refused", () =>
   listening(async (url) => {
     const { status } = await request(url, "GET /", `X: ${"x".repeat(3000)}`);
     assert.equal(status, 431);
     assert.equal((await request(url, "GET /", `X: ${"x".repeat(500)}`)).status, 200);
   }, { headerBytes: 2048 }));
 
-test("headers that don't come to an end time out", () =>
+test("unfinished headers time out", () =>
   listening(async (url) => {
     const { status } = await sendRaw(url, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
     assert.equal(status, 408);
   }, { headers: 100 }));
 
-test("a connection on which nothing comes times out", () =>
+test("a silent connection times out", () =>
   listening(async (url) => {
     assert.equal((await sendRaw(url, "")).status, 408);
   }, { headers: 100, request: 200 }));
 
-test("a body that doesn't come to an end times out", async () => {
+test("an unfinished body times out", async () => {
   const handle: RequestListener = (request, response) => {
     request.resume().once("end", () => response.end());
   };
@@ -95,7 +95,7 @@ test("a body that doesn't come to an end times out", async () => {
   }, { handle, headers: 100, request: 200 });
 });
 
-test("an idle connection is closed, and until then it can be used again", () =>
+test("a connection can be used again until it has been idle too long", () =>
   listening(async (url) => {
     const { rest } = await sendRaw(url, "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2));
     assert.equal(rest.match(/hello/g)?.length, 2);
@@ -108,7 +108,7 @@ test("a connection may be idle for longer than a scrape interval", () =>
     assert.equal(response.headers.get("keep-alive"), "timeout=75");
   }));
 
-/** Answers when it is told to. */
+/** Creates a handler whose responses wait until the test sends them. */
 function pendingRequests() {
   const pending: (() => void)[] = [];
   const handle: RequestListener = (_request, response) => {
@@ -120,19 +120,19 @@ function pendingRequests() {
 const KEEP_ALIVE = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST = requestText("GET /");
 
-/** A connection on which no request comes to an end. */
+/** Opens a connection with an unfinished request. */
 async function unfinished(url: string): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   socket.on("error", () => {}).resume();
   await once(socket, "connect");
-  // Bun counts a connection from its first byte on.
+  // Bun reports a connection only after its first byte.
   socket.write("GET ");
   return socket;
 }
 
-test("one connection too many costs the oldest that has asked for nothing", () =>
+test("one connection too many closes the oldest one without an answered request", () =>
   listening(async (url) => {
-    // Answered once, and open since.
+    // This connection had one answer and is still open.
     const known = await unfinished(url);
     const answered = once(known, "data");
     known.write("/ HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -147,7 +147,7 @@ test("one connection too many costs the oldest that has asked for nothing", () =
     assert.deepEqual([known.destroyed, third.destroyed, fourth.destroyed], [false, false, false]);
   }, { connections: 3, headers: 60_000, request: 60_000 }));
 
-test("connections that are idle keep nobody out", () =>
+test("idle connections make room for new ones", () =>
   listening(async (url) => {
     const idle = await unfinished(url);
     const closed = once(idle, "close");
@@ -157,14 +157,14 @@ test("connections that are idle keep nobody out", () =>
     await closed;
   }, { connections: 1 }));
 
-test("no request under way is cut off for a new connection", async () => {
+test("a new connection never cuts off a request in progress", async () => {
   const { pending, handle } = pendingRequests();
   await listening(async (url) => {
-    const underWay = [sendRaw(url, LAST), sendRaw(url, LAST)];
+    const inProgress = [sendRaw(url, LAST), sendRaw(url, LAST)];
     await eventually(() => assert.equal(pending.length, 2));
     assert.equal((await request(url, "GET /")).status, 0);
     for (const finish of pending) finish();
-    for (const { rest } of await Promise.all(underWay)) assert.equal(rest, "finished");
+    for (const { rest } of await Promise.all(inProgress)) assert.equal(rest, "finished");
     const later = request(url, "GET /");
     await eventually(() => assert.equal(pending.length, 3));
     pending[2]?.();
@@ -172,7 +172,7 @@ test("no request under way is cut off for a new connection", async () => {
   }, { handle, connections: 2 });
 });
 
-test("a client that doesn't read the answers is cut off", async () => {
+test("a client that does not read the responses is cut off", async () => {
   const large = "x".repeat(10_000_000);
   let answers = 0;
   let cut = false;
@@ -189,7 +189,7 @@ test("a client that doesn't read the answers is cut off", async () => {
   }, { handle, response: 300 });
 });
 
-test("who sends too many requests without waiting for answers is hung up on", async () => {
+test("too many pipelined requests close the connection", async () => {
   let requests = 0;
   const handle: RequestListener = (_request, response) => {
     requests++;
@@ -201,7 +201,7 @@ test("who sends too many requests without waiting for answers is hung up on", as
   }, { handle, pipelined: 10 });
 });
 
-test("requests that are answered at once count while the client reads nothing", async () => {
+test("pipelined requests count even if they are answered at once", async () => {
   let answers = 0;
   let cut = false;
   const handle: RequestListener = (request, response) => {
@@ -217,7 +217,7 @@ test("requests that are answered at once count while the client reads nothing", 
   }, { handle, pipelined: 10 });
 });
 
-test("a connection ends with a request that has a body, which nobody reads", () =>
+test("a request with a body ends its connection, and its body is not read", () =>
   listening(async (url) => {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     socket.on("error", () => {}).resume();
@@ -227,22 +227,22 @@ test("a connection ends with a request that has a body, which nobody reads", () 
     clearInterval(timer);
   }, { request: 60_000 }));
 
-test("closing waits for requests under way, not for what isn't one", async () => {
+test("closing waits for requests in progress, but not for unfinished ones", async () => {
   const { pending, handle } = pendingRequests();
   await listening(async (url, close) => {
-    const underWay = sendRaw(url, KEEP_ALIVE);
+    const inProgress = sendRaw(url, KEEP_ALIVE);
     const unfinished = sendRaw(url, "GET ");
     await eventually(() => assert.equal(pending.length, 1));
     const closing = close();
     assert.equal(close(), closing);
     assert.equal((await unfinished).status, 0);
     pending[0]?.();
-    assert.equal((await underWay).rest, "finished");
+    assert.equal((await inProgress).rest, "finished");
     await closing;
   }, { handle, closing: 60_000 });
 });
 
-test("closing doesn't wait forever", async () => {
+test("closing waits no longer than its limit", async () => {
   const { pending, handle } = pendingRequests();
   await listening(async (url, close) => {
     const hanging = sendRaw(url, KEEP_ALIVE);
@@ -252,7 +252,7 @@ test("closing doesn't wait forever", async () => {
   }, { handle, closing: 50 });
 });
 
-test("opening and closing leaves no listeners behind", async () => {
+test("opening and closing a listener leaves no process listeners behind", async () => {
   const count = () =>
     process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
   await listening(() => Promise.resolve());
@@ -263,7 +263,7 @@ test("opening and closing leaves no listeners behind", async () => {
   assert.equal(count(), before);
 });
 
-test("a request with an Expect header is a request like any other", () =>
+test("a request with an Expect header is handled like any other", () =>
   listening(async (url) => {
     for (const expect of EXPECTING) {
       const { status, rest } = await request(url, "GET /", `Expect: ${expect}`);
@@ -274,7 +274,7 @@ test("a request with an Expect header is a request like any other", () =>
     }
   }));
 
-test("requests with an Expect header count as pipelined ones", async () => {
+test("requests with an Expect header count as pipelined", async () => {
   for (const expect of EXPECTING) {
     let requests = 0;
     const handle: RequestListener = () => void requests++;
@@ -286,7 +286,7 @@ test("requests with an Expect header count as pipelined ones", async () => {
   }
 });
 
-test("answers to requests with an Expect header that nobody reads are cut off", async () => {
+test("a client that does not read the response to an Expect header is cut off", async () => {
   for (const expect of EXPECTING) {
     let cut = false;
     const handle: RequestListener = (request, response) => {
@@ -303,7 +303,7 @@ test("answers to requests with an Expect header that nobody reads are cut off", 
   }
 });
 
-test("a tunnel is refused", () =>
+test("CONNECT is refused", () =>
   listening(async (url) => {
     const message = "CONNECT localhost:22 HTTP/1.1\r\nHost: a\r\n";
     for (const header of ["", "Expect: junk\r\n", "Upgrade: a\r\nConnection: Upgrade\r\n"]) {
@@ -311,7 +311,7 @@ test("a tunnel is refused", () =>
     }
   }));
 
-test("a request has one Host header", () =>
+test("a request must have exactly one Host header", () =>
   listening(async (url) => {
     const refused = ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n"];
     for (const message of refused) {
@@ -322,16 +322,16 @@ test("a request has one Host header", () =>
     assert.equal((await sendRaw(url, "GET / HTTP/1.0\r\n\r\n")).status, 200);
   }));
 
-test("a client that holds a refused connection open is cut off", async () => {
+test("a client that keeps a refused connection open is cut off", async () => {
   const refused = ["no HTTP\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"];
   for (const message of refused) {
     await listening(async (url) => {
       const port = Number(new URL(url).port);
       const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-      // Not `once`, which would reject as soon as the server has hung up on a write.
+      // Not `once`, which would reject when a write fails after the server has closed.
       const closed = new Promise((resolve) => socket.on("close", resolve));
       socket.on("error", () => {}).resume().write(message);
-      // The server has to hang up, as the client's next bytes show.
+      // These bytes show the client that the server has closed the connection.
       const timer = setInterval(() => socket.write("x"), 20);
       await closed;
       clearInterval(timer);

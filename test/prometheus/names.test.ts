@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type InstrumentKind, labelName, metricName } from "../../prometheus/text/names.ts";
 
-// The fixture "names" has 170 more, recorded from Go.
+// The fixture "names" has 170 more, recorded in Go.
 const METRICS: [string, string, InstrumentKind, string | undefined][] = [
   ["grpc.server.call.started", "{call}", "counter", "grpc_server_call_started_total"],
   ["grpc.server.call.duration", "s", "histogram", "grpc_server_call_duration_seconds"],
@@ -24,7 +24,7 @@ const METRICS: [string, string, InstrumentKind, string | undefined][] = [
   ["", "s", "gauge", "seconds"],
 ];
 
-test("metric names", () => {
+test("metric names have valid characters, the unit and a suffix for the kind", () => {
   for (const [name, unit, kind, expected] of METRICS) {
     assert.equal(metricName(name, unit, kind), expected, `${name} ${unit} ${kind}`);
   }
@@ -44,6 +44,6 @@ const LABELS: [string, string | undefined][] = [
   ["", undefined],
 ];
 
-test("label names", () => {
+test("label names have valid characters, and reserved ones are refused", () => {
   for (const [key, expected] of LABELS) assert.equal(labelName(key), expected, key);
 });

@@ -9,7 +9,7 @@ const recorded: {
   encoding: { acceptEncoding: string; contentEncoding: string }[];
 } = JSON.parse(fixture("negotiation.json"));
 
-test("the content type is the one that promhttp answers with", () => {
+test("the content type is the same as from promhttp", () => {
   assert.ok(recorded.accept.length > 30);
   for (const { accept, contentType } of recorded.accept) {
     const negotiated = negotiateFormat(accept);
@@ -24,12 +24,12 @@ test("without an Accept header the format is 0.0.4", () => {
   assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
 });
 
-test("what promhttp overlooks: q=0 refuses a format", () => {
+test("q=0 refuses a format, unlike in promhttp", () => {
   const { format } = negotiateFormat("application/openmetrics-text;version=1.0.0;q=0");
   assert.equal(format, PROMETHEUS_TEXT);
 });
 
-test("what isn't written here is not promised: protobuf, doubled underscores", () => {
+test("unsupported formats are never chosen: protobuf, doubled underscores", () => {
   const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;" +
     "encoding=delimited;q=0.9,application/openmetrics-text;version=1.0.0;q=0.8";
   assert.equal(negotiateFormat(protobuf).format, OPEN_METRICS);
@@ -37,7 +37,7 @@ test("what isn't written here is not promised: protobuf, doubled underscores", (
   assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
 });
 
-test("gzip is used when promhttp uses it", () => {
+test("gzip is used if promhttp uses it", () => {
   assert.ok(recorded.encoding.length > 10);
   for (const { acceptEncoding, contentEncoding } of recorded.encoding) {
     assert.equal(acceptsGzip(acceptEncoding), contentEncoding === "gzip", acceptEncoding);

@@ -28,14 +28,14 @@ const TABLE: [number, string, string][] = [
   [NaN, "NaN", "NaN"],
 ];
 
-test("numbers are spelled as client_golang spells them", () => {
+test("numbers are formatted as in client_golang", () => {
   for (const [value, text, openMetrics] of TABLE) {
     assert.equal(formatFloat(value), text);
     assert.equal(formatOpenMetricsFloat(value), openMetrics);
   }
 });
 
-test("every spelling reads back as the same number", () => {
+test("a formatted number parses back to the same number", () => {
   for (let exponent = -320; exponent <= 308; exponent++) {
     const value = Number(`1.2345678901234567e${exponent}`);
     assert.equal(Number(formatFloat(value)), value);

@@ -1,4 +1,4 @@
-// The data that the fixtures were recorded from, recorded once more through the JavaScript SDK.
+// Records the fixtures' data through the JavaScript SDK, as it was recorded in Go.
 
 import { readFileSync } from "node:fs";
 import type { Attributes, Meter, ObservableCallback } from "@opentelemetry/api";
@@ -43,20 +43,20 @@ interface Data {
 
 const FIXTURES = new URL("./fixtures/", import.meta.url);
 
-/** A fixture's text. */
+/** Reads a fixture. */
 export function fixture(file: string): string {
   return readFileSync(new URL(file, FIXTURES), "utf8");
 }
 
 /**
- * What Go printed, without what is known to differ: it prints the label of a scope's schema URL
- * even when there is none.
+ * Returns the text that Go printed, without the one known difference: Go prints the label of a scope's
+ * schema URL even if it is empty.
  */
 export function goText(file: string): string {
   return fixture(file).replaceAll('otel_scope_schema_url="",', "");
 }
 
-/** Records a fixture's data; the reader collects it. */
+/** Records a fixture's data, and returns the reader that collects it. */
 export function record(name: string): PrometheusReader {
   const data: Data = JSON.parse(fixture(`${name}.data.json`));
   const reader = new PrometheusReader();
@@ -115,7 +115,7 @@ function recordInstrument(meter: Meter, { kind, name, points, bounds, ...rest }:
   }
 }
 
-/** JSON has no such numbers; `-0` is a string too, because JSON writers drop the sign. */
+/** Converts the numbers that JSON lacks. `-0` is a string too, because JSON writers drop its sign. */
 function numberOf(recorded: Recorded): number {
   return typeof recorded === "number" ? recorded : Number(recorded.replace("Inf", "Infinity"));
 }

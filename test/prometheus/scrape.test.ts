@@ -14,7 +14,7 @@ import { THROWN } from "../support/thrown.ts";
 import { request } from "./client.ts";
 import { warningsOf } from "./warnings.ts";
 
-/** Serves a reader under other limits. */
+/** Runs a test against a reader's metrics with other limits. */
 async function serve(
   reader: Pick<PrometheusReader, "collect">,
   action: (url: string) => Promise<void>,
@@ -34,14 +34,14 @@ const NOTHING: CollectionResult = {
   errors: [],
 };
 
-/** The handler's own count of answers with a status. */
+/** Returns the handler's own count of responses with a status. */
 async function counted(url: string, status: number): Promise<number> {
   const text = await (await fetch(url)).text();
   const [, count] = new RegExp(`_requests_total\\{code="${status}"\\} (\\d+)`).exec(text) ?? [];
   return Number(count);
 }
 
-test("a collection that fails is 500, with one line of why and no stack", async () => {
+test("a failed collection gets 500, with a one-line reason and no stack", async () => {
   let failing = true;
   const reader = {
     collect: () => failing ? Promise.reject(new Error("out of\norder")) : Promise.resolve(NOTHING),
@@ -62,7 +62,7 @@ test("a collection that fails is 500, with one line of why and no stack", async 
   });
 });
 
-test("a reader that was shut down is 500", async () => {
+test("a reader after its shutdown gets 500", async () => {
   const reader = new PrometheusReader();
   const provider = new MeterProvider({ readers: [reader] });
   await provider.shutdown();
@@ -94,7 +94,7 @@ test("as in Go, a failing callback costs its metrics, not the scrape", async () 
   }, { callback: 20 });
 });
 
-test("attributes of a resource that come late are waited for", async () => {
+test("a scrape waits for asynchronous resource attributes", async () => {
   const reader = new PrometheusReader();
   const late = Promise.resolve().then(() => "late");
   const resource = resourceFromAttributes({ "service.name": late });
@@ -104,7 +104,7 @@ test("attributes of a resource that come late are waited for", async () => {
   });
 });
 
-test("more scrapes than the limit are 503; a hanging collection keeps its place", async () => {
+test("scrapes beyond the limit get 503, and a hanging collection counts for the limit", async () => {
   let finish = (_collected: CollectionResult) => {};
   let collections = 0;
   const reader = {
@@ -129,7 +129,7 @@ test("more scrapes than the limit are 503; a hanging collection keeps its place"
   }, { inFlight: 1, collection: 50 });
 });
 
-test("scrapes at the same time are served together, up to the limit", async () => {
+test("concurrent scrapes are served together, up to the limit", async () => {
   const waiting: (() => void)[] = [];
   const reader = {
     collect: () => new Promise<CollectionResult>((resolve) => waiting.push(() => resolve(NOTHING))),
@@ -145,7 +145,7 @@ test("scrapes at the same time are served together, up to the limit", async () =
   }, { inFlight: 3 });
 });
 
-/** A reader with more text than any buffer between a server and a client holds. */
+/** Creates a reader whose text is larger than all buffers between server and client. */
 function largeReader(): PrometheusReader {
   const reader = new PrometheusReader();
   const meter = new MeterProvider({ readers: [reader] }).getMeter("m");
@@ -155,7 +155,7 @@ function largeReader(): PrometheusReader {
   return reader;
 }
 
-/** Asks for metrics and doesn't read the answer. */
+/** Requests metrics without reading the response. */
 async function askAndStall(url: string): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   socket.on("error", () => {});
@@ -165,7 +165,7 @@ async function askAndStall(url: string): Promise<Socket> {
   return socket;
 }
 
-test("a client that doesn't read is cut off, and its place is free again", async () => {
+test("a client that does not read is cut off, and its place is free again", async () => {
   await serve(largeReader(), async (url) => {
     const socket = await askAndStall(url);
     await eventually(async () => {
@@ -179,7 +179,7 @@ test("a client that doesn't read is cut off, and its place is free again", async
   }, { inFlight: 1, response: 200 });
 });
 
-test("a client that goes away in the middle harms nothing", async () => {
+test("a client may disconnect in the middle of a response", async () => {
   await serve(largeReader(), async (url) => {
     for (let i = 0; i < 3; i++) {
       const socket = await askAndStall(url);
@@ -195,7 +195,7 @@ test("a client that goes away in the middle harms nothing", async () => {
   });
 });
 
-test("whatever a callback or a collection throws, scrapes are answered, with one line each", async () => {
+test("scrapes are answered whatever a callback or collection throws, and each is logged once", async () => {
   const reader = new PrometheusReader();
   const meter = new MeterProvider({ readers: [reader] }).getMeter("m");
   meter.createCounter("fine").add(1);
@@ -231,7 +231,7 @@ test("whatever a callback or a collection throws, scrapes are answered, with one
   }
 });
 
-test("a logger that throws harms neither scrapes nor the process", async () => {
+test("a logger that throws affects neither scrapes nor the process", async () => {
   let closed = false;
   const fail = () => {
     if (closed) throw new Error("the log is closed");
@@ -250,7 +250,7 @@ test("a logger that throws harms neither scrapes nor the process", async () => {
       socket.resume();
       await once(socket, "data");
       socket.destroy();
-      // The scrape that was cut off has given its place back.
+      // The place of the cut scrape is free again.
       await eventually(async () => assert.equal((await fetch(`${url}?name[]=x`)).status, 200));
     }, { inFlight: 1 });
   } finally {

@@ -48,7 +48,7 @@ async function withEndpoint(
 
 const SCRAPE = requestText("GET /metrics");
 
-test("metrics over TLS, and nothing without it", () =>
+test("with certificates, metrics are served over TLS only", () =>
   withEndpoint(server, async (url) => {
     assert.match(url, /^https:\/\/127\.0\.0\.1:\d+\/metrics$/);
     const { status, rest } = await sendRaw(url, SCRAPE, trusting);
@@ -60,7 +60,7 @@ test("metrics over TLS, and nothing without it", () =>
     assert.equal((await sendRaw(url, SCRAPE, trusting)).status, 200);
   }));
 
-test("only who shows a certificate of the right authority is answered", () =>
+test("only clients with a certificate of the right authority are answered", () =>
   withEndpoint({ ...server, clientCa: authority.certificate }, async (url) => {
     assert.equal((await sendRaw(url, SCRAPE, showing(client))).status, 200);
     const refused = [
@@ -72,7 +72,7 @@ test("only who shows a certificate of the right authority is answered", () =>
     assert.equal((await sendRaw(url, SCRAPE, showing(client))).status, 200);
   }));
 
-test("a new certificate is shown on the same port, and requests under way are answered", async () => {
+test("a new certificate is used on the same port, and requests in progress are answered", async () => {
   const files = { certificate: join(folder, "cert.pem"), key: join(folder, "key.pem") };
   const place = ({ certificate, key }: KeyPair) => {
     copyFileSync(certificate, files.certificate);
@@ -105,7 +105,7 @@ test("a new certificate is shown on the same port, and requests under way are an
   await assert.rejects(shown());
 });
 
-/** Listens with TLS under other limits. */
+/** Runs a test against a TLS listener with other limits. */
 async function listening(
   limits: Partial<ListenerLimits>,
   action: (url: string) => Promise<void>,
@@ -123,7 +123,7 @@ async function listening(
   }
 }
 
-test("the limits of HTTP hold with TLS: time, size, idleness", () =>
+test("the limits of time, size and idleness apply with TLS too", () =>
   listening({ headers: 500, request: 1_000, idle: 500, headerBytes: 2048 }, async (url) => {
     assert.equal((await sendRaw(url, "GET / HTTP/1.1\r\nHost: a\r\nX: ", trusting)).status, 408);
     assert.equal((await sendRaw(url, "", trusting)).status, 408);
@@ -133,14 +133,14 @@ test("the limits of HTTP hold with TLS: time, size, idleness", () =>
     assert.equal(idle.rest, "hello");
   }));
 
-test("a handshake that doesn't come to an end times out, and doesn't hold up closing", () =>
+test("an unfinished handshake times out, and does not delay closing", () =>
   listening({ headers: 500 }, async (url) => {
     assert.equal((await sendRaw(url, "")).status, 0);
     assert.equal((await sendRaw(url, requestText("GET /"), trusting)).status, 200);
     connect(Number(new URL(url).port), "127.0.0.1").on("error", () => {}).unref();
   }));
 
-test("handshakes that don't come to an end keep nobody out", () =>
+test("unfinished handshakes make room for new connections", () =>
   listening({ connections: 2 }, async (url) => {
     const sockets = Array.from(
       { length: 5 },
@@ -152,7 +152,7 @@ test("handshakes that don't come to an end keep nobody out", () =>
     for (const socket of sockets) socket.destroy();
   }));
 
-test("files that can't be used are refused at the start", async () => {
+test("unusable files are refused at the start", async () => {
   const action = () => Promise.resolve();
   const { certificate, key } = server;
   await assert.rejects(withEndpoint({ certificate, key: client.key }, action), /the key is not/);
@@ -160,7 +160,7 @@ test("files that can't be used are refused at the start", async () => {
   await assert.rejects(withEndpoint({ certificate, key: `${key}?` }, action), { code: "ENOENT" });
 });
 
-/** Events of servers that hand over no request and no connection, or none with these options. */
+/** Events that deliver no request and no connection, at least with our options, and why. */
 const HARMLESS: Readonly<Record<string, string>> = {
   close: "the server's own",
   listening: "the server's own",
@@ -174,7 +174,7 @@ const HARMLESS: Readonly<Record<string, string>> = {
   OCSPRequest: "OCSP stapling that is not used",
 };
 
-test("every event with which a server hands over something has a listener", () => {
+test("every event that delivers a request or connection has a listener", () => {
   const folder = new URL("../../runtimes/node_modules/@types/node/", import.meta.url);
   const events = new Set(["http", "https", "net", "tls"].flatMap((module) => {
     const types = readFileSync(new URL(`${module}.d.ts`, folder), "utf8");
@@ -187,7 +187,7 @@ test("every event with which a server hands over something has a listener", () =
   const certificates = watchServerCertificates(server, undefined, { info() {}, warn() {} }).value;
   const connections = new Connections(LISTENER_LIMITS);
   const limited = createLimitedServer(() => {}, connections, certificates, LISTENER_LIMITS);
-  const unheard = [...events].filter((event) => limited.listenerCount(event) === 0);
-  assert.deepEqual(unheard.filter((event) => HARMLESS[event] === undefined), []);
+  const unhandled = [...events].filter((event) => limited.listenerCount(event) === 0);
+  assert.deepEqual(unhandled.filter((event) => HARMLESS[event] === undefined), []);
   assert.deepEqual(Object.keys(HARMLESS).filter((event) => !events.has(event)), []);
 });

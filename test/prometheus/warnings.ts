@@ -1,8 +1,8 @@
-// What the code under test tells the application's diagnostic logger.
+// Collects what the code under test logs through OpenTelemetry's diagnostic logger.
 
 import { diag, DiagLogLevel } from "@opentelemetry/api";
 
-/** Runs something and returns the warnings and errors that it logged. */
+/** Runs an action and returns the warnings and errors that it logged. */
 export async function warningsOf(action: () => unknown): Promise<string[]> {
   const warnings: string[] = [];
   const keep = (message: string) => void warnings.push(message);
