@@ -1,25 +1,48 @@
 /**
- * Measures what the plugin costs, against the goals: `npm run bench -- --help`.
+ * `npm run bench`: measures what the plugin costs and compares the figures with the goals.
+ *
+ * @module
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ignoreOutputErrors } from "../log/output.ts";
+import { figureTable } from "./figure-table.ts";
 import type { Figure } from "./measure/figure.ts";
 import { describeMachine } from "./measure/machine.ts";
 import { stopPrograms } from "./measure/program.ts";
 import { FULL, QUICK } from "./measure/settings.ts";
-import { ROWS } from "./rows/mod.ts";
-import { figureTable } from "./figure-table.ts";
+import { clientScript } from "./rows/client-script.ts";
+import { exposition } from "./rows/exposition.ts";
+import { labelSets } from "./rows/label-sets.ts";
+import { go, peers } from "./rows/peers.ts";
+import type { Row } from "./rows/row.ts";
+import { scraped } from "./rows/scraped.ts";
+import { stall } from "./rows/stall.ts";
+import { startUp } from "./rows/start-up.ts";
+import { throughput } from "./rows/throughput.ts";
+
+/** All rows in the order of their measurement. */
+const ROWS: readonly Row[] = [
+  throughput,
+  go,
+  peers,
+  exposition,
+  stall,
+  scraped,
+  labelSets,
+  startUp,
+  clientScript,
+];
 
 const USAGE = `Usage: npm run bench -- [--quick] [--only=ROW]... [--rounds=N] [--json=PATH]
 
-  --quick      less than two minutes, for daily use: shows what is far off, not a percent
-  --only=ROW   measures this alone; may be given several times:
+  --quick      takes less than two minutes; shows large differences only
+  --only=ROW   measures only this row; may be given several times:
 ${ROWS.map(({ name, title }) => `                 ${name.padEnd(14)}${title}`).join("\n")}
-  --rounds=N   times that everything is done with fresh processes (${FULL.rounds})
-  --json=PATH  where the figures are written to (.cache/bench/figures.json)
+  --rounds=N   number of rounds, each with fresh processes (${FULL.rounds})
+  --json=PATH  file for the figures (.cache/bench/figures.json)
 `;
 const DEFAULT_PATH = fileURLToPath(new URL("../.cache/bench/figures.json", import.meta.url));
 
@@ -36,11 +59,11 @@ const { values } = parseArgs({
 const unknown = values.only.filter((name) => !ROWS.some((row) => row.name === name));
 const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
-  console.error(`--rounds=${values.rounds} has to be a whole number from 1`);
+  console.error(`--rounds=${values.rounds}: must be a whole number of at least 1`);
   process.exit(2);
 }
 if (values.help || unknown.length > 0) {
-  for (const name of unknown) console.error(`There is no row "${name}".\n`);
+  for (const name of unknown) console.error(`--only=${name}: must be one of the rows below\n`);
   console.log(USAGE);
   process.exit(unknown.length > 0 ? 2 : 0);
 }
@@ -73,5 +96,5 @@ console.log(
 await mkdir(dirname(values.json), { recursive: true });
 await writeFile(values.json, JSON.stringify({ machine, settings, figures, failures }, null, 2));
 console.log(`The figures are in ${values.json}`);
-// A goal that is missed is no error: on a busy machine any of them can be.
+// A missed goal is not an error: on a busy machine, any of them can be missed.
 process.exitCode = failures.length > 0 ? 1 : 0;

@@ -2,7 +2,7 @@ import type { Figure, Goal, Unit } from "./measure/figure.ts";
 
 const HEADINGS = ["what", "of", "goal", "median", "min to max", ""];
 
-/** Figures as a table for people. */
+/** Formats figures as a text table with aligned columns. */
 export function figureTable(figures: readonly Figure[]): string {
   const rows = [HEADINGS, ...figures.map(cells)];
   const widths = HEADINGS.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));

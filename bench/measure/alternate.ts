@@ -1,23 +1,23 @@
+import { median } from "./figure.ts";
 import { Pair } from "./pair.ts";
 import type { PairCommands, PairWindow } from "./pair.ts";
 import type { Settings } from "./settings.ts";
-import { median, rotated } from "./statistics.ts";
 
-/** What a pair did: sums over the windows, or the one window, that one sample is made of. */
+/** The performance of a pair in the windows of a sample: all windows of a round, or a single one. */
 export interface Sample {
   readonly callsPerSecond: number;
   readonly clientCpuUsPerCall: number;
   readonly serverCpuUsPerCall: number;
-  /** Median of the windows'. */
+  /** The median of the windows' 99th percentiles, in milliseconds. */
   readonly p99Ms: number;
 }
 
 /**
- * Runs pairs against each other. In each round all of them are started anew and warmed up; then
- * they have short windows of load in turns, so that whatever else slows the machine down slows
- * down all of them. The one that begins is another one each time. Those that wait are idle.
+ * Compares pairs. Each round starts and warms up all of them. Then they get short windows of load in
+ * turn, in a rotating order, while the others are idle. If something slows the machine down, it
+ * therefore affects all pairs.
  *
- * @returns for each pair its samples; those of the same index belong together
+ * @returns The samples of each pair. Samples with the same index belong together.
  */
 export async function alternate<K extends string>(
   pairs: Readonly<Record<K, PairCommands>>,
@@ -67,4 +67,10 @@ function toSample(windows: readonly PairWindow[]): Sample {
     serverCpuUsPerCall: sum((window) => window.serverCpuUs) / calls,
     p99Ms: median(windows.map((window) => window.p99Ms)),
   };
+}
+
+/** Returns the elements with another one first, which changes the order of turns. */
+export function rotated<T>(elements: readonly T[], by: number): T[] {
+  const start = by % elements.length;
+  return [...elements.slice(start), ...elements.slice(0, start)];
 }

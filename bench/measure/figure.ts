@@ -1,12 +1,10 @@
-import { median } from "./statistics.ts";
-
-/** What a figure has to be. */
+/** The range that a figure should be in. */
 export interface Goal {
   readonly atLeast?: number;
   readonly atMost?: number;
 }
 
-/** One line of the result. */
+/** One line of the results. */
 export interface Figure {
   /** What was measured. */
   readonly what: string;
@@ -16,20 +14,20 @@ export interface Figure {
   readonly median: number;
   readonly min: number;
   readonly max: number;
-  /** Each round's figure, or each window's in the quick form. */
+  /** One value for each round, or for each window in the quick form. */
   readonly samples: readonly number[];
-  /** Missing where the figure is there for comparison only. */
+  /** Missing for figures that are only for comparison. */
   readonly goal?: Goal;
   readonly passed?: boolean;
 }
 
-/** A ratio has none. */
+/** The unit of a figure; empty for ratios. */
 export type Unit = "" | "%" | "ms" | "us" | "MB" | "calls/s";
 
 /**
- * Makes a figure of samples. What counts is the median.
+ * Creates a figure from samples.
  *
- * @param goal its bounds belong to it
+ * @param goal The range for the median, including its bounds.
  */
 export function figure(
   description: Pick<Figure, "what" | "of" | "unit">,
@@ -47,4 +45,16 @@ export function figure(
   if (goal === undefined) return figure;
   const { atLeast = -Infinity, atMost = Infinity } = goal;
   return { ...figure, goal, passed: value >= atLeast && value <= atMost };
+}
+
+/** Returns the median of the values; NaN if there are none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2;
+}
+
+/** Returns the ratio of each numerator to the denominator at the same index. */
+export function ratios(numerators: readonly number[], denominators: readonly number[]): number[] {
+  return numerators.map((numerator, index) => numerator / denominators[index]!);
 }

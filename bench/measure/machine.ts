@@ -4,17 +4,17 @@ import { cpus, totalmem } from "node:os";
 import { promisify } from "node:util";
 import { RUNTIME_NAMES } from "./program.ts";
 
-/** What figures depend on. */
+/** The machine and the versions that figures depend on. */
 export interface Machine {
   readonly date: string;
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGiB: number;
-  /** Of the runtimes and of grpc-js. */
+  /** Versions of the runtimes and of grpc-js. */
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** Describes the machine and the versions that are measured. */
+/** Returns a description of this machine and the installed versions. */
 export async function describeMachine(): Promise<Machine> {
   const versions: Record<string, string> = { "@grpc/grpc-js": grpcJs.version };
   for (const runtime of RUNTIME_NAMES) {

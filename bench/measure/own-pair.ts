@@ -6,9 +6,9 @@ import type { Runtime } from "./program.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * A server and a client of the project's own, both with the same instrumentation.
+ * Returns the commands for this project's own server and client, both with the same instrumentation.
  *
- * @param methods how many methods are called in turns
+ * @param methods The number of methods that are called in turn.
  */
 export function ownPair(
   runtime: Runtime,
@@ -22,12 +22,12 @@ export function ownPair(
   };
 }
 
-/** Without the plugin, once more without it, and with it. */
+/** Samples without the plugin (twice, which shows the noise) and with it. */
 export type OwnSamples = Record<"bare" | "bareAgain" | "plugin", Sample[]>;
 
 const measured = new Map<Runtime, Promise<OwnSamples>>();
 
-/** Load on a runtime with the plugin and without; measured once, however many rows need it. */
+/** Measures load on a runtime with and without the plugin. Several rows share one measurement. */
 export function ownSamples(runtime: Runtime, settings: Settings): Promise<OwnSamples> {
   let samples = measured.get(runtime);
   if (samples === undefined) {

@@ -1,21 +1,21 @@
 import type { LoadWindow } from "../programs/load.ts";
 import { Program } from "./program.ts";
 
-/** How to start a server and a client of it. */
+/** The commands for a server and its client. */
 export interface PairCommands {
   readonly server: readonly string[];
   readonly client: (port: number) => readonly string[];
-  /** Whether calls are recorded; checked at the end, so that nothing is measured that is off. */
+  /** Whether the pair should record calls. Checked at the end, to detect a wrong set-up. */
   readonly records: boolean;
 }
 
-/** What a pair did in one window. */
+/** The performance of a pair in one window. */
 export interface PairWindow extends LoadWindow {
-  /** CPU time of the server's process. */
+  /** CPU time of the server's process, in microseconds. */
   readonly serverCpuUs: number;
 }
 
-/** A server and a client in two fresh processes. */
+/** A server and a client in two new processes. */
 export class Pair {
   readonly #server: Program;
   readonly #client: Program;
@@ -27,13 +27,14 @@ export class Pair {
     this.#records = records;
   }
 
+  /** Starts both processes. */
   static async start(commands: PairCommands): Promise<Pair> {
     const [server, { port }] = await Program.start<{ port: number }>(commands.server);
     const [client] = await Program.start(commands.client(port));
     return new Pair(server, client, commands.records);
   }
 
-  /** Makes load for so many milliseconds. */
+  /** Makes load for a time in milliseconds. */
   async window(milliseconds: number): Promise<PairWindow> {
     const cpuBefore = await this.#server.ask<number>("cpu");
     const window = await this.#client.ask<LoadWindow>(`run ${milliseconds}`);
@@ -41,7 +42,11 @@ export class Pair {
     return { ...window, serverCpuUs };
   }
 
-  /** @throws {Error} when calls were not recorded that had to be, or the other way round. */
+  /**
+   * Stops both processes.
+   *
+   * @throws {Error} when they recorded calls and should not have, or the other way round.
+   */
   async stop(): Promise<void> {
     const recorded = [
       await this.#server.ask<number>("recorded"),
@@ -49,7 +54,10 @@ export class Pair {
     ];
     await Promise.all([this.#client.stop(), this.#server.stop()]);
     if (recorded.some((calls) => calls > 0 !== this.#records)) {
-      throw new Error(`calls recorded by server and client: ${recorded.join(", ")}`);
+      const expected = this.#records ? "some" : "none";
+      throw new Error(
+        `server and client recorded ${recorded.join(" and ")} calls instead of ${expected}`,
+      );
     }
   }
 }

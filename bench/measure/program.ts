@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-/** The three runtimes, and the command that each runs a script with. */
+/** The command with which each runtime runs a script. */
 export const RUNTIMES = {
   bun: ["bun", "run"],
   deno: ["deno", "run", "-A", "--quiet"],
@@ -15,12 +15,12 @@ export type Runtime = keyof typeof RUNTIMES;
 
 export const RUNTIME_NAMES = Object.keys(RUNTIMES) as Runtime[];
 
-/** The command that runs a script, given by its path in the project, on a runtime. */
+/** Returns the command that runs a script on a runtime. The path is relative to the project. */
 export function script(runtime: Runtime, path: string, ...args: string[]): string[] {
   return [...RUNTIMES[runtime], absolute(path), ...args];
 }
 
-/** The same, for a script that collects garbage when it is told to: it has a function `gc`. */
+/** Like {@link script}, for a script that calls the function `gc` to collect garbage. */
 export function collectingScript(runtime: Runtime, path: string, ...args: string[]): string[] {
   const flag = runtime === "deno" ? "--v8-flags=--expose-gc" : "--expose-gc";
   return [...RUNTIMES[runtime], flag, absolute(path), ...args];
@@ -30,17 +30,21 @@ function absolute(path: string): string {
   return fileURLToPath(new URL(`../../${path}`, import.meta.url));
 }
 
-/** Those that have not been stopped. */
+/** Programs that have not been stopped. */
 const running = new Set<Program>();
 
-/** Ends what a measurement that failed has left running, so that it does not disturb the next one. */
+/** Stops the programs that a failed measurement left running, so that they do not disturb the next one. */
 export async function stopPrograms(): Promise<void> {
   for (const program of running) await program.stop();
 }
 
-const PATIENCE_MS = 120_000;
+/** Time for an answer. */
+const ANSWER_MS = 120_000;
 
-/** A process that answers lines of standard input with lines of JSON, as `bench/programs` do. */
+/**
+ * A process that answers each line of standard input with a line of JSON, like the programs in
+ * `bench/programs`.
+ */
 export class Program {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #ended: Promise<unknown>;
@@ -52,7 +56,7 @@ export class Program {
       this.#child.on("close", resolve);
       this.#child.on("error", resolve);
     });
-    // It may end before it was asked.
+    // The process may end before a question reaches it.
     this.#child.stdin.on("error", () => {});
     this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
@@ -60,8 +64,8 @@ export class Program {
   /**
    * Starts a process.
    *
-   * @returns It, and what it said first.
-   * @throws {Error} when it ends before; so does {@link ask}.
+   * @returns The process and its first answer.
+   * @throws {Error} when the process ends without an answer; so does {@link ask}.
    */
   static async start<T>(command: readonly string[]): Promise<[Program, T]> {
     const program = new Program(command);
@@ -69,13 +73,13 @@ export class Program {
     return [program, await program.#answer<T>(command.join(" "))];
   }
 
-  /** Writes a line and waits for the answer. One question at a time. */
+  /** Writes a line and waits for the answer. Only one question may be open at a time. */
   async ask<T>(question: string): Promise<T> {
     this.#child.stdin.write(`${question}\n`);
     return await this.#answer<T>(question);
   }
 
-  /** Closes its input, which ends it, and waits until it is gone. */
+  /** Closes the input, which ends the process, and waits for its end. */
   async stop(): Promise<void> {
     running.delete(this);
     this.#child.stdin.end();
@@ -83,8 +87,8 @@ export class Program {
   }
 
   async #answer<T>(question: string): Promise<T> {
-    // One that hangs is killed, which ends its answers.
-    const patience = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
+    // Killing a process that hangs also ends its answers.
+    const patience = setTimeout(() => this.#child.kill("SIGKILL"), ANSWER_MS);
     const { value, done } = await this.#answers.next();
     clearTimeout(patience);
     if (done) throw new Error(`a measured process ended instead of answering "${question}"`);

@@ -1,12 +1,15 @@
+import { get } from "node:http";
+import { buffer } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
 import type { LoadWindow } from "../programs/load.ts";
 import { collectingScript, Program, script } from "./program.ts";
 import type { Runtime } from "./program.ts";
 
-/** A client, and a server with 1,000 label sets that is scraped. */
+/** A client, and a server with 1,000 label sets that can be scraped. */
 export class ScrapedPair {
   readonly #server: Program;
   readonly #client: Program;
-  /** Where to scrape. */
+  /** The address of the metrics. */
   readonly url: string;
 
   private constructor(server: Program, client: Program, url: string) {
@@ -15,7 +18,11 @@ export class ScrapedPair {
     this.url = url;
   }
 
-  /** @param exposition whose text is served: the project's or the stock exporter's */
+  /**
+   * Starts both processes.
+   *
+   * @param exposition The endpoint of the server: this project's or the stock exporter.
+   */
   static async start(runtime: Runtime, exposition: "ours" | "stock"): Promise<ScrapedPair> {
     const [server, { port, url }] = await Program.start<{ port: number; url: string }>(
       collectingScript(runtime, "bench/programs/scraped-server.ts", exposition),
@@ -26,33 +33,61 @@ export class ScrapedPair {
     return new ScrapedPair(server, client, url);
   }
 
-  /** Makes load for so many milliseconds, 50 calls at once. */
+  /** Makes load for a time in milliseconds, with 50 concurrent calls. */
   load(milliseconds: number): Promise<LoadWindow> {
     return this.#client.ask(`run ${milliseconds}`);
   }
 
-  /** Makes a call every few milliseconds, as long as `action` takes. */
+  /** Makes a call every few milliseconds until `action` ends. */
   async trickle<T>(action: () => Promise<T>): Promise<T> {
     await this.#client.ask("trickle");
     const result = await action();
     const calls = await this.#client.ask<number>("rest");
-    if (calls === 0) throw new Error("there were no calls");
+    if (calls === 0) throw new Error("the client made no calls during the scrapes");
     return result;
   }
 
-  /** Rids the server of the garbage that calls have left. */
+  /** Makes the server collect the garbage that calls have left. */
   async collectGarbage(): Promise<void> {
     await this.#server.ask("collect");
   }
 
-  /** The longest time that the server's event loop did not turn while `action` ran, in ms. */
+  /** Returns the longest stall of the server's event loop during `action`, in milliseconds. */
   async stallDuring(action: () => Promise<unknown>): Promise<number> {
     await this.#server.ask("watch");
     await action();
     return await this.#server.ask<number>("stall");
   }
 
+  /** Stops both processes. */
   async stop(): Promise<void> {
     await Promise.all([this.#client.stop(), this.#server.stop()]);
   }
+}
+
+/** The headers that Prometheus sends with a scrape. */
+const HEADERS = {
+  accept: "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1",
+  "accept-encoding": "gzip",
+};
+
+/**
+ * Scrapes like Prometheus.
+ *
+ * @returns The body as received, which may be compressed.
+ */
+export async function scrape(url: string): Promise<Uint8Array> {
+  return await new Promise((resolve, reject) => {
+    get(url, { headers: HEADERS }, (response) => {
+      if (response.statusCode === 200) buffer(response).then(resolve, reject);
+      else reject(new Error(`${url} answered ${response.statusCode}`));
+    }).on("error", reject);
+  });
+}
+
+/** Decodes a body and decompresses it if it starts with the two bytes of gzip (RFC 1952). */
+export function decode(body: Uint8Array): string {
+  const isGzip = body[0] === 0x1f && body[1] === 0x8b;
+  return new TextDecoder().decode(isGzip ? gunzipSync(body) : body);
 }

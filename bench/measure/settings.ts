@@ -1,24 +1,26 @@
-/** How long is measured. */
+/** The duration and number of measurements. */
 export interface Settings {
-  /** Times that everything is done with fresh processes. */
+  /** Number of rounds, each with fresh processes. */
   readonly rounds: number;
-  /** Windows of load that each pair of processes has, in turns. */
+  /** Windows of load for each pair in a round. */
   readonly windows: number;
+  /** Length of a window of load. */
   readonly windowMs: number;
-  /** Load before the first window. */
+  /** Length of the load before the first window. */
   readonly warmUpMs: number;
-  /** Scrapes, or texts made, after the first one. */
+  /** Number of scrapes or texts after the first one. */
   readonly scrapes: number;
-  /** Length of a window in which there are scrapes, and of one to compare with. */
+  /** Length of a window with scrapes, and of a window without to compare with. */
   readonly scrapedMs: number;
-  /** Starts of each server whose start is timed. */
+  /** Number of timed starts of each server. */
   readonly starts: number;
-  /** Seconds that `client.ts` runs. */
+  /** Duration of a run of `client.ts` in seconds. */
   readonly clientSeconds: number;
-  /** Whether each window is a sample of its own, because there is only one round. */
+  /** Whether each window is a sample, instead of each round. */
   readonly samplePerWindow: boolean;
 }
 
+/** The default. */
 export const FULL: Settings = {
   rounds: 7,
   windows: 6,
@@ -31,7 +33,7 @@ export const FULL: Settings = {
   samplePerWindow: false,
 };
 
-/** For daily use: shows what is far off, not a percent. */
+/** For daily use. Shows large differences only. */
 export const QUICK: Settings = {
   rounds: 1,
   windows: 2,

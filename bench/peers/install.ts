@@ -8,9 +8,9 @@ const PACKAGES = fileURLToPath(new URL(".", import.meta.url));
 const GO_SOURCES = fileURLToPath(new URL("../go/", import.meta.url));
 
 /**
- * Installs the packages that the benchmarks compare with, as `package-lock.json` has them.
+ * Installs the packages that the benchmarks compare with, in the versions of `package-lock.json`.
  *
- * @throws {Error} with what npm said
+ * @throws {Error} with npm's output when the installation fails.
  */
 export async function installPackages(): Promise<void> {
   await runStep(
@@ -21,10 +21,10 @@ export async function installPackages(): Promise<void> {
 }
 
 /**
- * The program in Go, built if need be.
+ * Builds the benchmark program in Go unless the cache has it.
  *
- * @returns its path
- * @throws {Error} with advice when there is no Go or the build fails
+ * @returns The path of the program.
+ * @throws {Error} with advice when Go is missing or the build fails.
  */
 export async function goProgram(): Promise<string> {
   const files = (await readdir(GO_SOURCES)).sort();
@@ -34,10 +34,10 @@ export async function goProgram(): Promise<string> {
     file: "bench",
     sources: await Promise.all(files.map((file) => readFile(join(GO_SOURCES, file)))),
     advice: "Install Go 1.26 or later (https://go.dev/doc/install).",
-    announcement: "There is no benchmark in Go yet; building it, once",
+    announcement: "No benchmark in Go found; building it, once",
     async build(go, workplace) {
       const path = join(workplace.folder, "bench");
-      // Without cgo it needs no C compiler.
+      // Without cgo, the build needs no C compiler.
       const environment = { ...workplace.environment, CGO_ENABLED: "0" };
       const command = [go, "-C", GO_SOURCES, "build", "-o", path, "."];
       await runStep("Building the benchmark in Go", command, { ...workplace, environment });

@@ -1,7 +1,9 @@
 /**
- * Echo with `@opentelemetry/instrumentation-grpc` or without:
- * `instrumentation-grpc.ts server bare|instrumented`, `… client PORT bare|instrumented`. It makes a
- * span for each call and records no metrics.
+ * An Echo server or client, with or without `@opentelemetry/instrumentation-grpc`, which creates a
+ * span for each call and records no metrics: `instrumentation-grpc.ts server bare|instrumented` or
+ * `instrumentation-grpc.ts client PORT bare|instrumented`.
+ *
+ * @module
  */
 import type { TracerProvider } from "@opentelemetry/api";
 import { answerCommands, cpuMicroseconds } from "../programs/commands.ts";

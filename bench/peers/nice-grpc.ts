@@ -1,13 +1,15 @@
 /**
- * Echo with nice-grpc and `nice-grpc-prometheus` as its first middleware, or without:
- * `nice-grpc.ts server bare|instrumented`, `… client PORT bare|instrumented`.
+ * An Echo server or client with nice-grpc, with or without `nice-grpc-prometheus` as its first
+ * middleware: `nice-grpc.ts server bare|instrumented` or `nice-grpc.ts client PORT bare|instrumented`.
+ *
+ * @module
  */
 import { answerCommands, cpuMicroseconds } from "../programs/commands.ts";
 import { ECHO, REQUEST } from "../programs/echo.ts";
 import type { EchoMessage } from "../programs/echo.ts";
 import { serveLoad } from "../programs/load.ts";
-import type { Registry } from "./prom-client-types.ts";
 import { requirePeer } from "./packages.ts";
+import type { Registry } from "./packages.ts";
 
 type UnaryEcho = (request: EchoMessage) => Promise<EchoMessage>;
 type Service = Record<

@@ -1,7 +1,10 @@
 /**
- * Echo with a pair of interceptors that record to prom-client, or without:
- * `prom-client.ts server bare|instrumented`, `… client PORT bare|instrumented`. On each side calls
- * started, calls ended, messages sent and received, and a latency histogram with the plugin's bounds.
+ * An Echo server or client, with or without interceptors that record to prom-client:
+ * `prom-client.ts server bare|instrumented` or `prom-client.ts client PORT bare|instrumented`. Each
+ * side records calls started, calls ended, messages sent and received, and a latency histogram with
+ * the plugin's bounds.
+ *
+ * @module
  */
 import type * as grpcTypes from "@grpc/grpc-js";
 import { LATENCY_BOUNDS_SECONDS } from "../../plugin/metrics/definitions.ts";
@@ -9,8 +12,8 @@ import { answerCommands, cpuMicroseconds } from "../programs/commands.ts";
 import { addEchoService, ECHO, listen, unaryCalls } from "../programs/echo.ts";
 import type { Grpc } from "../programs/echo.ts";
 import { serveLoad } from "../programs/load.ts";
-import type { PromClient } from "./prom-client-types.ts";
 import { requirePeer } from "./packages.ts";
+import type { PromClient } from "./packages.ts";
 
 const grpc = requirePeer("@grpc/grpc-js") as Grpc;
 const { Counter, Histogram, register } = requirePeer("prom-client") as PromClient;

@@ -1,6 +1,8 @@
 /**
- * Makes the text of a scrape of 1,000 label sets, from the collection to the whole text:
- * `exposition.ts ours|stock|prom-client`. Before each one every label set gets a new value.
+ * Measures the time from the collection of 1,000 label sets to the complete text of a scrape:
+ * `exposition.ts ours|stock|prom-client`. Every label set gets a new value before each text.
+ *
+ * @module
  */
 import type { Histogram } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
@@ -8,17 +10,18 @@ import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { FamilyCatalog } from "../../prometheus/text/families.ts";
 import { PrometheusReader } from "../../prometheus/mod.ts";
 import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/text.ts";
-import type { PromClient } from "../peers/prom-client-types.ts";
 import { requirePeer } from "../peers/packages.ts";
+import type { PromClient } from "../peers/packages.ts";
 import { answerCommands } from "./commands.ts";
 import { ATTRIBUTES, HISTOGRAM, value } from "./scraped-histogram.ts";
 
+/** What is measured. */
 interface Subject {
   record(): void;
   text(): Promise<string>;
 }
 
-/** The SDK, and what makes text of what it collects. */
+/** Combines the OpenTelemetry SDK with a serializer. */
 function sdk(serialize: (collected: Collected) => string): Subject {
   const reader = new PrometheusReader();
   const meter = new MeterProvider({ readers: [reader] }).getMeter("bench");
@@ -62,13 +65,15 @@ function promClient(): Subject {
 }
 
 const create = { ours, stock, "prom-client": promClient }[process.argv[2] ?? ""];
-if (create === undefined) throw new Error(`there is no ${process.argv[2]}`);
+if (create === undefined) {
+  throw new Error(`"${process.argv[2]}": must be ours, stock or prom-client`);
+}
 const subject = create();
 
-/** The stock serializer adds no unit to the name. */
+/** Matches sample lines. The stock serializer does not add the unit to the name. */
 const SAMPLE_LINE = /^bench_call_duration(_seconds)?_(bucket|sum|count)\b/gm;
 
-/** What a text took, and how many lines of samples it has. */
+/** Makes a text and returns its time in milliseconds and its number of sample lines. */
 async function text(): Promise<{ ms: number; lines: number }> {
   subject.record();
   const start = performance.now();

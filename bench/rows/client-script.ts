@@ -1,11 +1,10 @@
-import { figure } from "../measure/figure.ts";
+import { figure, ratios } from "../measure/figure.ts";
 import { Program, RUNTIME_NAMES, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
-import { ratios } from "../measure/statistics.ts";
 import { Service } from "../../stack/service.ts";
 import type { Row } from "./row.ts";
 
-/** How close the example client's load comes to what grpc-js can do without it. */
+/** Compares the load that `client.ts` makes with that of a bare loop of grpc-js calls. */
 export const clientScript: Row = {
   name: "client-script",
   title: "calls a second of client.ts with ECHO_CONCURRENCY=50 / a bare loop",
@@ -17,9 +16,9 @@ export const clientScript: Row = {
         const [server, { port }] = await Program.start<{ port: number }>(
           script(of, "bench/programs/server.ts", "bare"),
         );
-        await bareLoop(of, port, 1);
-        const runBare = async () => bare.push(await bareLoop(of, port, clientSeconds));
-        const runOurs = async () => ours.push(await clientScriptLoad(of, port, clientSeconds));
+        await bareLoopQps(of, port, 1); // warms up the server
+        const runBare = async () => bare.push(await bareLoopQps(of, port, clientSeconds));
+        const runOurs = async () => ours.push(await clientScriptQps(of, port, clientSeconds));
         const order = round % 2 === 0 ? [runBare, runOurs] : [runOurs, runBare];
         for (const run of order) await run();
         await server.stop();
@@ -33,13 +32,13 @@ export const clientScript: Row = {
   },
 };
 
-async function bareLoop(runtime: Runtime, port: number, seconds: number): Promise<number> {
+async function bareLoopQps(runtime: Runtime, port: number, seconds: number): Promise<number> {
   const path = "bench/programs/bare-client.ts";
-  return await qps(script(runtime, path, `${port}`, `${seconds}`), {});
+  return await printedQps(script(runtime, path, `${port}`, `${seconds}`), {});
 }
 
-async function clientScriptLoad(runtime: Runtime, port: number, seconds: number): Promise<number> {
-  return await qps(script(runtime, "client.ts"), {
+async function clientScriptQps(runtime: Runtime, port: number, seconds: number): Promise<number> {
+  return await printedQps(script(runtime, "client.ts"), {
     ECHO_ADDR: `127.0.0.1:${port}`,
     ECHO_CONCURRENCY: "50",
     ECHO_DURATION_S: `${seconds}`,
@@ -47,7 +46,7 @@ async function clientScriptLoad(runtime: Runtime, port: number, seconds: number)
   });
 }
 
-async function qps(command: string[], environment: Record<string, string>): Promise<number> {
+async function printedQps(command: string[], environment: Record<string, string>): Promise<number> {
   const client = new Service({ name: "the client", command, environment, log: () => {} });
   const printed = await client.printed(/^ *QPS +([\d.]+)$/);
   await client.ended;

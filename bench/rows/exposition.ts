@@ -1,24 +1,24 @@
-import { figure } from "../measure/figure.ts";
+import { rotated } from "../measure/alternate.ts";
+import { figure, median, ratios } from "../measure/figure.ts";
 import { Program, RUNTIME_NAMES, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import type { Settings } from "../measure/settings.ts";
-import { median, ratios, rotated } from "../measure/statistics.ts";
 import { installPackages } from "../peers/install.ts";
 import { LABEL_SETS } from "../programs/scraped-histogram.ts";
 import type { Row } from "./row.ts";
 
-/** 41 bounds, infinity, sum and count. */
+/** Each label set has 41 bounds, +Inf, sum and count. */
 const LINES = LABEL_SETS * 44;
 const SUBJECTS = ["ours", "stock", "prom-client"] as const;
 type Subject = typeof SUBJECTS[number];
 
-/** Milliseconds of the first text of a process, and of those after it. */
+/** Times in milliseconds for the first text of a process and for later texts. */
 interface Texts {
   readonly first: number[];
   readonly later: number[];
 }
 
-/** From the collection of 1,000 label sets with 41 bounds to the whole text. */
+/** Compares the time from the collection of 1,000 label sets with 41 bounds to the complete text. */
 export const exposition: Row = {
   name: "exposition",
   title: `text of ${LABEL_SETS} label sets with 41 bounds, other / ours`,

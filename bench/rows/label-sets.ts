@@ -1,20 +1,19 @@
 import { alternate } from "../measure/alternate.ts";
 import type { Sample } from "../measure/alternate.ts";
-import { figure } from "../measure/figure.ts";
+import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
 import { RUNTIME_NAMES } from "../measure/program.ts";
-import { ratios } from "../measure/statistics.ts";
 import type { Row } from "./row.ts";
 
-/** With `other`, which a server always has, as many label sets as the plugin keeps apart. */
+/** Together with `other`, which a server always has, the most label sets that the plugin keeps apart. */
 const METHODS = 1998;
-/** The first call of each method makes its series, which is not what is measured. */
-const LEAST_WARM_UP_MS = 1000;
+/** The first call of each method creates its series, which must not be measured. */
+const MIN_WARM_UP_MS = 1000;
 
 /**
- * What a call costs when calls go to so many methods in turns, against calls of one method. Without
- * the plugin that costs more as well: longer header tables, colder caches. The goal is for what is
- * left when that is taken out.
+ * Compares the cost of a call when calls go to many methods in turn with the cost for one method.
+ * Many methods cost more without the plugin too (longer header tables, colder caches), so the goal
+ * applies to the ratio with the plugin divided by the ratio without.
  */
 export const labelSets: Row = {
   name: "label-sets",
@@ -26,7 +25,7 @@ export const labelSets: Row = {
         pluginOne: ownPair(of, "plugin"),
         bareMany: ownPair(of, "bare", METHODS),
         pluginMany: ownPair(of, "plugin", METHODS),
-      }, { ...settings, warmUpMs: Math.max(settings.warmUpMs, LEAST_WARM_UP_MS) });
+      }, { ...settings, warmUpMs: Math.max(settings.warmUpMs, MIN_WARM_UP_MS) });
       const bare = ratios(cpu(samples.bareMany), cpu(samples.bareOne));
       const plugin = ratios(cpu(samples.pluginMany), cpu(samples.pluginOne));
       yield figure({ what: "without the plugin", of, unit: "" }, bare);
@@ -38,7 +37,7 @@ export const labelSets: Row = {
   },
 };
 
-/** Both sides' microseconds. */
+/** Returns the CPU time per call of both sides in microseconds. */
 function cpu(samples: readonly Sample[]): number[] {
   return samples.map((sample) => sample.clientCpuUsPerCall + sample.serverCpuUsPerCall);
 }

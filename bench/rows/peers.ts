@@ -1,8 +1,25 @@
-import { compare, comparison, costsMoreThanOurs } from "../measure/comparison.ts";
-import { ownPair } from "../measure/own-pair.ts";
-import { script } from "../measure/program.ts";
-import { installPackages } from "../peers/install.ts";
+import { alternate } from "../measure/alternate.ts";
+import { figure, median, ratios } from "../measure/figure.ts";
+import type { Figure, Goal } from "../measure/figure.ts";
+import { ownPair, ownSamples } from "../measure/own-pair.ts";
+import type { PairCommands } from "../measure/pair.ts";
+import { RUNTIME_NAMES, script } from "../measure/program.ts";
+import type { Runtime } from "../measure/program.ts";
+import type { Settings } from "../measure/settings.ts";
+import { goProgram, installPackages } from "../peers/install.ts";
 import type { Row } from "./row.ts";
+
+/** Measures what grpc-go's own plugin costs on this machine. */
+export const go: Row = {
+  name: "go",
+  title: "the same for grpc-go's plugin; the goal is the worst of ours",
+  async *measure(settings) {
+    const program = await goProgram();
+    const goal = await costsMoreThanOurs(RUNTIME_NAMES, settings);
+    const pairs = comparison((...args) => [program, ...args]);
+    yield* compare("grpc-go's plugin", pairs, settings, goal);
+  },
+};
 
 const PEERS = {
   "instrumentation-grpc (spans only)": "instrumentation-grpc.ts",
@@ -10,7 +27,7 @@ const PEERS = {
   "prom-client interceptors": "prom-client.ts",
 };
 
-/** What other instrumentation for grpc-js costs, on Node. */
+/** Measures what other instrumentation for grpc-js costs on Node. */
 export const peers: Row = {
   name: "peers",
   title: "the same for others on Node; the goal is ours on Node",
@@ -25,3 +42,56 @@ export const peers: Row = {
     yield* compare("ours with a span a call", traced, settings);
   },
 };
+
+/** A peer's server and client, without and with their instrumentation. */
+interface Comparison {
+  readonly bare: PairCommands;
+  readonly instrumented: PairCommands;
+}
+
+/**
+ * Returns the two pairs of a program that takes `server VARIANT` or `client PORT VARIANT` as its
+ * arguments.
+ */
+function comparison(command: (...args: string[]) => string[]): Comparison {
+  const pair = (variant: "bare" | "instrumented"): PairCommands => ({
+    server: command("server", variant),
+    client: (port) => command("client", `${port}`, variant),
+    records: variant === "instrumented",
+  });
+  return { bare: pair("bare"), instrumented: pair("instrumented") };
+}
+
+/**
+ * Measures what a peer's instrumentation costs.
+ *
+ * @param goal The goal for the ratio of the throughputs.
+ */
+async function* compare(
+  of: string,
+  { bare, instrumented }: Comparison,
+  settings: Settings,
+  goal?: Goal,
+): AsyncGenerator<Figure> {
+  const samples = await alternate({ bare, instrumented }, settings);
+  const [without, withIt] = [samples.bare, samples.instrumented].map((s) => ({
+    qps: s.map((one) => one.callsPerSecond),
+    cpuUs: s.map((one) => one.clientCpuUsPerCall + one.serverCpuUsPerCall),
+  }));
+  const qpsRatios = ratios(withIt!.qps, without!.qps);
+  const added = withIt!.cpuUs.map((us, index) => us - without!.cpuUs[index]!);
+  yield figure({ what: "calls without", of, unit: "calls/s" }, without!.qps);
+  yield figure({ what: "throughput with / without", of, unit: "" }, qpsRatios, goal);
+  yield figure({ what: "CPU added a call, both sides", of, unit: "us" }, added);
+}
+
+/** Returns the goal that a peer's throughput ratio is below ours on each of the runtimes. */
+async function costsMoreThanOurs(runtimes: readonly Runtime[], settings: Settings): Promise<Goal> {
+  const ours: number[] = [];
+  for (const runtime of runtimes) {
+    const { bare, plugin } = await ownSamples(runtime, settings);
+    const [without, withIt] = [bare, plugin].map((s) => s.map((one) => one.callsPerSecond));
+    ours.push(median(ratios(withIt!, without!)));
+  }
+  return { atMost: Math.min(...ours) };
+}

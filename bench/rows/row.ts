@@ -1,12 +1,12 @@
 import type { Figure } from "../measure/figure.ts";
 import type { Settings } from "../measure/settings.ts";
 
-/** One line of the table of goals, or several that are measured together. */
+/** A group of figures that are measured together. */
 export interface Row {
-  /** What `--only` calls it. */
+  /** Its name for `--only`. */
   readonly name: string;
-  /** What is measured, in a few words. */
+  /** A short description of what is measured. */
   readonly title: string;
-  /** Gives figures as they come, so that an error costs those after it alone. */
+  /** Yields each figure when it is ready, so that an error only loses the figures after it. */
   measure(settings: Settings): AsyncGenerator<Figure>;
 }

@@ -1,18 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { figure } from "../measure/figure.ts";
+import { figure, median, ratios } from "../measure/figure.ts";
 import { RUNTIME_NAMES } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
-import { scrape } from "../measure/scrape.ts";
-import { ScrapedPair } from "../measure/scraped-pair.ts";
+import { scrape, ScrapedPair } from "../measure/scraped-pair.ts";
 import type { Settings } from "../measure/settings.ts";
-import { median, ratios } from "../measure/statistics.ts";
 import type { LoadWindow } from "../programs/load.ts";
 import { LABEL_SETS } from "../programs/scraped-histogram.ts";
 import type { Row } from "./row.ts";
 
 const SCRAPE_INTERVAL_MS = 1000;
 
-/** What calls notice of a scrape every second: 99 % of them are faster than this. */
+/** Measures how much a scrape every second slows calls down, at the 99th percentile. */
 export const scraped: Row = {
   name: "scraped",
   title: `p99 of calls, scraped every second with ${LABEL_SETS} label sets / not scraped`,
@@ -42,25 +40,25 @@ async function measureWindows(runtime: Runtime, settings: Settings): Promise<Win
     const pair = await ScrapedPair.start(runtime, "ours");
     await pair.load(warmUpMs);
     await scrape(pair.url);
-    const ofRound: Windows = { quiet: [], scraped: [] };
+    const roundWindows: Windows = { quiet: [], scraped: [] };
     for (let i = 0; i < windows; i++) {
       const order = (round + i) % 2 === 0 ? ["quiet", "scraped"] : ["scraped", "quiet"];
       for (const kind of order as (keyof Windows)[]) {
         const window = pair.load(scrapedMs);
         if (kind === "scraped") await scrapeDuring(pair.url, window);
-        ofRound[kind].push(await window);
+        roundWindows[kind].push(await window);
       }
     }
     await pair.stop();
     for (const kind of ["quiet", "scraped"] as const) {
-      const of = ofRound[kind];
-      all[kind].push(...(samplePerWindow ? of : [summary(of)]));
+      const measured = roundWindows[kind];
+      all[kind].push(...(samplePerWindow ? measured : [summarize(measured)]));
     }
   }
   return all;
 }
 
-/** Scrapes once a second until the promise has settled, the first time half a second later. */
+/** Scrapes once a second until the promise settles. The first scrape is after half a second. */
 async function scrapeDuring(url: string, window: Promise<unknown>): Promise<void> {
   let open = true;
   const closed = window.finally(() => open = false);
@@ -72,7 +70,7 @@ async function scrapeDuring(url: string, window: Promise<unknown>): Promise<void
   }
 }
 
-function summary(windows: Windows["quiet"]): Windows["quiet"][number] {
+function summarize(windows: Windows["quiet"]): Windows["quiet"][number] {
   return {
     calls: windows.reduce((sum, { calls }) => sum + calls, 0),
     seconds: windows.reduce((sum, { seconds }) => sum + seconds, 0),

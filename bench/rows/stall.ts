@@ -2,26 +2,28 @@ import { setTimeout as delay } from "node:timers/promises";
 import { figure } from "../measure/figure.ts";
 import { RUNTIME_NAMES } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
-import { scrape, textOf } from "../measure/scrape.ts";
-import { ScrapedPair } from "../measure/scraped-pair.ts";
+import { decode, scrape, ScrapedPair } from "../measure/scraped-pair.ts";
 import type { Settings } from "../measure/settings.ts";
 import { LABEL_SETS } from "../programs/scraped-histogram.ts";
 import type { Row } from "./row.ts";
 
+/** Each label set has 41 bounds, +Inf, sum and count. */
 const LINES = LABEL_SETS * 44;
+/** Pause after a garbage collection, so that it does not count as part of the scrape. */
+const SETTLE_MS = 200;
 const EXPOSITIONS = ["ours", "stock"] as const;
 
-/** Milliseconds of one process. */
+/** The longest stalls of one process in milliseconds. */
 interface Stalls {
-  /** The longest without any scrape, in as much time as the later scrapes take. */
+  /** Without any scrape, over as much time as the later scrapes take. */
   readonly quiet: number;
-  /** That of the process's first scrape. */
+  /** During the process's first scrape. */
   readonly first: number;
-  /** Of each scrape after it. */
+  /** During each later scrape. */
   readonly later: readonly number[];
 }
 
-/** How long a scrape keeps the event loop of a process that serves calls from turning. */
+/** Measures how long a scrape blocks the event loop of a server with some calls. */
 export const stall: Row = {
   name: "stall",
   title: `longest stall of the event loop, by a scrape of ${LABEL_SETS} label sets`,
@@ -55,7 +57,7 @@ async function measureStalls(
     await pair.collectGarbage();
     await delay(SETTLE_MS);
     const first = await pair.stallDuring(async () => {
-      const lines = textOf(await scrape(pair.url)).match(/^bench_call_duration\w*\{/gm)?.length;
+      const lines = decode(await scrape(pair.url)).match(/^bench_call_duration\w*\{/gm)?.length;
       if (lines !== LINES) throw new Error(`${lines} lines instead of ${LINES}`);
     });
     const later: number[] = [];
@@ -67,6 +69,3 @@ async function measureStalls(
   await pair.stop();
   return stalls;
 }
-
-/** After the garbage of the warm-up is collected, which would be taken for the scrape's. */
-const SETTLE_MS = 200;

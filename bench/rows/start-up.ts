@@ -1,20 +1,21 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { figure } from "../measure/figure.ts";
+import { promisify } from "node:util";
+import { rotated } from "../measure/alternate.ts";
+import { figure, ratios } from "../measure/figure.ts";
 import type { Figure } from "../measure/figure.ts";
-import { residentMegabytes } from "../measure/memory.ts";
 import { RUNTIME_NAMES, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
-import { ratios, rotated } from "../measure/statistics.ts";
 import { Service } from "../../stack/service.ts";
 import type { Row } from "./row.ts";
 
-/** After a start, so that memory is that of a process at rest. */
+/** Time between the start and the reading of the memory, so that the process is idle. */
 const IDLE_MS = 500;
 
-/** A server to start. */
+/** A server whose start is measured. */
 interface Server {
   readonly path: string;
   readonly environment?: Readonly<Record<string, string>>;
@@ -26,16 +27,18 @@ const SERVERS: Readonly<Record<string, Server>> = {
   "server.ts": { path: "server.ts" },
 };
 
+/** What a start took. */
 interface Start {
-  /** From the start of the process until it serves. */
+  /** Milliseconds from the start of the process until it serves. */
   readonly ms: number;
-  /** Resident memory. */
+  /** Resident memory in units of 1,000,000 bytes. */
   readonly MB: number;
 }
 
 /**
- * How much later `server.ts` serves than a server without telemetry, and how much more it holds.
- * Beside it, how much of that is for loading zod and the SDK, and what Node's compile cache saves.
+ * Compares the start-up time and memory of `server.ts` with those of a server without telemetry.
+ * Also shows how much of the difference comes from loading zod and the SDK, and how much Node's
+ * compile cache saves.
  */
 export const startUp: Row = {
   name: "start-up",
@@ -44,11 +47,11 @@ export const startUp: Row = {
     for (const of of RUNTIME_NAMES) {
       if (of !== "node") yield* figures(of, await startInTurns(of, SERVERS, starts));
     }
-    // Node alone has a cache of what it has compiled.
+    // Only Node has a compile cache.
     const cache = await mkdtemp(join(tmpdir(), "compile-cache-"));
     try {
       const cached = { path: "server.ts", environment: { NODE_COMPILE_CACHE: cache } };
-      await fill("node", cached);
+      await fillCompileCache(cached);
       const servers = { ...SERVERS, "server.ts, cached": cached };
       yield* figures("node", await startInTurns("node", servers, starts));
     } finally {
@@ -57,7 +60,7 @@ export const startUp: Row = {
   },
 };
 
-/** Starts all servers so many times, each of them the first one in turns. */
+/** Starts all servers a number of times. A different one begins each time. */
 async function startInTurns(
   runtime: Runtime,
   servers: Readonly<Record<string, Server>>,
@@ -98,12 +101,13 @@ async function start(runtime: Runtime, server: Server): Promise<Start> {
   return { ms, MB };
 }
 
-/** Starts a server and stops it in an orderly way, in which Node writes its compile cache. */
-async function fill(runtime: Runtime, server: Server): Promise<void> {
-  const service = await serve(runtime, server);
+/** Starts a server and stops it cleanly: Node writes its compile cache on a clean exit. */
+async function fillCompileCache(server: Server): Promise<void> {
+  const service = await serve("node", server);
   await service.stop();
 }
 
+/** Starts a server and waits until it serves. */
 async function serve(runtime: Runtime, { path, environment }: Server): Promise<Service> {
   const service = new Service({
     name: path,
@@ -113,4 +117,10 @@ async function serve(runtime: Runtime, { path, environment }: Server): Promise<S
   });
   await service.printed(/^Serving on/);
   return service;
+}
+
+/** Returns the resident memory of a process in units of 1,000,000 bytes. */
+async function residentMegabytes(pid: number): Promise<number> {
+  const { stdout } = await promisify(execFile)("ps", ["-o", "rss=", "-p", `${pid}`]);
+  return Number(stdout) * 1024 / 1e6;
 }

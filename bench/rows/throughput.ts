@@ -1,10 +1,9 @@
-import { figure } from "../measure/figure.ts";
+import { figure, ratios } from "../measure/figure.ts";
 import { ownSamples } from "../measure/own-pair.ts";
 import { RUNTIME_NAMES } from "../measure/program.ts";
-import { ratios } from "../measure/statistics.ts";
 import type { Row } from "./row.ts";
 
-/** Calls per second and CPU time with the plugin on both sides, against the same without it. */
+/** Compares calls per second and CPU time with the plugin on both sides and without it. */
 export const throughput: Row = {
   name: "throughput",
   title: "throughput and CPU time with the plugin on both sides / without",
@@ -24,13 +23,18 @@ export const throughput: Row = {
         ratios(qps[2]!, qps[0]!),
       );
       yield figure({ what: "client CPU a call, without", of, unit: "us" }, client[0]!);
-      yield figure({ what: "client CPU added", of, unit: "%" }, added(client), { atMost: 3 });
+      yield figure({ what: "client CPU added", of, unit: "%" }, addedPercent(client), {
+        atMost: 3,
+      });
       yield figure({ what: "server CPU a call, without", of, unit: "us" }, server[0]!);
-      yield figure({ what: "server CPU added", of, unit: "%" }, added(server), { atMost: 3 });
+      yield figure({ what: "server CPU added", of, unit: "%" }, addedPercent(server), {
+        atMost: 3,
+      });
     }
   },
 };
 
-function added([bare, plugin]: number[][]): number[] {
+/** Returns by how many percent each sample with the plugin exceeds the one without. */
+function addedPercent([bare, plugin]: number[][]): number[] {
   return ratios(plugin!, bare!).map((ratio) => (ratio - 1) * 100);
 }
