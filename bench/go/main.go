@@ -1,10 +1,10 @@
-// Command bench is an Echo server or a client that makes load, of grpc-go with grpc-go's own
-// OpenTelemetry plugin or without:
+// Command bench is an Echo server or a load client of grpc-go, with or without grpc-go's own
+// OpenTelemetry plugin:
 //
 //	bench server bare|instrumented
 //	bench client PORT bare|instrumented
 //
-// It is asked and answers line by line, as the programs in TypeScript are (bench/programs).
+// It answers commands line by line, like the programs in TypeScript (bench/programs).
 package main
 
 import (
@@ -35,13 +35,13 @@ const (
 	text        = "this is examples/opentelemetry"
 )
 
-// message stands for both EchoRequest and EchoResponse: one string in field 1, like them on the wire.
+// message replaces EchoRequest and EchoResponse. All have one string in field 1.
 type message = wrapperspb.StringValue
 
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 3 {
-		log.Fatal("which side?")
+		log.Fatal("usage: bench server bare|instrumented, or bench client PORT bare|instrumented")
 	}
 	reader := metric.NewManualReader()
 	var serverOptions []grpc.ServerOption
@@ -91,7 +91,7 @@ func answerCommands(ready any, client *grpc.ClientConn, reader metric.Reader) {
 			}
 			write(run(client, time.Duration(milliseconds)*time.Millisecond))
 		default:
-			log.Fatalf("cannot do %q", command)
+			log.Fatalf("%q: must be cpu, recorded or run", command)
 		}
 	}
 }
@@ -112,13 +112,13 @@ func serve(options []grpc.ServerOption) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// unaryEcho is what generated code would hold; there are no interceptors.
+// unaryEcho handles a call like generated code, without interceptors.
 func unaryEcho(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	request := new(message)
 	return request, decode(request)
 }
 
-// window is what the client did in a time.
+// window is the performance of the client in one window of load.
 type window struct {
 	Calls   int     `json:"calls"`
 	Seconds float64 `json:"seconds"`
@@ -127,7 +127,7 @@ type window struct {
 	P99Ms   float64 `json:"p99Ms"`
 }
 
-// run makes calls for a time, 50 at once, one after the other.
+// run keeps 50 calls in flight for a time.
 func run(client *grpc.ClientConn, length time.Duration) window {
 	latencies := make([][]time.Duration, concurrency)
 	cpu := cpuMicroseconds()
@@ -158,7 +158,7 @@ func run(client *grpc.ClientConn, length time.Duration) window {
 	return window{len(all), elapsed.Seconds(), cpu, percentile(50), percentile(99)}
 }
 
-// cpuMicroseconds is the CPU time of this process so far.
+// cpuMicroseconds returns the CPU time of this process so far.
 func cpuMicroseconds() int64 {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -167,7 +167,7 @@ func cpuMicroseconds() int64 {
 	return (usage.Utime.Nano() + usage.Stime.Nano()) / 1000
 }
 
-// recorded is how many calls have been counted.
+// recorded returns how many calls the plugin has counted.
 func recorded(reader metric.Reader) (calls int64) {
 	var data metricdata.ResourceMetrics
 	if err := reader.Collect(context.Background(), &data); err != nil {

@@ -1,6 +1,8 @@
 /**
- * The simplest loop of calls, 50 at once, that can be written with grpc-js: `bare-client.ts PORT
- * SECONDS`. Counted from the first call on, as `client.ts` counts.
+ * The simplest possible loop of grpc-js calls, 50 at a time: `bare-client.ts PORT SECONDS`. Like
+ * `client.ts`, it counts from the first call.
+ *
+ * @module
  */
 import * as grpc from "@grpc/grpc-js";
 import { unaryCalls } from "./echo.ts";

@@ -1,4 +1,8 @@
-/** `server.ts` without telemetry and settings: the same services on a free port. */
+/**
+ * The services of `server.ts` without telemetry and settings, on a free port.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { ReflectionService } from "@grpc/reflection";

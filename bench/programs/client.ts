@@ -1,4 +1,8 @@
-/** Load for an Echo server, over one channel: `client.ts PORT bare|plugin|traced [METHODS]`. */
+/**
+ * A client that makes load over one channel: `client.ts PORT bare|plugin|traced [METHODS]`.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { echoService, unaryCalls } from "./echo.ts";
 import { serveLoad } from "./load.ts";

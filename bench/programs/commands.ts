@@ -1,13 +1,13 @@
 import { createInterface } from "node:readline";
 
-/** What a measured program can be asked, by the first word of a line; it gets the second one. */
+/** The commands of a measured program by name. Each receives the second word of the input line. */
 export type Commands = Readonly<Record<string, (argument: string) => unknown>>;
 
 /**
- * Answers each line of standard input with a line of JSON. The process ends with its input, so that
- * none is left behind when whoever measures it dies.
+ * Answers each line of standard input with a line of JSON. The process exits when its input closes,
+ * so that it does not outlive the benchmark.
  *
- * @param ready What the first line says, before anything was asked.
+ * @param ready The value of the first line, which is printed before any command.
  */
 export function answerCommands(ready: unknown, commands: Commands): void {
   const lines = createInterface({ input: process.stdin });
@@ -19,7 +19,7 @@ export function answerCommands(ready: unknown, commands: Commands): void {
   console.log(JSON.stringify(ready));
 }
 
-/** CPU time of all threads of this process so far, in microseconds. */
+/** Returns the CPU time of all threads of this process so far, in microseconds. */
 export function cpuMicroseconds(): number {
   const { user, system } = process.cpuUsage();
   return user + system;

@@ -3,15 +3,15 @@ import { loadSync } from "@grpc/proto-loader";
 import { fileURLToPath } from "node:url";
 import type { StartCall } from "./load.ts";
 
-/** Which copy of grpc-js a program uses: what patches it has to be there before it is loaded. */
+/** A copy of grpc-js. A parameter, because instrumentation may have to patch it before it loads. */
 export type Grpc = typeof grpc;
 
-/** Both the request and the reply of `echo.proto`. */
+/** The request and the reply of `echo.proto`. */
 export interface EchoMessage {
   message: string;
 }
 
-/** The 30 characters that the codelab's client sends. */
+/** The message of the codelab's client: 30 characters. */
 export const REQUEST: EchoMessage = { message: "this is examples/opentelemetry" };
 
 /** The service of `echo.proto`. */
@@ -20,8 +20,8 @@ export const ECHO = loadSync(fileURLToPath(new URL("../../echo.proto", import.me
 ] as grpc.ServiceDefinition;
 
 /**
- * A service of so many methods, each of which is `UnaryEcho` under another name; with one method it
- * is that of `echo.proto`.
+ * Returns a service with a number of methods, which are copies of `UnaryEcho` under other names. For
+ * one method, returns the service of `echo.proto`.
  */
 export function echoService(methods: number): grpc.ServiceDefinition {
   if (methods === 1) return ECHO;
@@ -35,7 +35,7 @@ export function echoService(methods: number): grpc.ServiceDefinition {
   );
 }
 
-/** Serves a service's methods, all of them unary: each answers at once with what it was asked. */
+/** Adds a service whose unary methods answer immediately with the request. */
 export function addEchoService(server: grpc.Server, service: grpc.ServiceDefinition): void {
   const answer = (
     call: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,
@@ -48,7 +48,7 @@ export function addEchoService(server: grpc.Server, service: grpc.ServiceDefinit
 /**
  * Binds a server to a free port of the loopback interface.
  *
- * @returns the port
+ * @returns The port.
  */
 export function listen({ ServerCredentials }: Grpc, server: grpc.Server): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -59,7 +59,7 @@ export function listen({ ServerCredentials }: Grpc, server: grpc.Server): Promis
   });
 }
 
-/** Calls over one channel, with the client class that a definition gives; each method in turn. */
+/** Returns a function that calls the methods of a service in turn over one channel. */
 export function unaryCalls(
   { credentials, makeClientConstructor }: Grpc,
   port: string,

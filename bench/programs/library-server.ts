@@ -1,4 +1,8 @@
-/** `bare-server.ts` in a process that has loaded what `server.ts` is made of, and does not use it. */
+/**
+ * `bare-server.ts` in a process that also loads the libraries of `server.ts` without using them.
+ *
+ * @module
+ */
 import "@opentelemetry/sdk-metrics";
 import "zod";
 import "./bare-server.ts";

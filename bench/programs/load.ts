@@ -1,14 +1,14 @@
 import { LatencyHistogram } from "../../echo/latency-histogram.ts";
 import { answerCommands, cpuMicroseconds } from "./commands.ts";
 
-/** Starts one unary call and tells its end. */
+/** Starts a unary call and calls `done` at its end. */
 export type StartCall = (done: (error: Error | null) => void) => void;
 
-/** What a client did in one window. The program in Go prints the same. */
+/** The performance of a client in one window. The program in Go prints the same fields. */
 export interface LoadWindow {
   readonly calls: number;
   readonly seconds: number;
-  /** CPU time of the client's process. */
+  /** CPU time of the client's process, in microseconds. */
   readonly cpuUs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -16,7 +16,11 @@ export interface LoadWindow {
 
 const CONCURRENCY = 50;
 
-/** Turns this process into a client that makes calls when it is asked to. */
+/**
+ * Makes calls when asked on standard input.
+ *
+ * @param recorded Returns how many calls the instrumentation has recorded.
+ */
 export function serveLoad(start: StartCall, recorded: () => unknown): void {
   const trickle = new Trickle(start);
   answerCommands(null, {
@@ -27,7 +31,7 @@ export function serveLoad(start: StartCall, recorded: () => unknown): void {
   });
 }
 
-/** Makes calls for a time, 50 at once, one after the other. An error ends the process. */
+/** Keeps 50 calls in flight for a time in milliseconds. A failed call ends the process. */
 async function runLoad(start: StartCall, milliseconds: number): Promise<LoadWindow> {
   const latency = new LatencyHistogram();
   const cpuBefore = cpuMicroseconds();
@@ -57,7 +61,7 @@ async function runLoad(start: StartCall, milliseconds: number): Promise<LoadWind
 
 const TRICKLE_PAUSE_MS = 5;
 
-/** A call every few milliseconds: a service that is in use, far from its limit. */
+/** Makes a call every 5 ms, like the users of a service that is far from its limit. */
 class Trickle {
   readonly #start: StartCall;
   #calls = 0;
@@ -67,6 +71,7 @@ class Trickle {
     this.#start = start;
   }
 
+  /** Begins to make calls. */
   begin(): void {
     this.#calls = 0;
     this.#timer = setInterval(() => {
@@ -77,7 +82,11 @@ class Trickle {
     }, TRICKLE_PAUSE_MS);
   }
 
-  /** @returns how many calls were answered */
+  /**
+   * Stops making calls.
+   *
+   * @returns How many calls were answered.
+   */
   end(): number {
     clearInterval(this.#timer);
     return this.#calls;

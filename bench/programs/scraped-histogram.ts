@@ -1,9 +1,9 @@
 import { LATENCY_BOUNDS_SECONDS } from "../../plugin/metrics/definitions.ts";
 
-/** So many label sets are scraped. */
+/** The number of label sets. */
 export const LABEL_SETS = 1000;
 
-/** What is scraped: a histogram that is none of the plugin's own. */
+/** The histogram that is scraped, which is not one of the plugin's. */
 export const HISTOGRAM = {
   name: "bench.call.duration",
   unit: "s",
@@ -11,13 +11,13 @@ export const HISTOGRAM = {
   advice: { explicitBucketBoundaries: [...LATENCY_BOUNDS_SECONDS] },
 };
 
-/** Label sets such as calls of a thousand methods have. */
+/** The label sets, like those of calls to a thousand methods. */
 export const ATTRIBUTES: readonly Record<string, string>[] = Array.from(
   { length: LABEL_SETS },
   (_, i) => ({ "grpc.method": `package.Service${i % 50}/Method${i}`, "grpc.status": "OK" }),
 );
 
-/** Seconds that go into all of the buckets, as the label sets are gone through. */
+/** Returns a value in seconds for each label set. Together the values fall into all buckets. */
 export function value(index: number): number {
   return LATENCY_BOUNDS_SECONDS[index % LATENCY_BOUNDS_SECONDS.length]!;
 }

@@ -1,6 +1,8 @@
 /**
- * An Echo server with the plugin and 1,000 more label sets, to be scraped from outside:
- * `scraped-server.ts ours|stock`. It tells how long its event loop stalled.
+ * An Echo server with the plugin and 1,000 additional label sets: `scraped-server.ts ours|stock`.
+ * Other processes scrape it. It measures how long its event loop stalls.
+ *
+ * @module
  */
 import * as grpc from "@grpc/grpc-js";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";

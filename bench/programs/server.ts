@@ -1,4 +1,8 @@
-/** An Echo server without delay: `server.ts bare|plugin|traced [METHODS]`. */
+/**
+ * An Echo server without delay: `server.ts bare|plugin|traced [METHODS]`.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { answerCommands, cpuMicroseconds } from "./commands.ts";
 import { addEchoService, echoService, listen } from "./echo.ts";

@@ -1,33 +1,30 @@
 const INTERVAL_MS = 1;
 
-/**
- * Measures how long the event loop does not turn: a timer of one millisecond that sets itself anew,
- * and how much later than that it comes.
- */
+/** Measures stalls of the event loop: how late a repeated timer of one millisecond fires. */
 export class StallProbe {
   #lastMs = performance.now();
   #longestMs = 0;
 
   constructor() {
-    this.#next();
+    this.#schedule();
   }
 
-  /** Forgets what was. */
+  /** Restarts the measurement. */
   reset(): void {
     this.#lastMs = performance.now();
     this.#longestMs = 0;
   }
 
-  /** The longest stall since the reset, in milliseconds; the one that is going on counts. */
+  /** Returns the longest stall since the reset in milliseconds, including a current one. */
   longestMs(): number {
     this.#measure();
     return this.#longestMs;
   }
 
-  #next(): void {
+  #schedule(): void {
     setTimeout(() => {
       this.#measure();
-      this.#next();
+      this.#schedule();
     }, INTERVAL_MS);
   }
 

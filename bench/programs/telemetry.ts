@@ -6,8 +6,9 @@ import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { PrometheusReader } from "../../prometheus/mod.ts";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 
-/** A span processor that counts, and drops what it counted. */
+/** A span processor that counts ended spans and drops them. */
 export class SpanCounter implements SpanProcessor {
+  /** How many spans have ended. */
   spans = 0;
 
   onStart(): void {}
@@ -25,16 +26,19 @@ export class SpanCounter implements SpanProcessor {
   }
 }
 
-/** The plugin in one of its forms, and a check that it records. */
+/** A configuration of the plugin, with a check that it records. */
 export interface Variant {
   readonly plugin: GrpcOpenTelemetry;
-  /** How many calls are in the metrics, or how many spans ended. */
+  /** Returns how many calls are in the metrics or have ended spans, whichever is less. */
   recorded(): Promise<number>;
 }
 
 /**
- * @param variant `bare`: no plugin; `plugin`: the metrics that are on by default; `traced`: a span
- * for each call as well
+ * Creates a variant of the plugin.
+ *
+ * @param variant `bare` records nothing, `plugin` records the default metrics, and `traced` also
+ * records a span for each call.
+ * @throws {Error} for other variants.
  */
 export function createVariant(variant: string | undefined): Variant {
   const reader = new PrometheusReader();
@@ -62,11 +66,11 @@ export function createVariant(variant: string | undefined): Variant {
       return { plugin, recorded: async () => Math.min(counter.spans, await recorded()) };
     }
     default:
-      throw new Error(`there is no variant ${variant}`);
+      throw new Error(`"${variant}": must be bare, plugin or traced`);
   }
 }
 
-/** A tracer provider that samples everything, with a context manager, as a service would have. */
+/** Returns a tracer provider that samples everything, and installs a context manager as services do. */
 export function tracing(counter: SpanCounter): TracerProvider {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   return new TracerProvider({ spanProcessors: [counter] });
