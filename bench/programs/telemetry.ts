@@ -29,7 +29,7 @@ export class SpanCounter implements SpanProcessor {
 /** A configuration of the plugin, with a check that it records. */
 export interface Variant {
   readonly plugin: GrpcOpenTelemetry;
-  /** Returns how many calls are in the metrics or have ended spans, whichever is less. */
+  /** Returns how many calls are in the metrics and, for `traced`, also have ended spans. */
   recorded(): Promise<number>;
 }
 
