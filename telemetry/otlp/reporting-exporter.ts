@@ -1,80 +1,178 @@
-import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
-import type {
-  AggregationOption,
-  AggregationTemporality,
-  InstrumentType,
-  PushMetricExporter,
-  ResourceMetrics,
-} from "@opentelemetry/sdk-metrics";
-import { Delivery } from "./delivery.ts";
+import { ExportResultCode } from "@opentelemetry/core";
+import type { ExportResult } from "@opentelemetry/core";
+import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
+import { onRejection } from "../../log/rejection.ts";
+import { failureReason } from "./export-failure.ts";
 
-/** An exporter of metrics that tells in plain lines when it fails and when it works again. */
-export class ReportingExporter implements PushMetricExporter {
-  #exporter: OTLPMetricExporterBase;
-  readonly #delivery: Delivery;
+/** What is exported, in the words of the lines about it. */
+export interface Signal<T> {
+  readonly name: "metrics" | "spans";
+  /** Returns how much one export holds. */
+  readonly count: (exported: T) => number;
+  /** What happens to the data while exports fail. */
+  readonly consequence: string;
+  /** What happened to that much data, for the line when exports succeed again. */
+  readonly toll: (count: number) => string;
+}
+
+export const METRICS: Signal<ResourceMetrics> = {
+  name: "metrics",
+  count: ({ scopeMetrics }) => {
+    let points = 0;
+    for (const { metrics } of scopeMetrics) {
+      for (const { dataPoints } of metrics) points += dataPoints.length;
+    }
+    return points;
+  },
+  consequence: "recording goes on, and the next delivery makes up for it",
+  toll: (points) => `${points} points were late`,
+};
+
+export const SPANS: Signal<ReadableSpan[]> = {
+  name: "spans",
+  count: (spans) => spans.length,
+  consequence: "they are lost",
+  toll: (spans) => `${spans} were lost`,
+};
+
+/** The part that exporters of metrics and of spans have in common. */
+export interface Exporter<T> {
+  export(exported: T, done: (result: ExportResult) => void): void;
+  forceFlush?(): Promise<void>;
+  shutdown(): Promise<void>;
+}
+
+/** The exports that have failed since the last one that succeeded. */
+interface Outage {
+  readonly sinceMs: number;
+  count: number;
+  reason: string;
+}
+
+/**
+ * An exporter that reports in one line when exports begin to fail, and in one when they succeed
+ * again. The stock exporters are silent, or with a logger print a stack at every tick.
+ *
+ * It selects no temporality, so that readers keep the SDK's default, which is cumulative.
+ */
+export class ReportingExporter<T> implements Exporter<T> {
+  readonly #signal: Signal<T>;
+  #exporter: Exporter<T>;
+  readonly #destination: string;
+  readonly #timeoutMs: number;
+  readonly #report: (line: string) => void;
+  #outage: Outage | undefined;
+  /** How much is being exported now. */
+  #pending = 0;
 
   /**
    * @param exporter Does the exporting.
-   * @param destination Where it exports to, without secrets, for the lines.
-   * @param timeoutMs How long an export may take, in milliseconds.
-   * @param report Takes the lines.
+   * @param destination URL that it exports to, without secrets; `https:` means TLS.
+   * @param timeoutMs Longest time of one export, in milliseconds. The stock exporters keep their own
+   * only roughly: over HTTP it limits silence, and starts again at every sign of life.
+   * @param report Receives the lines.
    */
   constructor(
-    exporter: OTLPMetricExporterBase,
+    signal: Signal<T>,
+    exporter: Exporter<T>,
     destination: string,
     timeoutMs: number,
     report: (line: string) => void,
   ) {
+    this.#signal = signal;
     this.#exporter = exporter;
-    const signal = {
-      name: "metrics",
-      consequence: "recording goes on, and the next delivery makes up for it",
-      toll: (points: number) => `${points} points were late`,
-    } as const;
-    this.#delivery = new Delivery(signal, destination, timeoutMs, report);
+    this.#destination = destination;
+    this.#timeoutMs = timeoutMs;
+    this.#report = report;
   }
 
-  export(metrics: ResourceMetrics, done: Parameters<PushMetricExporter["export"]>[1]): void {
-    this.#delivery.export(
-      countPoints(metrics),
-      (callback) => this.#exporter.export(metrics, callback),
-      done,
+  /**
+   * Exports once. The export ends once, even if the exporter calls back twice, throws or rejects.
+   *
+   * @param done Receives success in any case: this class reports failures, so the SDK need not.
+   */
+  export(exported: T, done: (result: ExportResult) => void): void {
+    const count = this.#signal.count(exported);
+    this.#pending += count;
+    let isOver = false;
+    const end = (failure?: string): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      this.#pending -= count;
+      if (failure === undefined) this.#succeeded();
+      else this.#failed(count, failure);
+      done({ code: ExportResultCode.SUCCESS });
+    };
+    const fail = (thrown: unknown) => end(failureReason(thrown, this.#isSecure));
+    const timer = setTimeout(
+      () => end(`no answer within ${this.#timeoutMs / 1000} s`),
+      this.#timeoutMs,
     );
+    try {
+      const returned: unknown = this.#exporter.export(exported, ({ code, error }) => {
+        if (code === ExportResultCode.FAILED) fail(error);
+        else end();
+      });
+      onRejection(returned, fail);
+    } catch (error) {
+      fail(error);
+    }
   }
 
-  /** Has another one do the exporting; the one before finishes what it has begun. */
-  replace(exporter: OTLPMetricExporterBase): Promise<void> {
-    const before = this.#exporter;
+  /** Exports with another exporter from now on. The previous one finishes its exports, then stops. */
+  replace(exporter: Exporter<T>): Promise<void> {
+    const previous = this.#exporter;
     this.#exporter = exporter;
-    return before.shutdown();
+    return previous.shutdown();
   }
 
-  /** What has not been delivered, as a line for the log; `undefined` if everything has. */
+  /** Returns a log line about data that is not delivered; undefined if there is none. */
   undelivered(): string | undefined {
-    return this.#delivery.undelivered();
+    if (this.#outage === undefined && this.#pending === 0) return undefined;
+    const reason = this.#outage?.reason ?? "no answer in time";
+    const since = this.#outage ? `, failing for ${secondsSince(this.#outage.sinceMs)} s` : "";
+    return `telemetry: the last ${this.#signal.name} could not be delivered to ` +
+      `${this.#destination}${since}: ${reason}`;
   }
 
-  selectAggregation(instrumentType: InstrumentType): AggregationOption {
-    return this.#exporter.selectAggregation(instrumentType);
-  }
-
-  selectAggregationTemporality(instrumentType: InstrumentType): AggregationTemporality {
-    return this.#exporter.selectAggregationTemporality(instrumentType);
-  }
-
-  forceFlush(): Promise<void> {
-    return this.#exporter.forceFlush();
+  async forceFlush(): Promise<void> {
+    await this.#exporter.forceFlush?.();
   }
 
   shutdown(): Promise<void> {
     return this.#exporter.shutdown();
   }
+
+  get #isSecure(): boolean {
+    return this.#destination.startsWith("https:");
+  }
+
+  #failed(count: number, reason: string): void {
+    if (this.#outage === undefined) {
+      this.#outage = { sinceMs: performance.now(), count: 0, reason };
+      const { name, consequence } = this.#signal;
+      this.#report(
+        `telemetry: ${name} cannot be delivered to ${this.#destination}: ${reason}; ${consequence}`,
+      );
+    }
+    this.#outage.count += count;
+    this.#outage.reason = reason;
+  }
+
+  #succeeded(): void {
+    if (this.#outage === undefined) return;
+    const { sinceMs, count } = this.#outage;
+    this.#outage = undefined;
+    const { name, toll } = this.#signal;
+    this.#report(
+      `telemetry: ${name} are delivered to ${this.#destination} again, after ` +
+        `${secondsSince(sinceMs)} s; ${toll(count)}`,
+    );
+  }
 }
 
-function countPoints({ scopeMetrics }: ResourceMetrics): number {
-  let points = 0;
-  for (const { metrics } of scopeMetrics) {
-    for (const { dataPoints } of metrics) points += dataPoints.length;
-  }
-  return points;
+function secondsSince(startMs: number): string {
+  return ((performance.now() - startMs) / 1000).toFixed(1);
 }

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { onNewCertificates } from "../../../telemetry/otlp/mod.ts";
+import { onNewCertificates } from "../../../telemetry/otlp/new-certificates.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
 import { eventually } from "../../support/eventually.ts";
 

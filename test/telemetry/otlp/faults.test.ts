@@ -1,7 +1,8 @@
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createOtlpExporter, ReportingExporter } from "../../../telemetry/otlp/mod.ts";
+import { createMetricExporter } from "../../../telemetry/otlp/exporters.ts";
+import { METRICS, ReportingExporter } from "../../../telemetry/otlp/reporting-exporter.ts";
 import { eventually, eventuallyEqual } from "../../support/eventually.ts";
 import { accept, OtlpReceiver } from "./otlp-receiver.ts";
 import type { Answer } from "./otlp-receiver.ts";
@@ -13,7 +14,8 @@ async function push(port: number, timeoutMs = TICK_MS) {
   process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = `http://127.0.0.1:${port}`;
   const lines: string[] = [];
   const exporter = new ReportingExporter(
-    await createOtlpExporter("http/json", timeoutMs),
+    METRICS,
+    await createMetricExporter("http/json", timeoutMs),
     "the Collector",
     timeoutMs,
     (line) => lines.push(line.replace(/\d+\.\d s/, "N s").replace(/\d+ points/, "N points")),

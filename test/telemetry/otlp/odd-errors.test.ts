@@ -1,16 +1,15 @@
 /** Whatever an exporter gives as an error, or throws, is told in one line, and the export ends. */
-import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
   MeterProvider,
 } from "@opentelemetry/sdk-metrics";
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
-import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ReportingExporter, ReportingSpanExporter } from "../../../telemetry/otlp/mod.ts";
-import { PeriodicReader } from "../../../telemetry/otlp/periodic-reader.ts";
+import { METRICS, ReportingExporter, SPANS } from "../../../telemetry/otlp/reporting-exporter.ts";
+import type { Exporter } from "../../../telemetry/otlp/reporting-exporter.ts";
+import { PeriodicReader } from "../../../telemetry/periodic-reader.ts";
 import { THROWN } from "../../support/thrown.ts";
 
 type Callback = (result: { code: number; error?: Error }) => void;
@@ -49,12 +48,9 @@ for (const [way, fail] of Object.entries(WAYS)) {
       const lines: string[] = [];
       const report = (line: string) => lines.push(line);
       const target = ["http://localhost:4318", 60_000, report] as const;
-      const failing = { export: fail(make) };
-      const metrics = new ReportingExporter(
-        failing as unknown as OTLPMetricExporterBase,
-        ...target,
-      );
-      const spans = new ReportingSpanExporter(failing as unknown as SpanExporter, ...target);
+      const failing = { export: fail(make) } as unknown as Exporter<unknown>;
+      const metrics = new ReportingExporter(METRICS, failing, ...target);
+      const spans = new ReportingExporter(SPANS, failing, ...target);
       let ends = 0;
       for (let i = 0; i < 2; i++) {
         await new Promise<void>((resolve) =>

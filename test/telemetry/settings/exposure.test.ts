@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { exposureWarning } from "../../../telemetry/settings/exposure.ts";
+import { exposureWarning } from "../../../telemetry/pull.ts";
 import { readSettings } from "../../../telemetry/settings/mod.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
 

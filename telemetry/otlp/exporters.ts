@@ -2,20 +2,21 @@ import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otl
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { OtlpProtocol } from "../settings/variables.ts";
 
+// Each exporter is loaded only when it is used: the gRPC one alone slows start-up noticeably. They
+// read endpoint, headers, compression and TLS files from the `OTEL_EXPORTER_OTLP_*` variables.
+
 /**
- * Creates the exporter of metrics for a protocol. Endpoint, headers, compression and TLS files it reads from
- * the `OTEL_EXPORTER_OTLP_*` variables itself.
+ * Creates the stock exporter of metrics for a protocol.
  *
- * Temporality is always cumulative: what an outage delays is made up for by the next export, and
- * Prometheus takes nothing else.
+ * Temporality is always cumulative: the next export makes up for what an outage delays, and
+ * Prometheus accepts nothing else.
  *
- * @param timeoutMillis How long one export may take, its retries included.
+ * @param timeoutMillis Longest time of one export, retries included.
  */
-export async function createOtlpExporter(
+export async function createMetricExporter(
   protocol: OtlpProtocol,
   timeoutMillis: number,
 ): Promise<OTLPMetricExporterBase> {
-  // Each is loaded only when it is asked for: the gRPC one alone costs a noticeable part of start-up.
   const { AggregationTemporalityPreference, OTLPMetricExporter: JsonExporter } = await import(
     "@opentelemetry/exporter-metrics-otlp-http"
   );
@@ -38,12 +39,11 @@ export async function createOtlpExporter(
 }
 
 /**
- * Creates the exporter of spans for a protocol. Endpoint, headers, compression and TLS files it reads
- * from the `OTEL_EXPORTER_OTLP_*` variables itself.
+ * Creates the stock exporter of spans for a protocol.
  *
- * @param timeoutMillis How long one export may take, its retries included.
+ * @param timeoutMillis Longest time of one export, retries included.
  */
-export async function createOtlpSpanExporter(
+export async function createSpanExporter(
   protocol: OtlpProtocol,
   timeoutMillis: number,
 ): Promise<SpanExporter> {

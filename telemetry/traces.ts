@@ -1,0 +1,96 @@
+import { context } from "@opentelemetry/api";
+import type { TextMapPropagator } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import {
+  CompositePropagator,
+  ExportResultCode,
+  W3CBaggagePropagator,
+  W3CTraceContextPropagator,
+} from "@opentelemetry/core";
+import type { Resource } from "@opentelemetry/resources";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ConsoleSpanExporter,
+  ParentBasedSampler,
+  SimpleSpanProcessor,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
+import type { ReadableSpan, Sampler, SpanExporter } from "@opentelemetry/sdk-trace";
+import { withoutOutputErrors } from "../log/output.ts";
+import { GrpcTraceBinPropagator } from "../plugin/mod.ts";
+import { startSpanExporter } from "./otlp/mod.ts";
+import type { PropagatorName, SamplerName, Settings } from "./settings/variables.ts";
+
+/** Running traces. */
+export interface Traces {
+  readonly tracerProvider: TracerProvider;
+  readonly textMapPropagator: TextMapPropagator;
+  /** Where the spans go, in words for a log line. */
+  readonly endpoint: string;
+  /** Stops what the provider's own shutdown does not stop. */
+  close(): void;
+  /** Returns a log line about spans that are lost if the process ends now. */
+  undelivered(): string | undefined;
+}
+
+/**
+ * Starts traces: a `TracerProvider` whose spans go to a Collector in batches, up to 5 seconds after
+ * they end, or to standard output when they end.
+ *
+ * It sets the global context manager, unless there is one already, so that a call made in a handler
+ * finds the handler's span.
+ */
+export async function startTraces(settings: Settings, resource: Resource): Promise<Traces> {
+  const exporters = settings.OTEL_TRACES_EXPORTER;
+  const otlp = exporters.includes("otlp") ? await startSpanExporter(settings) : undefined;
+  const toConsole = exporters.includes("console");
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  const tracerProvider = new TracerProvider({
+    resource,
+    sampler: createSampler(settings.OTEL_TRACES_SAMPLER, settings.OTEL_TRACES_SAMPLER_ARG),
+    spanProcessors: [
+      ...(otlp ? [new BatchSpanProcessor({ exporter: otlp.exporter })] : []),
+      ...(toConsole ? [new SimpleSpanProcessor({ exporter: new SpanPrinter() })] : []),
+    ],
+  });
+  return {
+    tracerProvider,
+    textMapPropagator: createPropagator(settings.OTEL_PROPAGATORS),
+    endpoint: [otlp?.endpoint, toConsole && "standard output"].filter(Boolean).join(", "),
+    close: () => otlp?.close(),
+    undelivered: () => otlp?.exporter.undelivered(),
+  };
+}
+
+/** Creates a sampler; `ratio`, from 0 to 1, is for those with `traceidratio` in their names. */
+function createSampler(name: SamplerName, ratio: number): Sampler {
+  const root = rootSampler(name.replace("parentbased_", ""), ratio);
+  return name.startsWith("parentbased_") ? new ParentBasedSampler({ root }) : root;
+}
+
+function rootSampler(name: string, ratio: number): Sampler {
+  if (name === "traceidratio") return new TraceIdRatioBasedSampler(ratio);
+  return name === "always_on" ? new AlwaysOnSampler() : new AlwaysOffSampler();
+}
+
+/** Creates one propagator for several names; `none` gives one that does nothing. */
+function createPropagator(names: readonly PropagatorName[]): TextMapPropagator {
+  const propagators = {
+    "tracecontext": () => [new W3CTraceContextPropagator()],
+    "baggage": () => [new W3CBaggagePropagator()],
+    "grpc-trace-bin": () => [new GrpcTraceBinPropagator()],
+    "none": () => [],
+  };
+  return new CompositePropagator({ propagators: names.flatMap((name) => propagators[name]()) });
+}
+
+/** Prints spans; they are lost if standard output cannot be written to. */
+class SpanPrinter extends ConsoleSpanExporter {
+  override export(spans: ReadableSpan[], done: Parameters<SpanExporter["export"]>[1]): void {
+    withoutOutputErrors(process.stdout, () => super.export(spans, () => {}));
+    done({ code: ExportResultCode.SUCCESS });
+  }
+}
