@@ -20,4 +20,4 @@ export {
   startScrapeEndpoint,
 } from "./endpoint.ts";
 export { PrometheusReader } from "./reader.ts";
-export { renderOpenMetrics, renderPrometheusText } from "./text/text.ts";
+export { renderOpenMetrics, renderPrometheusText } from "./text/render.ts";

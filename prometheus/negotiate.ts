@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OPEN_METRICS, PROMETHEUS_TEXT, type TextFormat } from "./text/text.ts";
+import { OPEN_METRICS, PROMETHEUS_TEXT, type TextFormat } from "./text/render.ts";
 
 /** The format of a response, and its media type. */
 export interface NegotiatedFormat {

@@ -15,7 +15,7 @@ import { type Family, FamilyCatalog } from "./text/families.ts";
 import { HandlerMetrics } from "./handler-metrics.ts";
 import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
-import { renderSlices } from "./text/text.ts";
+import { renderSlices } from "./text/render.ts";
 
 /** The limits of a scrape. Times are in milliseconds. */
 export interface ScrapeLimits {

@@ -9,7 +9,7 @@ import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { FamilyCatalog } from "../../prometheus/text/families.ts";
 import { PrometheusReader } from "../../prometheus/mod.ts";
-import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/text.ts";
+import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/render.ts";
 import { requirePeer } from "../peers/packages.ts";
 import type { PromClient } from "../peers/packages.ts";
 import { answerCommands } from "./commands.ts";

@@ -6,7 +6,7 @@ import { AggregationType, MeterProvider, type ViewOptions } from "@opentelemetry
 import { FamilyCatalog } from "../../prometheus/text/families.ts";
 import { LabelBuilder } from "../../prometheus/text/labels.ts";
 import { PrometheusReader, renderPrometheusText } from "../../prometheus/mod.ts";
-import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/text.ts";
+import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/render.ts";
 import { record } from "./recorded.ts";
 import { warningsOf } from "./warnings.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { acceptsGzip, negotiateFormat } from "../../prometheus/negotiate.ts";
-import { OPEN_METRICS, PROMETHEUS_TEXT } from "../../prometheus/text/text.ts";
+import { OPEN_METRICS, PROMETHEUS_TEXT } from "../../prometheus/text/render.ts";
 import { fixture } from "./recorded.ts";
 
 const recorded: {
