@@ -8,11 +8,11 @@ import type { Socket } from "node:net";
 
 /** The limits for clients. Times are in milliseconds. */
 export interface ListenerLimits {
-  /** How long the headers of a request may take to arrive. With TLS, also the handshake. */
+  /** How long the headers of a request may take to arrive. Also limits the handshake of TLS. */
   readonly headers: number;
   /** How long a whole request may take to arrive. */
   readonly request: number;
-  /** How long a connection may be idle between requests: longer than a usual scrape interval. */
+  /** How long a connection may be idle: longer than the usual scrape interval of a minute. */
   readonly idle: number;
   /** How long the next response may take while requests are pending: longer than a scrape. */
   readonly response: number;

@@ -106,8 +106,8 @@ const INDEX = `<!DOCTYPE html>
 <body>
 <h1>Metrics</h1>
 <ul>
-<li><a href="/metrics">/metrics</a>: what Prometheus scrapes</li>
-<li><a href="/-/healthy">/-/healthy</a>: answers as long as this process does</li>
+<li><a href="/metrics">/metrics</a>: metrics for Prometheus</li>
+<li><a href="/-/healthy">/-/healthy</a>: whether this process answers requests</li>
 </ul>
 </body>
 </html>

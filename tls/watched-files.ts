@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { readRegularFile, readRegularFileSync } from "./regular-file.ts";
-import { killOnExitDuring, readInTurn } from "./hanging-reads.ts";
 import { thrownText } from "../log/thrown-text.ts";
+import { killOnExitDuring, readInTurn } from "./hanging-reads.ts";
+import { readRegularFile, readRegularFileSync } from "./regular-file.ts";
 
 /**
  * How often the files are read again, in milliseconds. Polling works where file events do not:

@@ -36,8 +36,8 @@ export interface Family {
   readonly type: FamilyType;
   readonly help: string;
   /**
-   * Returns the values in the order of the text. Yields from time to time, so that the caller can
-   * let the event loop run.
+   * Returns the values, sorted for printing. Yields from time to time, so that the caller can let
+   * the event loop run.
    */
   values(): Generator<"", readonly LabelledValue[]>;
 }
@@ -87,7 +87,7 @@ export class FamilyCatalog {
   /**
    * Groups one collection.
    *
-   * @param collected what a metric reader collected, with cumulative temporality
+   * @param collected the result of a metric reader, with cumulative temporality
    * @param others further families; metrics of the same names are left out
    * @returns the families of the collection, `target_info` and the others, ordered by name
    */

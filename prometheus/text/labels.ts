@@ -29,7 +29,7 @@ export class NotPrintableError extends Error {}
 
 /**
  * Turns the attributes of one scope's data points into label sets. Each attribute set is converted
- * once: the SDK keeps one object for it as long as it has its value.
+ * once: the SDK returns the same object for it in every collection.
  */
 export class LabelBuilder {
   readonly #fixed: readonly Label[];

@@ -7,13 +7,13 @@ const reader = new PrometheusReader();
 const provider = new MeterProvider({ readers: [reader] });
 provider.getMeter("m").createCounter("c").add(1);
 const endpoint = await startScrapeEndpoint({ reader, host: "127.0.0.1", port: 0 });
-const what = process.argv[2];
-if (what === "wait") {
+const mode = process.argv[2];
+if (mode === "wait") {
   // The parent opens connections, keeps them open, and then writes to standard input.
   console.log(endpoint.url);
   await new Promise((resolve) => process.stdin.once("data", resolve));
   process.stdin.destroy();
-} else if (what === "close") {
+} else if (mode === "close") {
   await endpoint.close();
   console.log("closed");
 } else {

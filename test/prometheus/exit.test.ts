@@ -14,9 +14,9 @@ const CHILD = "test/prometheus/endpoint-process.ts";
 const LEAST = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1"];
 
 /** Starts the child in the runtime of this test. The child must end by itself. */
-function start(what: string) {
+function start(mode: string) {
   const options = process.versions["deno"] === undefined ? [] : LEAST;
-  const child = spawn(process.execPath, [...options, CHILD, what], {
+  const child = spawn(process.execPath, [...options, CHILD, mode], {
     cwd: ROOT,
     stdio: ["pipe", "pipe", "inherit"],
   });
