@@ -1,4 +1,8 @@
-/** @module Measures for how long servers and metrics endpoints do not answer. */
+/**
+ * Measures for how long servers and metrics endpoints do not answer.
+ *
+ * @module
+ */
 import { get } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { echoClient, unary } from "../support/echo.ts";

@@ -1,4 +1,8 @@
-/** @module What Linux reports about processes in `/proc`. */
+/**
+ * What Linux reports about processes in `/proc`.
+ *
+ * @module
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 

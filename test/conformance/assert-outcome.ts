@@ -3,38 +3,38 @@ import { isDeepStrictEqual } from "node:util";
 import { eventually } from "../support/eventually.ts";
 import { comparable } from "./recorded.ts";
 import type { Gained } from "./recorded.ts";
-import type { Stage } from "./harness.ts";
+import type { Harness } from "./harness.ts";
 
-/** What a case comes to. */
+/** The expected outcome of a case. */
 export interface Outcome {
   /** What the caller saw. */
   readonly saw: string;
   readonly client: readonly Gained[];
-  /** What else the client's series may gain, where events race. */
+  /** Alternatives to `client`, if events race. */
   readonly clientEither?: readonly (readonly Gained[])[];
-  /** What the server's series gain: one of these, where events race. */
+  /** The alternatives for the server's series; more than one if events race. */
   readonly server: readonly (readonly Gained[])[];
-  /** The plans of the streams that the raw server saw; not looked at if missing. */
+  /** The plans of the streams that the raw server saw; not checked if missing. */
   readonly streams?: readonly string[] | undefined;
-  /** Whether grpc-js leaves a stream open, which ends when the server does. */
+  /** Whether grpc-js leaves a stream open until the server stops. */
   readonly leavesStreamOpen?: boolean | undefined;
 }
 
 const PATIENCE_MS = 20_000;
 
 /**
- * Plays a case and stops its clients and servers.
+ * Runs a case, checks its outcome, and stops its clients and servers.
  *
- * @param expected What the case comes to; a function of what the caller saw where that is a race.
- * @throws {Error} unless it comes to that.
+ * @param expected The expected outcome. If what the caller sees is a race, a function of it.
+ * @throws {Error} if the outcome differs.
  */
-export async function assertPlayed(
-  stage: Stage,
-  play: (stage: Stage) => Promise<string>,
+export async function assertOutcome(
+  harness: Harness,
+  run: (harness: Harness) => Promise<string>,
   expected: Outcome | ((saw: string) => Outcome),
 ): Promise<void> {
   try {
-    const saw = await play(stage);
+    const saw = await run(harness);
     const outcome = typeof expected === "function" ? expected(saw) : expected;
     assert.equal(saw, outcome.saw, "what the caller saw");
     const clients = [outcome.client, ...outcome.clientEither ?? []].map(
@@ -43,35 +43,35 @@ export async function assertPlayed(
     const servers = outcome.server.map(comparable);
     const { streams } = outcome;
     if (streams !== undefined) {
-      // The raw server tells of them through a pipe, which may be slower than its answer.
-      await eventually(() => assert.deepEqual(stage.streamsSeen(), streams), PATIENCE_MS);
+      // The raw server reports streams over a pipe, which may be slower than its answer.
+      await eventually(() => assert.deepEqual(harness.streamsSeen(), streams), PATIENCE_MS);
     }
 
-    await eventually(() => assertGained(stage, clients, servers), PATIENCE_MS);
-    stage.close();
-    // What is over stays as it was recorded; what was left open ends.
-    if (!outcome.leavesStreamOpen) await assertGained(stage, clients, servers);
+    await eventually(() => assertGained(harness, clients, servers), PATIENCE_MS);
+    harness.close();
+    // Closing changes nothing that has ended, and ends what was left open.
+    if (!outcome.leavesStreamOpen) await assertGained(harness, clients, servers);
     await eventually(async () => {
       for (const side of ["client", "server"] as const) {
-        for (const series of await stage.gained(side)) {
+        for (const series of await harness.gained(side)) {
           assertEnded(side, series);
         }
       }
     }, PATIENCE_MS);
   } finally {
-    stage.close();
+    harness.close();
   }
 }
 
 async function assertGained(
-  stage: Stage,
+  harness: Harness,
   clients: readonly Gained[][],
   servers: readonly Gained[][],
 ): Promise<void> {
   for (
     const [side, either] of [["client", clients], ["server", servers]] as const
   ) {
-    const now = comparable(await stage.gained(side));
+    const now = comparable(await harness.gained(side));
     const expected = either.find((one) => isDeepStrictEqual(one, now)) ??
       either[0];
     assert.deepEqual(now, expected, `the ${side}'s series`);

@@ -1,28 +1,33 @@
-/** The calls of the cases; each resolves with what the caller saw, as `recorded.ts` has it. */
+/**
+ * The calls of the cases. Each resolves with what the caller saw, in the form of `recorded.ts`.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
-import { echoService } from "../support/echo.ts";
+import { echoService, statusName } from "../support/echo.ts";
 import type { EchoMessage } from "../support/echo.ts";
 import { planned } from "./handlers.ts";
 import type { Plan } from "./handlers.ts";
 
+/** The properties of a call. */
 export interface CallSettings {
-  /** The size of each request message; less than 130. */
+  /** The size of each request in bytes, less than 130. */
   readonly bytes?: number;
-  /** The request's text, instead of `bytes`. */
+  /** The text of the request, instead of `bytes`. */
   readonly text?: string;
   readonly plan?: Plan;
-  /** Called instead of the Echo service's own method. */
+  /** The path of another method than the Echo service's own. */
   readonly path?: string;
   readonly options?: grpc.CallOptions;
   /** Whether the call waits for a connection instead of failing without one. */
   readonly waitForReady?: boolean;
-  /** Called with the call once it was made. */
+  /** Called with the call once it is made. */
   readonly made?: (call: grpc.ClientUnaryCall) => void;
-  /** How the request is serialized, if not as the Echo service does. */
+  /** Replaces the Echo service's serialization of requests. */
   readonly serialize?: (request: EchoMessage) => Buffer;
 }
 
-/** A message that is so many bytes long when serialized: 2 for its tag and length, then the text. */
+/** Creates a message of a size: 2 bytes for tag and length, and the text. */
 export function messageOf(bytes: number): EchoMessage {
   return bytes === 0 ? {} as EchoMessage : { message: "x".repeat(bytes - 2) };
 }
@@ -37,11 +42,6 @@ function metadataOf(
   const metadata = planned(plan);
   metadata.setOptions({ waitForReady });
   return metadata;
-}
-
-/** The name of a status code, as the Go plugin prints it. */
-export function statusName(code: number): string {
-  return grpc.status[code] ?? `CODE(${code})`;
 }
 
 function method(name: string) {
@@ -75,7 +75,7 @@ export function unaryCall(
   );
 }
 
-/** Makes a unary call; resolves with the name of its status. */
+/** Makes a unary call. Resolves with the name of its status. */
 export function unary(
   client: grpc.Client,
   settings: CallSettings = {},
@@ -90,6 +90,7 @@ export function unary(
   });
 }
 
+/** Makes a call that streams responses. */
 export function serverStream(
   client: grpc.Client,
   settings: CallSettings = {},
@@ -104,12 +105,13 @@ export function serverStream(
   );
 }
 
-/** A call that streams requests, and how it ends. */
+/** A call that streams requests, with the name of its status. */
 export interface ClientStream {
   readonly call: grpc.ClientWritableStream<EchoMessage>;
   readonly ended: Promise<string>;
 }
 
+/** Makes a call that streams requests. */
 export function clientStream(
   client: grpc.Client,
   settings: CallSettings = {},
@@ -127,6 +129,7 @@ export function clientStream(
   return { call, ended };
 }
 
+/** Makes a call that streams in both directions. */
 export function bidi(
   client: grpc.Client,
   settings: CallSettings = {},
@@ -140,7 +143,7 @@ export function bidi(
   );
 }
 
-/** Reads replies to the end: `3 messages then OK`. */
+/** Reads a stream to its end. Resolves with `3 messages then OK`. */
 export async function readToEnd(
   stream: grpc.ClientReadableStream<EchoMessage>,
 ): Promise<string> {
@@ -150,11 +153,11 @@ export async function readToEnd(
   return `${messages} messages then ${status}`;
 }
 
-/** The name of the status that a stream of replies ends with. */
+/** Reads a stream to its end. Resolves with the name of its status. */
 export function statusOf(
   stream: grpc.ClientReadableStream<EchoMessage>,
 ): Promise<string> {
-  stream.on("error", () => {}); // the status says the same
+  stream.on("error", () => {}); // the status event reports it
   stream.resume();
   return new Promise((resolve) => {
     stream.on(

@@ -1,9 +1,9 @@
 import type { Gained } from "./recorded.ts";
-import type { Stage } from "./harness.ts";
+import type { Harness } from "./harness.ts";
 
-/** Where grpc-js, or the runtime under it, does something else than grpc-go. */
+/** A difference between grpc-js, or its runtime, and grpc-go. */
 export interface Difference {
-  /** Why, in full sentences: the plugin's README says it. */
+  /** The reason in full sentences, which the documentation repeats. */
   readonly reason: string;
   /** What the caller sees instead. */
   readonly caller?: string;
@@ -11,29 +11,29 @@ export interface Difference {
   readonly client?: readonly Gained[];
   /** What the server's series gain instead. */
   readonly server?: readonly Gained[];
-  /** What else the server's series may gain, where two events race. */
+  /** Alternatives for the server's series, if two events race. */
   readonly serverEither?: readonly (readonly Gained[])[];
 }
 
-/** How one recorded case is made with grpc-js. */
-export interface PlayedCase {
-  /** Plays the case; resolves with what the caller saw, as `callerSaw` puts it. */
-  readonly play: (stage: Stage) => Promise<string>;
+/** A recorded case that is reproduced with grpc-js. */
+export interface ReproducedCase {
+  /** Runs the case. Resolves with what the caller saw, in the form of `callerSaw`. */
+  readonly run: (harness: Harness) => Promise<string>;
   readonly differs?: Difference;
-  /** Differences of a server or client on one runtime alone. */
+  /** Differences on one runtime only. */
   readonly differsOn?: Partial<Record<"bun" | "deno" | "node", Difference>>;
-  /** The streams that a raw server sees instead of those recorded. */
+  /** The streams that the raw server sees, instead of the recorded ones. */
   readonly streams?: readonly string[];
-  /** Whether grpc-js leaves a stream open, which ends when the server does. */
+  /** Whether grpc-js leaves a stream open until the server stops. */
   readonly leavesStreamOpen?: boolean;
 }
 
-/** A table of cases by the name under which the Go plugin's were recorded. */
-export type Cases = Readonly<Record<string, PlayedCase>>;
+/** Cases by the names of the Go plugin's recorded cases. */
+export type Cases = Readonly<Record<string, ReproducedCase>>;
 
 const ECHO = "grpc.examples.echo.Echo";
 
-/** The series of one method of the Echo service, as a difference gives them. */
+/** Creates the expected series of a method, by default of the Echo service. */
 export function echo(
   method: string,
   started: number,
@@ -48,4 +48,5 @@ export function echo(
   };
 }
 
+/** The target label of most recorded cases. */
 export const LOCALHOST = "dns:///localhost:50051";

@@ -1,4 +1,9 @@
-/** An Echo server in a process of its own, to be killed. Its argument is the port, 0 for any. */
+/**
+ * An Echo server in a separate process, so that tests can kill it. Its argument is the port, by default
+ * any free one.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { echoService } from "../support/echo.ts";
 import { plannedHandlers } from "./handlers.ts";

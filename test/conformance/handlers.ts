@@ -1,21 +1,25 @@
-/** The Echo service of the cases: what a handler does is planned by the request's metadata. */
+/**
+ * The Echo service of the cases. The metadata of a request plans what its handler does.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import type { EchoMessage } from "../support/echo.ts";
 
 /** The metadata key that carries a {@link Plan}. */
 const PLAN_KEY = "x-plan";
 
-/** What a handler does instead of sending back what it was sent. */
+/** What a handler does instead of returning the request. */
 export interface Plan {
-  /** Fails with this code, after `messages` replies where replies are streamed. */
+  /** Fails with this code, on a server stream after `messages` replies. */
   readonly status?: number;
-  /** How many replies to send to one request; 1 if nothing is said. */
+  /** The number of replies to each request, by default 1. */
   readonly messages?: number;
-  /** Fails with UNAVAILABLE until so many attempts have failed. */
+  /** The number of attempts that fail with UNAVAILABLE. */
   readonly failAttempts?: number;
-  /** Tells the client in how many milliseconds to try again; less than 0 is never. */
+  /** The pushback in milliseconds: when the client is to retry. Negative is never. */
   readonly pushbackMs?: number;
-  /** Replies with a text of so many characters. */
+  /** The length of the reply's text in characters. */
   readonly replyCharacters?: number;
   /** Fails with an error that has no code. */
   readonly plainError?: boolean;
@@ -23,7 +27,7 @@ export interface Plan {
   readonly throws?: boolean;
   /** Never answers. */
   readonly hang?: boolean;
-  /** Fails when this gate is opened, not before. */
+  /** Ends the call only once this gate is opened, see {@link openGate}. */
   readonly gate?: string;
   /** Sends headers before anything else. */
   readonly headersFirst?: boolean;
@@ -31,12 +35,13 @@ export interface Plan {
 
 const gates = new Map<string, () => void>();
 
-/** Lets the handler go on that waits at a gate. */
+/** Lets the handler that waits at a gate continue. */
 export function openGate(name: string): void {
   gates.get(name)?.();
   gates.delete(name);
 }
 
+/** Creates the metadata that carries a plan. */
 export function planned(plan: Plan): grpc.Metadata {
   const metadata = new grpc.Metadata();
   metadata.set(PLAN_KEY, JSON.stringify(plan));
@@ -47,7 +52,7 @@ function planOf(metadata: grpc.Metadata): Plan {
   return JSON.parse(String(metadata.get(PLAN_KEY)[0] ?? "{}"));
 }
 
-/** The reply to a request; one without text has no bytes, as in Go. */
+/** Creates the reply to a request. Without text it has no bytes, as in Go. */
 function replyTo(
   { message }: EchoMessage,
   { replyCharacters }: Plan,
@@ -82,6 +87,7 @@ function planError(
   return { code, details: `planned status ${code}`, metadata };
 }
 
+/** The handlers of the Echo service, which follow the plan of each request. */
 export const plannedHandlers: grpc.UntypedServiceImplementation = {
   UnaryEcho(
     call: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,

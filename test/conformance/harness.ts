@@ -1,4 +1,3 @@
-/** Where a case is played: recorded clients and servers in this process, raw servers in others. */
 import * as grpc from "@grpc/grpc-js";
 import { fileURLToPath } from "node:url";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
@@ -12,25 +11,28 @@ import { gained, snapshot } from "./observed.ts";
 import type { Snapshot } from "./observed.ts";
 import type { Gained } from "./recorded.ts";
 
+/** The properties of a server. */
 export interface ServerSettings {
   /** `false` for a server without the plugin. */
   readonly recorded?: boolean;
   readonly options?: grpc.ServerOptions;
-  /** `127.0.0.1:0` if nothing is said. */
+  /** By default `127.0.0.1:0`. */
   readonly address?: string;
   readonly credentials?: grpc.ServerCredentials;
   /** Called before the server is bound. */
   readonly prepare?: (server: grpc.Server) => void;
-  /** `false` for a server that serves nothing but what `prepare` adds. */
+  /** `false` for a server without the Echo service. */
   readonly echo?: boolean;
 }
 
+/** The properties of a client. */
 export interface ClientSettings {
   readonly options?: grpc.ClientOptions;
   readonly credentials?: grpc.ChannelCredentials;
   readonly plugin?: Omit<GrpcOpenTelemetryOptions, "meterProvider">;
 }
 
+/** A server that listens. */
 export interface RunningServer {
   readonly server: grpc.Server;
   readonly port: number;
@@ -44,7 +46,11 @@ export const CHILD_SERVER = fileURLToPath(
 const RAW_SERVER = fileURLToPath(new URL("raw-server.ts", import.meta.url));
 const NOTHING: Snapshot = new Map();
 
-export class Stage {
+/**
+ * The clients and servers of a case with what they record. Raw servers run in other processes, all
+ * others in this one.
+ */
+export class Harness {
   readonly owner: Owner;
   readonly clientRecording = new Recording();
   readonly serverRecording = new Recording();
@@ -58,7 +64,7 @@ export class Stage {
     this.owner = owner;
   }
 
-  /** Starts an Echo server whose handlers do as the requests' metadata plans. */
+  /** Starts an Echo server whose handlers follow the plans of their requests. */
   async server(settings: ServerSettings = {}): Promise<RunningServer> {
     const server = new grpc.Server(settings.options);
     if (settings.recorded ?? true) {
@@ -80,7 +86,7 @@ export class Stage {
     return { server, port };
   }
 
-  /** Makes a recorded client with connections of its own. */
+  /** Creates an instrumented client that shares no connections with others. */
   client(target: string, settings: ClientSettings = {}): grpc.Client {
     const plugin = new GrpcOpenTelemetry({
       meterProvider: this.clientRecording.meterProvider,
@@ -99,7 +105,7 @@ export class Stage {
     return client;
   }
 
-  /** A server and a client that is connected to it by the name `localhost`. */
+  /** Starts a server and a client that is connected to it as `localhost`. */
   async pair(
     settings: { client?: ClientSettings; server?: ServerSettings } = {},
   ): Promise<RunningServer & { client: grpc.Client }> {
@@ -109,29 +115,29 @@ export class Stage {
     return { ...running, client };
   }
 
-  /** Starts a server that gives its streams one plan of `raw-server.ts` after the other. */
+  /** Starts a raw server whose streams follow plans of `raw-server.ts` in order. Returns its port. */
   async raw(...plans: string[]): Promise<number> {
     this.#raw = new Script(this.owner, run("node", RAW_SERVER, ...plans));
     return Number(await this.#raw.printed(/^Listening on (\d+)\n/m));
   }
 
-  /** Has the raw server send GOAWAY with the code ENHANCE_YOUR_CALM. */
+  /** Makes the raw server send GOAWAY with the code ENHANCE_YOUR_CALM. */
   async calm(): Promise<void> {
-    // Not by the child process's own `kill`: on Deno, that works once in a child's life.
+    // On Deno, the `kill` method of a child process works only once.
     process.kill(
       Number(await this.#raw?.printed(/^Process (\d+)\n/m)),
       "SIGUSR2",
     );
   }
 
-  /** The plans of the streams that the raw server saw. */
+  /** Returns the plans of the streams that the raw server saw. */
   streamsSeen(): string[] {
     return [...this.#raw?.stdout.matchAll(/^stream (\S+) /gm) ?? []].map((
       [, plan],
     ) => plan!);
   }
 
-  /** What was recorded until now does not count. */
+  /** Ignores what was recorded until now. */
   async forget(): Promise<void> {
     this.#before = {
       client: await snapshot(this.clientRecording),
@@ -139,12 +145,12 @@ export class Stage {
     };
   }
 
-  /** Has a part of a target shown as it was when the case was recorded. */
+  /** Replaces a part of target labels by the text in the recorded case. */
   rename(actual: string, recorded: string): void {
     this.#names.set(actual, recorded);
   }
 
-  /** What a side's series gained. */
+  /** Returns how much one side's series grew. */
   async gained(side: "client" | "server"): Promise<Gained[]> {
     const recording = side === "client" ? this.clientRecording : this.serverRecording;
     const all = gained(side, this.#before[side], await snapshot(recording));
@@ -158,14 +164,14 @@ export class Stage {
     });
   }
 
-  /** Stops every client and server; what is still under way is cut off. */
+  /** Stops all clients and servers, and aborts their calls. */
   close(): void {
     for (const client of this.#clients) client.close();
     for (const server of this.#servers) server.forceShutdown();
   }
 }
 
-/** Waits until a client has a connection: what follows does not begin with one. */
+/** Waits until a client is connected. */
 export function connected(client: grpc.Client): Promise<void> {
   return new Promise((resolve, reject) => {
     client.waitForReady(

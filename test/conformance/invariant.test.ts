@@ -1,6 +1,6 @@
 /**
- * What started = what ended + what is in flight, at any time, whatever goes wrong. The calls are
- * random; the title says the seed, and `INVARIANT_SEED` makes the same ones again.
+ * At any time, started = ended + in flight, for calls and for attempts, whatever goes wrong. The calls
+ * are random. The variable `INVARIANT_SEED` repeats the run of a title.
  */
 import * as grpc from "@grpc/grpc-js";
 import assert from "node:assert/strict";
@@ -14,11 +14,11 @@ import type { Snapshot } from "./observed.ts";
 import { Random } from "../support/random.ts";
 import { Ledger, randomCall } from "./random-call.ts";
 import type { Peer } from "./random-call.ts";
-import { CHILD_SERVER, Stage } from "./harness.ts";
+import { CHILD_SERVER, Harness } from "./harness.ts";
 
 const CALLS = 10_000;
 const CONCURRENCY = 48;
-/** How often each of the servers is killed and started again. */
+/** How often each server is killed and started again. */
 const KILLS = 5;
 const MAX_ATTEMPTS = 4;
 
@@ -49,7 +49,7 @@ function policy(methodPolicy: object): grpc.ClientOptions {
   };
 }
 
-/** Ways for a raw server to break off. */
+/** The plans of the raw server, most of which abort a call. */
 const RESETS = [
   "ok",
   "refuse",
@@ -73,14 +73,14 @@ const seed = Number(
   process.env["INVARIANT_SEED"] ?? Math.floor(Math.random() * 2 ** 31),
 );
 
-test(`what started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t) => {
+test(`all that started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t) => {
   const random = new Random(seed);
-  const stage = new Stage(t);
+  const harness = new Harness(t);
   const ledger = new Ledger();
 
-  const near = await RestartingServer.start(stage);
+  const near = await RestartingServer.start(harness);
   const far = await KilledServer.start(t);
-  const rawPort = await stage.raw(
+  const rawPort = await harness.raw(
     ...Array.from({ length: 2000 }, () => random.of(RESETS)),
   );
   const targets = [
@@ -94,7 +94,7 @@ test(`what started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t
     { port: rawPort, options: policy({ retryPolicy }), unaryOnly: true },
   ];
   const peers: Peer[] = targets.map(({ port, options, ...rest }) => ({
-    client: stage.client(`127.0.0.1:${port}`, {
+    client: harness.client(`127.0.0.1:${port}`, {
       options: {
         "grpc.initial_reconnect_backoff_ms": 20,
         "grpc.max_reconnect_backoff_ms": 100,
@@ -109,7 +109,7 @@ test(`what started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t
   let done = false;
   const scrape = async () => {
     for (; !done; scrapes++) {
-      await checkScrape(stage, ledger);
+      await checkScrape(harness, ledger);
       await delay(25);
     }
   };
@@ -125,7 +125,7 @@ test(`what started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t
     while (!done && ledger.started < CALLS) {
       const unavailable = ledger.total("UNAVAILABLE");
       await randomCall(random, random.of(peers), ledger);
-      // Without a server, calls fail faster than they can be of use.
+      // Slows down, because calls fail at once while a server is away.
       if (ledger.total("UNAVAILABLE") > unavailable) await delay(5);
     }
   };
@@ -138,18 +138,18 @@ test(`what started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t
   } finally {
     done = true;
     await far.stop();
-    stage.close();
+    harness.close();
   }
   const started = await eventually(async () => {
-    const now = await snapshot(stage.clientRecording);
-    const servers = await snapshot(stage.serverRecording);
+    const now = await snapshot(harness.clientRecording);
+    const servers = await snapshot(harness.serverRecording);
     assertEverythingEnded(now, "grpc.client.attempt");
     assertEverythingEnded(servers, "grpc.server.call");
     return { attempts: total(now, "grpc.client.attempt.started"), servers };
   }, 30_000);
 
   assert.deepEqual(
-    await endedCalls(stage),
+    await endedCalls(harness),
     Object.fromEntries([...ledger.byStatus].sort()),
     "calls, as the application counted them",
   );
@@ -162,31 +162,31 @@ test(`what started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t
       `${ledger.total(status)} calls were ${status}`,
     );
   }
-  assert.ok(started.attempts > ledger.ended, "some calls were tried again");
+  assert.ok(started.attempts > ledger.ended, "some calls were retried");
   assert.ok(scrapes > 20, `${scrapes} scrapes`);
 });
 
-/** A recorded server in this process, which cuts off its calls and starts again. */
+/** An instrumented server in this process that aborts its calls and starts again. */
 class RestartingServer {
-  /** Calls that an interceptor of the server's saw. */
+  /** The number of calls that an interceptor of the server saw. */
   seen = 0;
   port = 0;
-  readonly #stage: Stage;
+  readonly #harness: Harness;
   #server: grpc.Server | undefined;
 
-  private constructor(stage: Stage) {
-    this.#stage = stage;
+  private constructor(harness: Harness) {
+    this.#harness = harness;
   }
 
-  static async start(stage: Stage): Promise<RestartingServer> {
-    const server = new RestartingServer(stage);
+  static async start(harness: Harness): Promise<RestartingServer> {
+    const server = new RestartingServer(harness);
     await server.restart();
     return server;
   }
 
   async restart(): Promise<void> {
     this.#server?.forceShutdown();
-    const { server, port } = await this.#stage.server({
+    const { server, port } = await this.#harness.server({
       address: `127.0.0.1:${this.port}`,
       options: {
         interceptors: [(_method, call) => {
@@ -200,7 +200,7 @@ class RestartingServer {
   }
 }
 
-/** A server in another process, which is killed and started again. */
+/** A server in another process that is killed and started again. */
 class KilledServer {
   port = 0;
   readonly #owner: Owner;
@@ -230,12 +230,12 @@ class KilledServer {
   }
 }
 
-/** Fails unless a scrape, taken while calls are under way, adds up. */
-async function checkScrape(stage: Stage, ledger: Ledger): Promise<void> {
+/** Checks that a scrape during calls is consistent. */
+async function checkScrape(harness: Harness, ledger: Ledger): Promise<void> {
   const endedBefore = ledger.ended;
   const openBefore = ledger.started - ledger.ended;
-  const client = await snapshot(stage.clientRecording);
-  const server = await snapshot(stage.serverRecording);
+  const client = await snapshot(harness.clientRecording);
+  const server = await snapshot(harness.serverRecording);
   const open = Math.max(openBefore, ledger.started - ledger.ended) +
     ledger.ended - endedBefore;
 
@@ -248,7 +248,7 @@ async function checkScrape(stage: Stage, ledger: Ledger): Promise<void> {
   ) {
     assert.ok(count >= 0, `${series}: ${count} in flight`);
   }
-  // A call has at most so many attempts; one that was cancelled at once may leave one behind.
+  // The maximum of attempts. A call that was cancelled at once may leave one behind.
   const most = (MAX_ATTEMPTS + 1) * open + ledger.cancelledAtOnce;
   const now = [...attempts.values()].reduce((sum, count) => sum + count, 0);
   assert.ok(now <= most, `${now} attempts are in flight for ${open} calls`);
@@ -264,7 +264,7 @@ async function checkScrape(stage: Stage, ledger: Ledger): Promise<void> {
   );
 }
 
-/** How many of each method and target have started and not ended. */
+/** Returns how many have started but not ended, by method and target. */
 function inFlight(now: Snapshot, exchange: string): Map<string, number> {
   const series = new Map<string, number>();
   const histograms = new Map<string, Set<number>>();
@@ -282,7 +282,7 @@ function inFlight(now: Snapshot, exchange: string): Map<string, number> {
     assert.equal(
       counts.size,
       1,
-      `${status}: as many entries in each histogram`,
+      `${status}: different counts in its histograms`,
     );
   }
   return series;
@@ -298,9 +298,9 @@ function total(now: Snapshot, wanted: string): number {
     .reduce((sum, { count }) => sum + count, 0);
 }
 
-/** The entries of `grpc.client.call.duration` by method, target and status. */
-async function endedCalls(stage: Stage): Promise<Record<string, number>> {
-  const points = [...(await snapshot(stage.clientRecording)).values()]
+/** Returns the counts of `grpc.client.call.duration` by method, target and status. */
+async function endedCalls(harness: Harness): Promise<Record<string, number>> {
+  const points = [...(await snapshot(harness.clientRecording)).values()]
     .filter(({ instrument }) => instrument === "grpc.client.call.duration")
     .map(({ attributes, count }) => {
       const labels = ["grpc.method", "grpc.target", "grpc.status"].map((key) => attributes[key]);

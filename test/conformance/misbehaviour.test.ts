@@ -1,11 +1,11 @@
-/** What the metrics of gRFC A96 and A94 and the spans of A72 say of servers that break HTTP/2's rules. */
+/** The metrics of gRFC A94 and A96 and the spans of gRFC A72, with servers that violate HTTP/2. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { eventuallyEqual } from "../support/eventually.ts";
 import { SpanRecording } from "../support/spans.ts";
 import { unary } from "./calls.ts";
-import { Stage } from "./harness.ts";
+import { Harness } from "./harness.ts";
 
 const ENABLED = METRIC_NAMES.filter((name) =>
   /^grpc\.(client\.call\.(retries|transparent|hedges)|subchannel)/.test(name)
@@ -27,14 +27,14 @@ const RETRY_POLICY = JSON.stringify({
 
 interface Outcome {
   readonly saw: string;
-  /** The series of gRFC A96 and A94, by the last parts of their names. */
+  /** The series of gRFC A94 and A96, by the last parts of their names. */
   readonly series: Readonly<Record<string, string>>;
-  /** Of each attempt how many were before it, and whether it is a transparent retry. */
+  /** For each attempt, the number of previous attempts and whether it is a transparent retry. */
   readonly attempts: readonly (readonly [previous: number, transparent: boolean])[];
 }
 
 const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
-  "a stream that is refused is retried transparently": [["refuse", "ok"], {
+  "a refused stream is retried transparently": [["refuse", "ok"], {
     saw: "OK",
     series: {
       "call.transparent_retries": "1",
@@ -43,7 +43,7 @@ const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
     },
     attempts: [[0, false], [0, true]],
   }],
-  "a transparent retry between retries is no retry": [
+  "a transparent retry between retries does not count as a retry": [
     ["trailersonly-unavailable", "refuse", "ok"],
     {
       saw: "OK",
@@ -56,7 +56,7 @@ const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
       attempts: [[0, false], [1, false], [1, true]],
     },
   ],
-  "a call whose connection is closed before the headers is retried on another one": [[
+  "a call whose connection closes before the headers is retried on another connection": [[
     "close",
     "ok",
   ], {
@@ -75,10 +75,10 @@ for (
   const [what, [plans, { saw, series, attempts }]] of Object.entries(CASES)
 ) {
   test(what, async (t) => {
-    const stage = new Stage(t);
+    const harness = new Harness(t);
     const spans = new SpanRecording();
-    const port = await stage.raw(...plans);
-    const client = stage.client(`127.0.0.1:${port}`, {
+    const port = await harness.raw(...plans);
+    const client = harness.client(`127.0.0.1:${port}`, {
       options: { "grpc.service_config": RETRY_POLICY },
       plugin: {
         enableMetrics: ENABLED,
@@ -87,7 +87,7 @@ for (
       },
     });
     assert.equal(await unary(client, { bytes: 12, waitForReady: true }), saw);
-    await eventuallyEqual(() => seriesOf(stage), series);
+    await eventuallyEqual(() => seriesOf(harness), series);
     assert.deepEqual(
       spans.spans.filter(({ name }) => name.startsWith("Attempt."))
         .map(({ attributes }) => [
@@ -96,14 +96,14 @@ for (
         ]),
       attempts,
     );
-    stage.close();
+    harness.close();
   });
 }
 
-async function seriesOf(stage: Stage): Promise<Record<string, string>> {
+async function seriesOf(harness: Harness): Promise<Record<string, string>> {
   const series: Record<string, string> = {};
   for (
-    const { descriptor: { name }, dataPoints } of await stage.clientRecording
+    const { descriptor: { name }, dataPoints } of await harness.clientRecording
       .metrics()
   ) {
     if (!ENABLED.some((enabled) => enabled === name)) continue;

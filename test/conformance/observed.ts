@@ -1,20 +1,25 @@
-/** What our plugin recorded, in the form in which the Go plugin's records are kept. */
+/**
+ * Converts what the plugin recorded to the form of the Go plugin's recorded cases.
+ *
+ * @module
+ */
 import type { Attributes } from "@opentelemetry/api";
 import type { Histogram } from "@opentelemetry/sdk-metrics";
 import type { Recording } from "../support/series.ts";
 import type { Gained } from "./recorded.ts";
 
-/** Counts and sums of all series by instrument and attributes: something to subtract later. */
+/** Counts and sums of all series at some time, by instrument and attributes. */
 export type Snapshot = ReadonlyMap<string, Point>;
 
 interface Point {
   readonly instrument: string;
   readonly attributes: Attributes;
   readonly count: number;
-  /** Bytes or seconds; 0 for a counter. */
+  /** The sum in bytes or seconds; 0 for a counter. */
   readonly sum: number;
 }
 
+/** Takes a snapshot of a recording. */
 export async function snapshot(recording: Recording): Promise<Snapshot> {
   const points = new Map<string, Point>();
   for (
@@ -44,9 +49,9 @@ interface MutableGained {
 }
 
 /**
- * What a side's series of gRFC A66 gained between two snapshots.
+ * Returns how much one side's series of gRFC A66 grew between two snapshots.
  *
- * @throws {Error} if what ended has not one entry in each of its three histograms.
+ * @throws {Error} if the three histograms of a method and status do not have the same count.
  */
 export function gained(
   side: "client" | "server",
@@ -99,7 +104,7 @@ export function gained(
   for (const [id, counts] of entries) {
     if (counts.length !== 3 || new Set(counts).size !== 1) {
       throw new Error(
-        `${side} ${id}: not one entry in each histogram: ${counts}`,
+        `${side} ${id}: different counts in its histograms: ${counts}`,
       );
     }
   }

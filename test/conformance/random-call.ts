@@ -1,8 +1,13 @@
-/** Calls of all kinds that go well or wrong at random, and a ledger of how they ended. */
+/**
+ * Random calls of all kinds, and a ledger of how they ended.
+ *
+ * @module
+ */
 import type * as grpc from "@grpc/grpc-js";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import { statusName } from "../support/echo.ts";
 import type { EchoMessage } from "../support/echo.ts";
-import { bidi, clientStream, serverStream, statusName, unaryCall } from "./calls.ts";
+import { bidi, clientStream, serverStream, unaryCall } from "./calls.ts";
 import type { CallSettings } from "./calls.ts";
 import type { Plan } from "./handlers.ts";
 import type { Random } from "../support/random.ts";
@@ -12,26 +17,27 @@ export interface Peer {
   readonly client: grpc.Client;
   /** Its `grpc.target`. */
   readonly target: string;
-  /** Whether the server knows unary calls alone. */
+  /** Whether the server supports unary calls only. */
   readonly unaryOnly?: boolean;
 }
 
-/** What the application itself counts. */
+/** The counts that the application keeps itself. */
 export class Ledger {
   started = 0;
   ended = 0;
-  /** Calls that were cancelled in the turn of the event loop in which they were made. */
+  /** Calls that were cancelled in the same turn of the event loop in which they were made. */
   cancelledAtOnce = 0;
   /** Ended calls by method, target and status. */
   readonly byStatus = new Map<string, number>();
 
+  /** Counts the end of a call. */
   end(method: string, target: string, code: number): void {
     this.ended++;
     const key = `${method} ${target} ${statusName(code)}`;
     this.byStatus.set(key, (this.byStatus.get(key) ?? 0) + 1);
   }
 
-  /** Ended calls by status alone. */
+  /** Returns the number of calls that ended with a status. */
   total(status: string): number {
     return [...this.byStatus].filter(([key]) => key.endsWith(` ${status}`))
       .reduce((sum, [, count]) => sum + count, 0);
@@ -45,7 +51,7 @@ const KINDS = [
   "BidirectionalStreamingEcho",
 ] as const;
 
-/** Longest that any call takes, in milliseconds. */
+/** The longest deadline of a call, in milliseconds. */
 const LONGEST_MS = 5000;
 
 /** Makes one call and waits for its status. */

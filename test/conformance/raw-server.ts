@@ -1,9 +1,11 @@
 /**
- * An HTTP/2 server that misbehaves as planned, for what no gRPC server can be made to do. Its
- * arguments are the plans: the first stream gets the first, and so on; more streams get the last.
- * It prints its process id, its port, and a line for each stream. On SIGUSR2 it asks all clients to calm down.
+ * An HTTP/2 server that misbehaves as planned, in ways that no gRPC server does. Its arguments are the
+ * plans of its streams in order; further streams follow the last plan. It prints its process id, its
+ * port, and a line for each stream. On SIGUSR2 it sends GOAWAY with ENHANCE_YOUR_CALM to all clients.
  *
  *     node raw-server.ts refuse ok
+ *
+ * @module
  */
 import { constants, createServer } from "node:http2";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
@@ -13,17 +15,17 @@ import { Duplex } from "node:stream";
 
 const GRPC = { ":status": 200, "content-type": "application/grpc" };
 
-/** A message of 5 bytes, the text `raw`, in its frame. */
+/** A gRPC frame with a message of 5 bytes, the text `raw`. */
 const MESSAGE = Buffer.from([0, 0, 0, 0, 5, 0x0a, 3, ...Buffer.from("raw")]);
 
 type Plan = (stream: ServerHttp2Stream, socket: Socket) => void;
 
 const PLANS: Record<string, Plan> = {
-  /** Answers as a gRPC server does. */
+  /** Answers like a gRPC server. */
   ok: (stream) => answer(stream, { "grpc-status": "0" }),
-  /** Leaves the connection saying that it processed no stream at all. */
+  /** Sends a GOAWAY that says that no stream was processed. */
   goaway0: (_stream, socket) => socket.write(GOAWAY_LAST_STREAM_0),
-  /** Closes the connection before a header is sent. */
+  /** Closes the connection before any header. */
   close: (_stream, socket) => socket.destroy(),
   "close-after-headers": (stream, socket) => {
     stream.respond(GRPC);
@@ -38,19 +40,19 @@ const PLANS: Record<string, Plan> = {
     stream.respond({ ":status": 404, "content-type": "text/html" });
     stream.end("<html>not found</html>");
   },
-  /** A response that ends without trailers. */
+  /** Ends the response without trailers. */
   nostatus: (stream) => {
     stream.respond(GRPC);
     stream.end();
   },
-  /** A response of headers alone, and no status among them. */
+  /** Sends headers only, without a status. */
   "nostatus-headers-only": (stream) => stream.respond(GRPC, { endStream: true }),
-  /** A message, and then no status. */
+  /** Sends a message, but no status. */
   "data-nostatus": (stream) => {
     stream.respond(GRPC);
     stream.end(MESSAGE);
   },
-  /** The status comes before the request is read. */
+  /** Sends the status before it reads the request. */
   "trailersonly-unavailable": (stream) =>
     stream.respond(
       { ...GRPC, "grpc-status": "14", "grpc-message": "planned" },
@@ -60,7 +62,7 @@ const PLANS: Record<string, Plan> = {
     ),
   "trailersonly-ok": (stream) =>
     stream.respond({ ...GRPC, "grpc-status": "0" }, { endStream: true }),
-  /** A message of which only the first bytes come. */
+  /** Sends only the first bytes of a message. */
   "truncated-message": (stream) => {
     stream.respond(GRPC, { waitForTrailers: true });
     stream.on(
@@ -69,7 +71,7 @@ const PLANS: Record<string, Plan> = {
     );
     stream.end(MESSAGE.subarray(0, 7));
   },
-  /** Says nothing. */
+  /** Never answers. */
   hang: () => {},
 };
 
@@ -87,7 +89,7 @@ for (
   PLANS[name] = (stream) => stream.close(code);
 }
 
-/** GOAWAY: 8 bytes of payload, type 7, on stream 0; last stream 0, no error. Node cannot send it. */
+/** A GOAWAY frame with last stream 0 and no error, which Node itself cannot send. */
 const GOAWAY_LAST_STREAM_0 = Buffer.from(
   "000008070000000000" + "0000000000000000",
   "hex",
@@ -102,7 +104,7 @@ function answer(
   stream.end(MESSAGE);
 }
 
-/** Passes the bytes on, so that frames can be written between those of the HTTP/2 session. */
+/** Forwards bytes, so that frames can be written between those of the HTTP/2 session. */
 class PassThroughSocket extends Duplex {
   readonly #socket: Socket;
 
@@ -168,7 +170,7 @@ const tcpServer = createTcpServer((socket) => {
       console.log(
         `stream ${name} ${headers["grpc-previous-rpc-attempts"] ?? 0}`,
       );
-      // The request is read to its end, except where the plan is to answer before.
+      // Reads the request to its end first, unless the plan is to answer before.
       if (name.startsWith("trailersonly")) plan(stream, socket);
       else stream.resume().on("end", () => plan(stream, socket));
     });

@@ -2,14 +2,20 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { currentRuntime } from "../../telemetry/runtime/runtime-name.ts";
-import { assertPlayed } from "./assert-outcome.ts";
-import { CASES } from "./cases.ts";
-import type { Difference, PlayedCase } from "./case.ts";
+import { assertOutcome } from "./assert-outcome.ts";
+import type { Cases, Difference, ReproducedCase } from "./case.ts";
+import { CHANNELS } from "./recorded-cases/channels.ts";
+import { INTERRUPTED } from "./recorded-cases/interrupted.ts";
+import { NAMES } from "./recorded-cases/names.ts";
+import { PLAIN } from "./recorded-cases/plain.ts";
+import { RETRIES } from "./recorded-cases/retries.ts";
 import { callerSaw, RECORDED_CASES, streamsSeen } from "./recorded.ts";
 import type { RecordedCase } from "./recorded.ts";
-import { Stage } from "./harness.ts";
+import { Harness } from "./harness.ts";
 
-test("each of the 95 recorded cases is played, and nothing else", () => {
+const CASES: Cases = { ...PLAIN, ...INTERRUPTED, ...RETRIES, ...NAMES, ...CHANNELS };
+
+test("each of the 95 recorded cases is reproduced, and no other", () => {
   assert.equal(RECORDED_CASES.length, 95);
   assert.deepEqual(
     Object.keys(CASES).sort(),
@@ -33,7 +39,7 @@ test("the plugin's README lists each difference", () => {
   }
 });
 
-/** Instruments of other gRFCs that the cases have series of; those are compared elsewhere. */
+/** Instruments of other gRFCs in the recorded cases, which other tests compare. */
 const OTHER_INSTRUMENTS = [
   "grpc_lb_outlier_detection_ejections_enforced_total",
   "grpc_subchannel_connection_attempts_failed_total",
@@ -47,31 +53,31 @@ const OTHER_INSTRUMENTS = [
   "grpc_xds_client_server_failure_total",
 ];
 
-test("the series that are not compared here are those of channels", () => {
+test("the only series not compared here are those of channels", () => {
   const instruments = RECORDED_CASES.flatMap((recorded) => recorded.client_other_series ?? [])
     .map((series) => series.slice(0, series.indexOf("{")));
   assert.deepEqual([...new Set(instruments)].sort(), OTHER_INSTRUMENTS);
 });
 
 for (const recorded of RECORDED_CASES) {
-  const played = CASES[recorded.case];
-  if (played !== undefined) {
-    test(recorded.case, (t) => play(recorded, played, new Stage(t)));
+  const reproduced = CASES[recorded.case];
+  if (reproduced !== undefined) {
+    test(recorded.case, (t) => run(recorded, reproduced, new Harness(t)));
   }
 }
 
-function play(
+function run(
   recorded: RecordedCase,
-  played: PlayedCase,
-  stage: Stage,
+  reproduced: ReproducedCase,
+  harness: Harness,
 ): Promise<void> {
-  const differs: Partial<Difference> = played.differsOn?.[currentRuntime().name] ??
-    played.differs ?? {};
-  return assertPlayed(stage, played.play, {
+  const differs: Partial<Difference> = reproduced.differsOn?.[currentRuntime().name] ??
+    reproduced.differs ?? {};
+  return assertOutcome(harness, reproduced.run, {
     saw: differs.caller ?? callerSaw(recorded),
     client: differs.client ?? recorded.client,
     server: [differs.server ?? recorded.server, ...differs.serverEither ?? []],
-    streams: played.streams ?? streamsSeen(recorded),
-    leavesStreamOpen: played.leavesStreamOpen,
+    streams: reproduced.streams ?? streamsSeen(recorded),
+    leavesStreamOpen: reproduced.leavesStreamOpen,
   });
 }

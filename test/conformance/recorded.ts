@@ -1,8 +1,12 @@
-/** What the Go plugin recorded, case by case, in a form that ours can be compared with. */
+/**
+ * The cases that were recorded from the Go plugin.
+ *
+ * @module
+ */
 import { status } from "@grpc/grpc-js";
 import { readFileSync } from "node:fs";
 
-/** What ended with one status; `attempts` is missing on a server, a zero everywhere. */
+/** What ended with one status. Servers lack `attempts`, and zeros are left out. */
 export interface Ended {
   readonly attempts?: number;
   readonly calls?: number;
@@ -10,7 +14,7 @@ export interface Ended {
   readonly rcvd_bytes?: number;
 }
 
-/** What the series of one method gained, and on a client of one target. */
+/** The growth of the series of one method and, on a client, of one target. */
 export interface Gained {
   readonly "grpc.method": string;
   readonly "grpc.target"?: string;
@@ -18,21 +22,22 @@ export interface Gained {
   readonly ended: Readonly<Record<string, Ended>>;
 }
 
+/** A case that was recorded from the Go plugin. */
 export interface RecordedCase {
   readonly case: string;
   readonly caller_saw: string;
   readonly client: readonly Gained[];
   readonly server: readonly Gained[];
-  /** Series of other instruments than those of gRFC A66. */
+  /** Series of instruments that are not in gRFC A66. */
   readonly client_other_series?: readonly string[];
 }
 
-/** The 95 cases, in the order in which they were recorded. */
+/** The 95 cases in the order of their recording. */
 export const RECORDED_CASES: readonly RecordedCase[] = JSON.parse(
   readFileSync(new URL("go-plugin-cases.json", import.meta.url), "utf8"),
 );
 
-/** The same without zeros, sorted, and with ports as `PORT`: they differ from run to run. */
+/** Sorts series, removes zeros, and replaces ports by `PORT`, because they differ between runs. */
 export function comparable(gained: readonly Gained[]): Gained[] {
   return gained.map((series) => ({
     ...series,
@@ -57,8 +62,8 @@ function order(series: Gained): string {
 }
 
 /**
- * What the caller saw, without texts: `OK`, `CANCELLED`, `2 messages then FAILED_PRECONDITION`,
- * `126 OK, 10 failed`.
+ * Returns what the caller saw, without error texts: `OK`, `CANCELLED`,
+ * `2 messages then FAILED_PRECONDITION`, `126 OK, 10 failed`.
  */
 export function callerSaw({ caller_saw: text }: RecordedCase): string {
   if (/^\d+ OK, \d+ failed$/.test(text)) return text;
@@ -69,7 +74,7 @@ export function callerSaw({ caller_saw: text }: RecordedCase): string {
   return `${messages}${status[Number(code)] ?? `CODE(${code})`}`;
 }
 
-/** The plans of the streams that the raw server of a case saw, if it had one. */
+/** Returns the plans of the streams that the raw server of a case saw, if it had one. */
 export function streamsSeen(
   { caller_saw: text }: RecordedCase,
 ): string[] | undefined {

@@ -1,8 +1,12 @@
-/** Name resolvers of the test's own, for targets such as `man:///two`. */
+/**
+ * A planned name resolver for targets such as `man:///two`.
+ *
+ * @module
+ */
 import { experimental, Metadata, status } from "@grpc/grpc-js";
 import type { ServiceConfig } from "@grpc/grpc-js";
 
-/** What a name resolves to: ports of this host, an error, or `"never"`. */
+/** The result of a name resolution: ports of this host, an error, or none. */
 export type Resolution =
   | {
     readonly ports: readonly number[];
@@ -13,7 +17,7 @@ export type Resolution =
 
 const names = new Map<string, Resolution>();
 
-/** Has the target `scheme:///name` resolve to something; a scheme stays registered for good. */
+/** Sets the resolution of the target `scheme:///name`. The scheme stays registered. */
 export function resolveTo(
   scheme: "man" | "xds",
   name: string,

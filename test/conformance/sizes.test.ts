@@ -5,7 +5,7 @@ import { comparable } from "./recorded.ts";
 import type { Gained } from "./recorded.ts";
 import { echo, LOCALHOST } from "./case.ts";
 import { Random } from "../support/random.ts";
-import { Stage } from "./harness.ts";
+import { Harness } from "./harness.ts";
 import { eventually } from "../support/eventually.ts";
 
 const CALLS = 200;
@@ -13,7 +13,7 @@ const seed = Number(
   process.env["INVARIANT_SEED"] ?? Math.floor(Math.random() * 2 ** 31),
 );
 
-/** What the application itself sent and got, of one method. */
+/** The bytes that the application sent and received with one method. */
 class Sums {
   sent = 0;
   received = 0;
@@ -21,15 +21,15 @@ class Sums {
 
 test(`message sizes add up on both sides (INVARIANT_SEED=${seed})`, async (t) => {
   const random = new Random(seed);
-  const stage = new Stage(t);
-  const { client } = await stage.pair();
+  const harness = new Harness(t);
+  const { client } = await harness.pair();
   const sums = {
     UnaryEcho: new Sums(),
     ServerStreamingEcho: new Sums(),
     ClientStreamingEcho: new Sums(),
     BidirectionalStreamingEcho: new Sums(),
   };
-  // Up to 129 bytes, a message is as long as its text and two more.
+  // Messages of up to 129 bytes have 2 bytes in addition to their text.
   const size = () => random.chance(0.1) ? 0 : random.between(3, 129);
 
   await Promise.all(Array.from({ length: CALLS }, async () => {
@@ -87,10 +87,10 @@ test(`message sizes add up on both sides (INVARIANT_SEED=${seed})`, async (t) =>
   await eventually(async () => {
     for (const side of ["client", "server"] as const) {
       assert.deepEqual(
-        comparable(await stage.gained(side)),
+        comparable(await harness.gained(side)),
         comparable(series(side)),
       );
     }
   }, 20_000);
-  stage.close();
+  harness.close();
 });

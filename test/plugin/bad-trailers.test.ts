@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { GrpcOpenTelemetry, GrpcTraceBinPropagator } from "../../plugin/mod.ts";
-import { rawRequest } from "../conformance/raw-request.ts";
+import { rawRequest } from "../support/raw-request.ts";
 import { echoClient, unary } from "../support/echo.ts";
 import type { EchoMessage } from "../support/echo.ts";
 import { withEchoPair } from "../support/echo-pair.ts";

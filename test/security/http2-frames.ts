@@ -1,4 +1,8 @@
-/** @module Encodes HTTP/2 frames (RFC 9113), valid or not: nothing is checked. */
+/**
+ * Encodes HTTP/2 frames (RFC 9113), valid or not: nothing is checked.
+ *
+ * @module
+ */
 
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 

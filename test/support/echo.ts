@@ -76,6 +76,11 @@ function plannedFailure(message: string): grpc.ServiceError | undefined {
   });
 }
 
+/** The name of a status code in the Go plugin's form. */
+export function statusName(code: number): string {
+  return grpc.status[code] ?? `CODE(${code})`;
+}
+
 /** Binds a server to a free port of the loopback interface, and returns the port. */
 export function listen(server: grpc.Server): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,8 @@
-/** @module Code shared by the generators whose clients and servers use grpc-js directly. */
+/**
+ * Code shared by the generators whose clients and servers use grpc-js directly.
+ *
+ * @module
+ */
 import { ServerCredentials, status } from "@grpc/grpc-js";
 import type {
   ClientDuplexStream,

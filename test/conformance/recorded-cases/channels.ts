@@ -1,20 +1,21 @@
 /**
- * What happens to channels: connections, load balancing, xDS. Only the series of gRFC A66 are looked
- * at here. The xDS ones are played with a resolver that stands in for the xDS client, which grpc-js
- * has in another package.
+ * Cases about channels: connections, load balancing and xDS. Only their series of gRFC A66 are
+ * compared here. A resolver stands in for the xDS client, which is in another package.
+ *
+ * @module
  */
 import * as grpc from "@grpc/grpc-js";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { unary } from "../calls.ts";
-import type { Cases, PlayedCase } from "../case.ts";
+import type { Cases, ReproducedCase } from "../case.ts";
 import { eventually } from "../../support/eventually.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
 import { freePort } from "../../support/ports.ts";
 import { resolveTo } from "../resolver.ts";
 import type { Resolution } from "../resolver.ts";
 import { connected } from "../harness.ts";
-import type { RunningServer, Stage } from "../harness.ts";
+import type { Harness, RunningServer } from "../harness.ts";
 
 type LoadBalancingConfig = grpc.ServiceConfig["loadBalancingConfig"][number];
 
@@ -22,7 +23,7 @@ const ROUND_ROBIN = { round_robin: {} } as unknown as LoadBalancingConfig;
 
 const INTERVAL_SECONDS = 2;
 
-/** Ejects a backend whose calls fail, at the end of an interval. */
+/** Ejects a backend whose calls fail at the end of each interval. */
 const OUTLIER_DETECTION = {
   outlier_detection: {
     interval: { seconds: INTERVAL_SECONDS, nanos: 0 },
@@ -37,21 +38,21 @@ const OUTLIER_DETECTION = {
   },
 } as unknown as LoadBalancingConfig;
 
-/** A call, and then something that ends its connection. */
+/** Makes a call, and then ends its connection. */
 function afterCall(
   end: (
-    stage: Stage,
+    harness: Harness,
     client: grpc.Client,
     server: RunningServer,
   ) => void | Promise<void>,
   options: grpc.ClientOptions = {},
-): PlayedCase {
+): ReproducedCase {
   return {
-    async play(stage) {
-      const server = await stage.server({ recorded: false });
-      const client = stage.client(`127.0.0.1:${server.port}`, { options });
+    async run(harness) {
+      const server = await harness.server({ recorded: false });
+      const client = harness.client(`127.0.0.1:${server.port}`, { options });
       const saw = await unary(client);
-      await end(stage, client, server);
+      await end(harness, client, server);
       return saw;
     },
   };
@@ -66,21 +67,21 @@ function lost(client: grpc.Client): Promise<void> {
   }, 30_000);
 }
 
-/** A call to a target whose name resolves as planned. */
+/** Makes a call to an xDS target that resolves as planned. */
 function xds(
   name: string,
   resolution: (port: number) => Resolution,
-): PlayedCase {
+): ReproducedCase {
   return {
     differs: {
       reason:
         "grpc-js has xDS in a package of its own, @grpc/grpc-js-xds. The series of the calls " +
         "are compared with a resolver that stands in for it.",
     },
-    async play(stage) {
-      const { port } = await stage.server();
+    async run(harness) {
+      const { port } = await harness.server();
       resolveTo("xds", name, resolution(port));
-      return await unary(stage.client(`xds:///${name}`), {
+      return await unary(harness.client(`xds:///${name}`), {
         options: { deadline: Date.now() + 2000 },
       });
     },
@@ -94,11 +95,11 @@ export const CHANNELS: Cases = {
     return lost(client);
   }),
   "subchannel-goaway-enhance-your-calm": {
-    async play(stage) {
-      const port = await stage.raw("ok");
-      const client = stage.client(`127.0.0.1:${port}`);
+    async run(harness) {
+      const port = await harness.raw("ok");
+      const client = harness.client(`127.0.0.1:${port}`);
       const saw = await unary(client);
-      await stage.calm();
+      await harness.calm();
       await lost(client);
       return saw;
     },
@@ -107,14 +108,14 @@ export const CHANNELS: Cases = {
     "grpc.client_idle_timeout_ms": 1000,
   }),
   "subchannel-tls": {
-    async play(stage) {
+    async run(harness) {
       const authority = await CertificateAuthority.create(
-        stage.owner,
+        harness.owner,
         "conformance",
       );
       const { certificate, key } = await authority.issue("server");
       const root = readFileSync(authority.certificate);
-      const { port } = await stage.server({
+      const { port } = await harness.server({
         recorded: false,
         credentials: grpc.ServerCredentials.createSsl(root, [{
           private_key: readFileSync(key),
@@ -122,7 +123,7 @@ export const CHANNELS: Cases = {
         }]),
       });
       return await unary(
-        stage.client(`127.0.0.1:${port}`, {
+        harness.client(`127.0.0.1:${port}`, {
           credentials: grpc.credentials.createSsl(root),
           options: { "grpc.ssl_target_name_override": "localhost" },
         }),
@@ -130,21 +131,21 @@ export const CHANNELS: Cases = {
     },
   },
   "subchannel-round-robin-2-backends-1-dead": {
-    async play(stage) {
-      const { port } = await stage.server({ recorded: false });
+    async run(harness) {
+      const { port } = await harness.server({ recorded: false });
       resolveTo("man", "two", {
         ports: [port, await freePort()],
         serviceConfig: { loadBalancingConfig: [ROUND_ROBIN], methodConfig: [] },
       });
-      const client = stage.client("man:///two");
+      const client = harness.client("man:///two");
       await connected(client);
       return await unary(client);
     },
   },
   "outlier-detection-1-of-3-failing": {
-    async play(stage) {
+    async run(harness) {
       const backends = await Promise.all(
-        [1, 2, 3].map(() => stage.server({ recorded: false })),
+        [1, 2, 3].map(() => harness.server({ recorded: false })),
       );
       const broken = backends[2]!;
       broken.server.unregister("/grpc.examples.echo.Echo/UnaryEcho");
@@ -163,7 +164,7 @@ export const CHANNELS: Cases = {
           methodConfig: [],
         },
       });
-      const client = stage.client("man:///od");
+      const client = harness.client("man:///od");
       await connected(client);
       const saw = new Map<string, number>();
       const call = async () => {
@@ -171,7 +172,7 @@ export const CHANNELS: Cases = {
         saw.set(status, (saw.get(status) ?? 0) + 1);
       };
       while ((saw.get("UNAVAILABLE") ?? 0) < 10) await call();
-      // The next interval ends, with which the backend that failed is ejected.
+      // The backend that failed is ejected at the end of the next interval.
       await delay(INTERVAL_SECONDS * 1000 + 500);
       while ((saw.get("OK") ?? 0) < 126) await call();
       const ok = saw.get("OK");

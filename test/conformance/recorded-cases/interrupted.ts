@@ -1,12 +1,16 @@
-/** Deadlines, cancellations, and calls that never become one. */
+/**
+ * Cases about deadlines, cancellations, and calls that fail before they start.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { setTimeout as delay } from "node:timers/promises";
 import { bidi, messageOf, statusOf, unary } from "../calls.ts";
 import { echo, LOCALHOST } from "../case.ts";
 import type { Cases, Difference } from "../case.ts";
 import { eventually } from "../../support/eventually.ts";
-import { rawRequest } from "../raw-request.ts";
-import type { Stage } from "../harness.ts";
+import { rawRequest } from "../../support/raw-request.ts";
+import type { Harness } from "../harness.ts";
 
 const deadlineRace: Difference = {
   reason:
@@ -19,8 +23,8 @@ const deadlineRace: Difference = {
 
 export const INTERRUPTED: Cases = {
   "deadline-100ms-server-honours": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       return await unary(client, {
         plan: { hang: true },
         options: { deadline: Date.now() + 100 },
@@ -29,8 +33,8 @@ export const INTERRUPTED: Cases = {
     differs: deadlineRace,
   },
   "deadline-100ms-server-ignores-600ms": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       return await unary(client, {
         plan: { hang: true },
         options: { deadline: Date.now() + 100 },
@@ -39,8 +43,8 @@ export const INTERRUPTED: Cases = {
     differs: deadlineRace,
   },
   "deadline-already-past": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       return await unary(client, { options: { deadline: Date.now() - 1000 } });
     },
     differs: {
@@ -65,17 +69,18 @@ export const INTERRUPTED: Cases = {
     },
   },
   "cancel-unary-after-100ms": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       return await unary(client, {
         plan: { hang: true },
-        made: (call) => void serverStarted(stage).then(() => delay(100)).then(() => call.cancel()),
+        made: (call) =>
+          void serverStarted(harness).then(() => delay(100)).then(() => call.cancel()),
       });
     },
   },
   "cancel-before-start-stream": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const stream = bidi(client);
       stream.cancel();
       return await statusOf(stream);
@@ -90,8 +95,8 @@ export const INTERRUPTED: Cases = {
     leavesStreamOpen: true,
   },
   "cancel-bidi-after-1": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const stream = bidi(client);
       stream.on("data", () => stream.cancel());
       stream.write(messageOf(12));
@@ -110,7 +115,7 @@ export const INTERRUPTED: Cases = {
     },
   },
   "invalid-metadata": {
-    play() {
+    run() {
       try {
         new grpc.Metadata().set("bad", "\u0001");
       } catch {
@@ -127,8 +132,8 @@ export const INTERRUPTED: Cases = {
     },
   },
   "unknown-compressor-on-client": {
-    async play(stage) {
-      const { client } = await stage.pair({
+    async run(harness) {
+      const { client } = await harness.pair({
         client: {
           options: {
             "grpc.default_compression_algorithm": 99 as grpc.compressionAlgorithms,
@@ -153,8 +158,8 @@ export const INTERRUPTED: Cases = {
     },
   },
   "compressor-unknown-to-server": {
-    async play(stage) {
-      const { port } = await stage.server();
+    async run(harness) {
+      const { port } = await harness.server();
       const compressed = Buffer.from([
         1,
         0,
@@ -183,8 +188,8 @@ export const INTERRUPTED: Cases = {
     },
   },
   "marshal-error": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       return await unary(client, {
         serialize: () => {
           throw new Error("planned");
@@ -199,8 +204,8 @@ export const INTERRUPTED: Cases = {
     },
   },
   "channel-closed-before-call": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       client.close();
       try {
         return await unary(client);
@@ -218,10 +223,10 @@ export const INTERRUPTED: Cases = {
   },
 };
 
-/** Waits until the server has a call. */
-async function serverStarted(stage: Stage): Promise<void> {
+/** Waits until the server has received a call. */
+async function serverStarted(harness: Harness): Promise<void> {
   await eventually(async () => {
-    if ((await stage.gained("server")).length === 0) {
+    if ((await harness.gained("server")).length === 0) {
       throw new Error("no call reached the server");
     }
   }, 30_000);

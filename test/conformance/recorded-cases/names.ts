@@ -1,19 +1,23 @@
-/** Methods by other ways than a generated client, health checks, and targets. */
+/**
+ * Cases about method names, health checks and targets.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { HealthImplementation, service as healthService } from "grpc-health-check";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { echoService } from "../../support/echo.ts";
-import { bidi, statusName, statusOf, unary } from "../calls.ts";
+import { echoService, statusName } from "../../support/echo.ts";
+import { bidi, statusOf, unary } from "../calls.ts";
 import { echo, LOCALHOST } from "../case.ts";
-import type { Cases, Difference, PlayedCase } from "../case.ts";
-import type { ClientSettings, Stage } from "../harness.ts";
+import type { Cases, Difference, ReproducedCase } from "../case.ts";
+import type { ClientSettings, Harness } from "../harness.ts";
 
-function path(path: string, client: ClientSettings = {}): PlayedCase {
+function path(path: string, client: ClientSettings = {}): ReproducedCase {
   return {
-    async play(stage) {
-      return await unary((await stage.pair({ client })).client, { path });
+    async run(harness) {
+      return await unary((await harness.pair({ client })).client, { path });
     },
   };
 }
@@ -22,37 +26,37 @@ function onBareServer(
   path: string,
   client: ClientSettings,
   host = "127.0.0.1",
-): PlayedCase {
+): ReproducedCase {
   return {
-    async play(stage) {
-      const { port } = await stage.server({ recorded: false });
-      return await unary(stage.client(`${host}:${port}`, client), { path });
+    async run(harness) {
+      const { port } = await harness.server({ recorded: false });
+      return await unary(harness.client(`${host}:${port}`, client), { path });
     },
   };
 }
 
 const UNARY = "/grpc.examples.echo.Echo/UnaryEcho";
 
-/** A unary call to a target that is made of the server's port. */
-function target(of: (port: number) => string): PlayedCase {
+/** Makes a unary call to a target that contains the server's port. */
+function target(of: (port: number) => string): ReproducedCase {
   return {
-    async play(stage) {
-      const { port } = await stage.server({ address: "[::]:0" });
-      return await unary(stage.client(of(port)));
+    async run(harness) {
+      const { port } = await harness.server({ address: "[::]:0" });
+      return await unary(harness.client(of(port)));
     },
   };
 }
 
-/** A unary call over a socket in the file system, with the target made of its path. */
-function unix(of: (path: string) => string): PlayedCase {
+/** Makes a unary call over a Unix socket to a target that contains its path. */
+function unix(of: (path: string) => string): ReproducedCase {
   return {
-    async play(stage) {
+    async run(harness) {
       const folder = mkdtempSync(join(tmpdir(), "conformance-"));
       try {
         const socket = join(folder, "s.sock");
-        await stage.server({ address: `unix:${socket}` });
-        stage.rename(socket, "/run/s.sock");
-        return await unary(stage.client(of(socket)));
+        await harness.server({ address: `unix:${socket}` });
+        harness.rename(socket, "/run/s.sock");
+        return await unary(harness.client(of(socket)));
       } finally {
         rmSync(folder, { recursive: true });
       }
@@ -60,9 +64,9 @@ function unix(of: (path: string) => string): PlayedCase {
   };
 }
 
-async function check(stage: Stage, service?: string): Promise<string> {
+async function check(harness: Harness, service?: string): Promise<string> {
   const health = new HealthImplementation({ "": "SERVING" });
-  const { client } = await stage.pair({
+  const { client } = await harness.pair({
     server: { prepare: (server) => health.addToServer(server) },
   });
   const { path, requestSerialize, responseDeserialize } = healthService["Check"]!;
@@ -140,8 +144,8 @@ export const NAMES: Cases = {
     },
   },
   "newstream-registered-non-static": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const stream = bidi(client);
       stream.end();
       return await statusOf(stream);
@@ -168,14 +172,14 @@ export const NAMES: Cases = {
     },
   }),
   "unknown-service-handler": {
-    async play(stage) {
+    async run(harness) {
       const {
         requestSerialize,
         requestDeserialize,
         responseSerialize,
         responseDeserialize,
       } = echoService["UnaryEcho"]!;
-      const { port } = await stage.server({
+      const { port } = await harness.server({
         recorded: false,
         prepare: (server) =>
           server.addService({
@@ -193,21 +197,21 @@ export const NAMES: Cases = {
               reply(null, { message: "x".repeat(20) }),
           }),
       });
-      return await unary(stage.client(`127.0.0.1:${port}`), {
+      return await unary(harness.client(`127.0.0.1:${port}`), {
         path: "/foo.Bar/Baz",
       });
     },
   },
 
-  "health-check-serving": { play: (stage) => check(stage) },
-  "health-check-unknown-service": { play: (stage) => check(stage, "nope") },
+  "health-check-serving": { run: (harness) => check(harness) },
+  "health-check-unknown-service": { run: (harness) => check(harness, "nope") },
   "client-side-health-checking": {
-    async play(stage) {
+    async run(harness) {
       const health = new HealthImplementation({ "": "SERVING" });
-      const { port } = await stage.server({
+      const { port } = await harness.server({
         prepare: (server) => health.addToServer(server),
       });
-      const client = stage.client(`127.0.0.1:${port}`, {
+      const client = harness.client(`127.0.0.1:${port}`, {
         options: {
           "grpc.service_config": JSON.stringify({
             loadBalancingConfig: [{ round_robin: {} }],
@@ -230,9 +234,9 @@ export const NAMES: Cases = {
 
   "target 127.0.0.1:50051": target((port) => `127.0.0.1:${port}`),
   "target :50051": {
-    async play(stage) {
-      const { port } = await stage.server();
-      const client = stage.client(`:${port}`);
+    async run(harness) {
+      const { port } = await harness.server();
+      const client = harness.client(`:${port}`);
       return await unary(client, { options: { deadline: Date.now() + 500 } });
     },
     differs: {

@@ -1,29 +1,33 @@
-/** Calls that succeed, and handlers that fail. */
+/**
+ * Cases about successful calls and failing handlers.
+ *
+ * @module
+ */
 import { gzipSync } from "node:zlib";
 import * as grpc from "@grpc/grpc-js";
 import { echo, LOCALHOST } from "../case.ts";
-import type { Cases, PlayedCase } from "../case.ts";
+import type { Cases, ReproducedCase } from "../case.ts";
 import { bidi, clientStream, messageOf, readToEnd, serverStream, unary } from "../calls.ts";
 import { openGate } from "../handlers.ts";
 
-/** A unary call on a channel that is connected. */
-function unaryCase(settings: Parameters<typeof unary>[1]): PlayedCase {
+/** Makes a unary call on a connected channel. */
+function unaryCase(settings: Parameters<typeof unary>[1]): ReproducedCase {
   return {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       return await unary(client, settings);
     },
   };
 }
 
-function failing(status: number): PlayedCase {
+function failing(status: number): ReproducedCase {
   return unaryCase({ plan: { status } });
 }
 
 const gzip = {
   "grpc.default_compression_algorithm": grpc.compressionAlgorithms.gzip,
 };
-/** The text of 10,000 letters is a message of 10,003 bytes. */
+/** The compressed size of a text of 10,000 letters, which is a message of 10,003 bytes. */
 const gzipped10000 = gzipSync(
   Buffer.concat([
     Buffer.from([0x0a, 0x90, 0x4e]),
@@ -34,16 +38,16 @@ const gzippedNothing = gzipSync(Buffer.alloc(0)).length;
 
 export const PLAIN: Cases = {
   "first-call-new-channel": {
-    async play(stage) {
-      const { port } = await stage.server();
-      return await unary(stage.client(`localhost:${port}`), { bytes: 32 });
+    async run(harness) {
+      const { port } = await harness.server();
+      return await unary(harness.client(`localhost:${port}`), { bytes: 32 });
     },
   },
   "unary-ok": unaryCase({ bytes: 32 }),
   "unary-custom-label": unaryCase({ bytes: 4 }),
   "client-stream-3": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const { call, ended } = clientStream(client);
       for (let i = 0; i < 3; i++) call.write(messageOf(12));
       call.end();
@@ -51,16 +55,16 @@ export const PLAIN: Cases = {
     },
   },
   "server-stream-3": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       return await readToEnd(
         serverStream(client, { bytes: 12, plan: { messages: 3 } }),
       );
     },
   },
   "bidi-3": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const stream = bidi(client);
       for (let i = 0; i < 3; i++) stream.write(messageOf(12));
       stream.end();
@@ -68,8 +72,8 @@ export const PLAIN: Cases = {
     },
   },
   "client-stream-0-messages": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const { call, ended } = clientStream(client);
       call.end();
       return await ended;
@@ -93,8 +97,8 @@ export const PLAIN: Cases = {
   "unary-plain-error": unaryCase({ plan: { plainError: true } }),
   "unary-handler-returns-ctx-deadline": failing(grpc.status.DEADLINE_EXCEEDED),
   "server-stream-2-then-error-9": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const plan = { messages: 2, status: 9, gate: "both replies read" };
       const stream = serverStream(client, { bytes: 12, plan });
       let read = 0;
@@ -108,8 +112,8 @@ export const PLAIN: Cases = {
     },
   },
   "client-stream-error-3": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const { call, ended } = clientStream(client, { plan: { status: 3 } });
       for (let i = 0; i < 2; i++) call.write(messageOf(12));
       call.end();
@@ -119,8 +123,8 @@ export const PLAIN: Cases = {
 
   "identity-10000": unaryCase({ text: "x".repeat(10_000) }),
   "gzip-10000": {
-    async play(stage) {
-      const { client } = await stage.pair({ client: { options: gzip } });
+    async run(harness) {
+      const { client } = await harness.pair({ client: { options: gzip } });
       return await unary(client, { text: "x".repeat(10_000) });
     },
     differs: {
@@ -140,8 +144,8 @@ export const PLAIN: Cases = {
     },
   },
   "gzip-empty-message": {
-    async play(stage) {
-      const { client } = await stage.pair({ client: { options: gzip } });
+    async run(harness) {
+      const { client } = await harness.pair({ client: { options: gzip } });
       return await unary(client, { bytes: 0 });
     },
     differs: {
@@ -157,8 +161,8 @@ export const PLAIN: Cases = {
   },
   "large-3MB-both-ways": unaryCase({ text: "x".repeat(3 * 1024 * 1024) }),
   "large-response-5MB-limit-raised": {
-    async play(stage) {
-      const { client } = await stage.pair({
+    async run(harness) {
+      const { client } = await harness.pair({
         client: { options: { "grpc.max_receive_message_length": -1 } },
       });
       return await unary(client, {
@@ -167,8 +171,8 @@ export const PLAIN: Cases = {
     },
   },
   "large-request-over-client-send-limit": {
-    async play(stage) {
-      const { client } = await stage.pair({
+    async run(harness) {
+      const { client } = await harness.pair({
         client: { options: { "grpc.max_send_message_length": 1000 } },
       });
       return await unary(client, { text: "x".repeat(2000) });

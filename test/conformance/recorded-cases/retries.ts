@@ -1,13 +1,17 @@
-/** Retry policies, and servers that misbehave at the level of HTTP/2. */
+/**
+ * Cases about retry policies and servers that misbehave at the level of HTTP/2.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { unary } from "../calls.ts";
 import { echo } from "../case.ts";
-import type { Cases, PlayedCase } from "../case.ts";
+import type { Cases, ReproducedCase } from "../case.ts";
 import { freePort } from "../../support/ports.ts";
 
 const LOOPBACK = "dns:///127.0.0.1:50051";
 
-/** Up to `maxAttempts` attempts, a moment apart. */
+/** A retry policy with a constant backoff. */
 function retrying(
   maxAttempts = 4,
   initialBackoff = "0.001s",
@@ -32,24 +36,24 @@ function retrying(
 function retryCase(
   settings: Parameters<typeof unary>[1],
   options: grpc.ClientOptions = retrying(),
-): PlayedCase {
+): ReproducedCase {
   return {
-    async play(stage) {
-      const { client } = await stage.pair({ client: { options } });
+    async run(harness) {
+      const { client } = await harness.pair({ client: { options } });
       return await unary(client, { bytes: 12, ...settings });
     },
   };
 }
 
-/** A unary call of 12 bytes to a server that gives its streams one plan after the other. */
+/** Makes a unary call of 12 bytes to a raw server whose streams follow the plans in order. */
 function rawCase(
   plans: readonly string[],
   options: grpc.ClientOptions = {},
-): PlayedCase {
+): ReproducedCase {
   return {
-    async play(stage) {
-      const port = await stage.raw(...plans);
-      return await unary(stage.client(`127.0.0.1:${port}`, { options }), {
+    async run(harness) {
+      const port = await harness.raw(...plans);
+      return await unary(harness.client(`127.0.0.1:${port}`, { options }), {
         bytes: 12,
       });
     },
@@ -63,8 +67,8 @@ export const RETRIES: Cases = {
   }),
   "retry-not-retryable-code": retryCase({ plan: { status: 3 } }),
   "retry-deadline-during-backoff": {
-    async play(stage) {
-      const { client } = await stage.pair({
+    async run(harness) {
+      const { client } = await harness.pair({
         client: { options: retrying(4, "60s") },
       });
       return await unary(client, {
@@ -110,14 +114,14 @@ export const RETRIES: Cases = {
   "trailers-only-before-request-read": rawCase(["trailersonly-unavailable"]),
 
   "no-server-failfast": {
-    async play(stage) {
-      return await unary(stage.client(`localhost:${await freePort()}`));
+    async run(harness) {
+      return await unary(harness.client(`localhost:${await freePort()}`));
     },
   },
   "no-server-retry-policy": {
-    async play(stage) {
+    async run(harness) {
       return await unary(
-        stage.client(`127.0.0.1:${await freePort()}`, { options: retrying() }),
+        harness.client(`127.0.0.1:${await freePort()}`, { options: retrying() }),
       );
     },
     differs: {
@@ -135,8 +139,8 @@ export const RETRIES: Cases = {
     },
   },
   "name-does-not-resolve": {
-    async play(stage) {
-      return await unary(stage.client("no-such-host.invalid:1"));
+    async run(harness) {
+      return await unary(harness.client("no-such-host.invalid:1"));
     },
   },
 };

@@ -1,12 +1,16 @@
-/** Attempts without a connection, retries, hedges, and what grpc-js starts after the end. */
+/**
+ * Cases about attempts without a connection, retries, hedges and early cancellations.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { freePort } from "../../support/ports.ts";
 import { eventually } from "../../support/eventually.ts";
 import { clientStream, messageOf, unary } from "../calls.ts";
 import { echo, LOCALHOST } from "../case.ts";
-import type { Stage } from "../harness.ts";
+import type { Harness } from "../harness.ts";
 import { oneAttempt, oneCall } from "./specified-case.ts";
-import type { FurtherCases } from "./specified-case.ts";
+import type { SpecifiedCases } from "./specified-case.ts";
 
 function serviceConfig(
   methodPolicy: object,
@@ -38,30 +42,30 @@ function credentials(
 }
 
 async function withCredentials(
-  stage: Stage,
+  harness: Harness,
   generate: Parameters<typeof credentials>[0],
   deadline = Infinity,
 ): Promise<string> {
-  const { client } = await stage.pair();
+  const { client } = await harness.pair();
   return await unary(client, {
     options: { credentials: credentials(generate), deadline },
   });
 }
 
-function serversSaw(stage: Stage, calls: number): Promise<void> {
+function serversSaw(harness: Harness, calls: number): Promise<void> {
   return eventually(async () => {
-    const [series] = await stage.gained("server");
+    const [series] = await harness.gained("server");
     if (series?.started !== calls) {
       throw new Error(`${series?.started} calls reached the server`);
     }
   }, 30_000);
 }
 
-export const ATTEMPTS: FurtherCases = {
+export const ATTEMPTS: SpecifiedCases = {
   "a call that waits for a server is one attempt": {
-    async play(stage) {
+    async run(harness) {
       const port = await freePort();
-      const client = stage.client(`localhost:${port}`, {
+      const client = harness.client(`localhost:${port}`, {
         options: {
           "grpc.initial_reconnect_backoff_ms": 20,
           "grpc.max_reconnect_backoff_ms": 20,
@@ -74,49 +78,49 @@ export const ATTEMPTS: FurtherCases = {
           throw new Error(`state ${state}`);
         }
       });
-      await stage.server({ address: `127.0.0.1:${port}` });
+      await harness.server({ address: `127.0.0.1:${port}` });
       return await saw;
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: oneAttempt("UnaryEcho", "OK", { sent: 7, received: 7 }),
       server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
     },
   },
-  "a call that waits in vain ends with its deadline": {
-    play: async (stage) =>
-      unary(stage.client(`localhost:${await freePort()}`), {
+  "a call that waits for a missing server ends at its deadline": {
+    run: async (harness) =>
+      unary(harness.client(`localhost:${await freePort()}`), {
         waitForReady: true,
         options: { deadline: Date.now() + 300 },
       }),
-    comesTo: {
+    outcome: {
       saw: "DEADLINE_EXCEEDED",
       client: oneAttempt("UnaryEcho", "DEADLINE_EXCEEDED"),
       server: [[]],
     },
   },
-  "a call that waits when the channel is closed ends": {
-    async play(stage) {
-      const client = stage.client(`localhost:${await freePort()}`);
+  "a waiting call ends when the channel is closed": {
+    async run(harness) {
+      const client = harness.client(`localhost:${await freePort()}`);
       const saw = unary(client, { waitForReady: true });
       await eventually(async () => {
-        if ((await stage.gained("client")).length === 0) {
+        if ((await harness.gained("client")).length === 0) {
           throw new Error("no attempt yet");
         }
       });
       client.close();
       return await saw;
     },
-    comesTo: {
+    outcome: {
       saw: "UNAVAILABLE",
       client: oneAttempt("UnaryEcho", "UNAVAILABLE"),
       server: [[]],
     },
   },
-  "credentials that fail": {
-    play: (stage) =>
+  "call credentials that fail": {
+    run: (harness) =>
       withCredentials(
-        stage,
+        harness,
         (_options, done) =>
           done(
             Object.assign(new Error("planned"), {
@@ -124,37 +128,37 @@ export const ATTEMPTS: FurtherCases = {
             }),
           ),
       ),
-    comesTo: {
+    outcome: {
       saw: "UNAUTHENTICATED",
       client: oneAttempt("UnaryEcho", "UNAUTHENTICATED"),
       server: [[]],
     },
   },
-  "credentials that never come": {
-    play: (stage) => withCredentials(stage, () => {}, Date.now() + 300),
-    comesTo: {
+  "call credentials that never arrive": {
+    run: (harness) => withCredentials(harness, () => {}, Date.now() + 300),
+    outcome: {
       saw: "DEADLINE_EXCEEDED",
       client: oneAttempt("UnaryEcho", "DEADLINE_EXCEEDED"),
       server: [[]],
     },
   },
-  "hedges that are cancelled have each an end": {
-    async play(stage) {
+  "each hedge of a cancelled call ends": {
+    async run(harness) {
       const hedgingPolicy = {
         maxAttempts: 3,
         hedgingDelay: "0.01s",
         nonFatalStatusCodes: [],
       };
-      const { client } = await stage.pair({
+      const { client } = await harness.pair({
         client: { options: serviceConfig({ hedgingPolicy }) },
       });
       return await unary(client, {
         bytes: 12,
         plan: { hang: true },
-        made: (call) => void serversSaw(stage, 3).then(() => call.cancel()),
+        made: (call) => void serversSaw(harness, 3).then(() => call.cancel()),
       });
     },
-    comesTo: {
+    outcome: {
       saw: "CANCELLED",
       client: [
         echo("UnaryEcho", 3, {
@@ -166,19 +170,19 @@ export const ATTEMPTS: FurtherCases = {
       ]],
     },
   },
-  "hedges that follow failures": {
-    async play(stage) {
+  "hedges after failures": {
+    async run(harness) {
       const hedgingPolicy = {
         maxAttempts: 3,
         hedgingDelay: "60s",
         nonFatalStatusCodes: ["UNAVAILABLE"],
       };
-      const { client } = await stage.pair({
+      const { client } = await harness.pair({
         client: { options: serviceConfig({ hedgingPolicy }) },
       });
       return await unary(client, { bytes: 12, plan: { failAttempts: 2 } });
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: [echo("UnaryEcho", 3, {
         OK: { attempts: 1, calls: 1, sent_bytes: 12, rcvd_bytes: 12 },
@@ -190,25 +194,25 @@ export const ATTEMPTS: FurtherCases = {
       })]],
     },
   },
-  "a retry that is throttled is no attempt": {
-    async play(stage) {
+  "a throttled retry is not an attempt": {
+    async run(harness) {
       const retryThrottling = { maxTokens: 2, tokenRatio: 0.1 };
-      const { client } = await stage.pair({
+      const { client } = await harness.pair({
         client: {
           options: serviceConfig({ retryPolicy }, { retryThrottling }),
         },
       });
       return await unary(client, { bytes: 12, plan: { failAttempts: 9 } });
     },
-    comesTo: {
+    outcome: {
       saw: "UNAVAILABLE",
       client: oneAttempt("UnaryEcho", "UNAVAILABLE", { sent: 12 }),
       server: [oneCall("UnaryEcho", "UNAVAILABLE", { received: 12 })],
     },
   },
   "a retry sends all messages again": {
-    async play(stage) {
-      const { client } = await stage.pair({ client: { options: retrying } });
+    async run(harness) {
+      const { client } = await harness.pair({ client: { options: retrying } });
       const { call, ended } = clientStream(client, {
         plan: { failAttempts: 1 },
       });
@@ -217,7 +221,7 @@ export const ATTEMPTS: FurtherCases = {
       call.end();
       return await ended;
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: [echo("ClientStreamingEcho", 2, {
         OK: { attempts: 1, calls: 1, sent_bytes: 32, rcvd_bytes: 20 },
@@ -229,38 +233,38 @@ export const ATTEMPTS: FurtherCases = {
       })]],
     },
   },
-  "retries that are switched off": {
-    async play(stage) {
-      const { client } = await stage.pair({
+  "disabled retries": {
+    async run(harness) {
+      const { client } = await harness.pair({
         client: { options: { ...retrying, "grpc.enable_retries": 0 } },
       });
       return await unary(client, { bytes: 12, plan: { failAttempts: 2 } });
     },
-    comesTo: {
+    outcome: {
       saw: "UNAVAILABLE",
       client: oneAttempt("UnaryEcho", "UNAVAILABLE", { sent: 12 }),
       server: [oneCall("UnaryEcho", "UNAVAILABLE", { received: 12 })],
     },
   },
-  "a unary call that is cancelled at once is no attempt, although the server gets it": {
-    async play(stage) {
-      const { client } = await stage.pair();
+  "a unary call that is cancelled at once has no attempt, although the server receives it": {
+    async run(harness) {
+      const { client } = await harness.pair();
       return await unary(client, { made: (call) => call.cancel() });
     },
-    comesTo: {
+    outcome: {
       saw: "CANCELLED",
       client: [echo("UnaryEcho", 0, { CANCELLED: { calls: 1 } }, LOCALHOST)],
       server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
     },
   },
-  "a call that is cancelled at once before there is a connection is no attempt": {
-    async play(stage) {
-      const { port } = await stage.server();
-      return await unary(stage.client(`localhost:${port}`), {
+  "a call that is cancelled at once without a connection has no attempt": {
+    async run(harness) {
+      const { port } = await harness.server();
+      return await unary(harness.client(`localhost:${port}`), {
         made: (call) => call.cancel(),
       });
     },
-    comesTo: {
+    outcome: {
       saw: "CANCELLED",
       client: [echo("UnaryEcho", 0, { CANCELLED: { calls: 1 } }, LOCALHOST)],
       server: [[]],

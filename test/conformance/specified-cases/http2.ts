@@ -1,24 +1,29 @@
-/** What happens at the level of HTTP/2 and no recorded case has. */
+/**
+ * Cases at the level of HTTP/2.
+ *
+ * @module
+ */
 import { connect } from "node:http2";
 import { unary } from "../calls.ts";
 import { echo } from "../case.ts";
-import { rawRequest } from "../raw-request.ts";
+import { rawRequest } from "../../support/raw-request.ts";
 import { eventually } from "../../support/eventually.ts";
-import type { FurtherCase, FurtherCases } from "./specified-case.ts";
+import type { SpecifiedCase, SpecifiedCases } from "./specified-case.ts";
 import { oneAttempt, oneCall } from "./specified-case.ts";
 
 const LOOPBACK = "dns:///127.0.0.1:50051";
 
-/** A unary call of 12 bytes to a server that gives its one stream a plan of `raw-server.ts`. */
+/** Makes a unary call of 12 bytes to a raw server whose stream follows a plan of `raw-server.ts`. */
 function raw(
   plan: string,
   status: string,
   call = status,
   received = 0,
-): FurtherCase {
+): SpecifiedCase {
   return {
-    play: async (stage) => unary(stage.client(`127.0.0.1:${await stage.raw(plan)}`), { bytes: 12 }),
-    comesTo: {
+    run: async (harness) =>
+      unary(harness.client(`127.0.0.1:${await harness.raw(plan)}`), { bytes: 12 }),
+    outcome: {
       saw: plan === "trailersonly-ok" || plan === "truncated-message" ? "UNIMPLEMENTED" : call,
       client: oneAttempt("UnaryEcho", status, {
         sent: 12,
@@ -34,15 +39,15 @@ function raw(
 
 const EMPTY_TEXT = Buffer.from("00000000020a00", "hex");
 
-export const HTTP2: FurtherCases = {
-  "a stream reset without an error": raw("rst-no-error", "INTERNAL"),
-  "a stream reset for an error of protocol": raw(
+export const HTTP2: SpecifiedCases = {
+  "a stream reset with NO_ERROR": raw("rst-no-error", "INTERNAL"),
+  "a stream reset with PROTOCOL_ERROR": raw(
     "rst-protocol-error",
     "INTERNAL",
   ),
-  "a stream reset for an internal error": raw("rst-internal-error", "INTERNAL"),
-  "a stream reset to calm the client": raw("rst-calm", "RESOURCE_EXHAUSTED"),
-  "a stream reset for want of security": raw(
+  "a stream reset with INTERNAL_ERROR": raw("rst-internal-error", "INTERNAL"),
+  "a stream reset with ENHANCE_YOUR_CALM": raw("rst-calm", "RESOURCE_EXHAUSTED"),
+  "a stream reset with INADEQUATE_SECURITY": raw(
     "rst-security",
     "PERMISSION_DENIED",
   ),
@@ -50,25 +55,25 @@ export const HTTP2: FurtherCases = {
     "close-after-headers",
     "UNAVAILABLE",
   ),
-  "HTTP 404 with a page": {
+  "HTTP 404 with an HTML page": {
     ...raw("http404", "UNIMPLEMENTED"),
-    comesTo: (saw) => ({
-      // Deno may hand over the page before the code: it is then a message that is too long.
+    outcome: (saw) => ({
+      // Deno may deliver the page before the status code. It is then taken for an oversized message.
       saw: saw === "RESOURCE_EXHAUSTED" ? saw : "UNIMPLEMENTED",
       client: oneAttempt("UnaryEcho", saw, { sent: 12, target: LOOPBACK }),
       server: [[]],
     }),
   },
-  "a message and no status": raw("data-nostatus", "INTERNAL", "INTERNAL", 5),
-  // The channel does not know that the method's reply is one message: its call ends OK.
+  "a message without a status": raw("data-nostatus", "INTERNAL", "INTERNAL", 5),
+  // The channel does not know that the method is unary, so the attempt and the call end with OK.
   "a unary reply without a message": raw("trailersonly-ok", "OK"),
-  "a reply that breaks off in a message": raw("truncated-message", "OK"),
+  "a reply with a truncated message": raw("truncated-message", "OK"),
   "a stream that is refused twice": {
-    play: async (stage) =>
-      unary(stage.client(`127.0.0.1:${await stage.raw("refuse")}`), {
+    run: async (harness) =>
+      unary(harness.client(`127.0.0.1:${await harness.raw("refuse")}`), {
         bytes: 12,
       }),
-    comesTo: {
+    outcome: {
       saw: "UNAVAILABLE",
       client: [echo("UnaryEcho", 2, {
         UNAVAILABLE: { attempts: 2, calls: 1, sent_bytes: 24 },
@@ -79,59 +84,59 @@ export const HTTP2: FurtherCases = {
   },
 
   "a content type with a suffix is gRPC": {
-    play: async (stage) =>
+    run: async (harness) =>
       rawRequest(
-        (await stage.server()).port,
+        (await harness.server()).port,
         { "content-type": "application/grpc+proto" },
         EMPTY_TEXT,
       ),
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: [],
       server: [oneCall("UnaryEcho", "OK", { received: 2 })],
     },
   },
-  "what is not gRPC is no call": {
-    async play(stage) {
-      const { port } = await stage.server();
+  "a request that is not gRPC is not a call": {
+    async run(harness) {
+      const { port } = await harness.server();
       await rawRequest(port, { "content-type": "text/plain" }, EMPTY_TEXT);
       return "an answer";
     },
-    comesTo: { saw: "an answer", client: [], server: [[]] },
+    outcome: { saw: "an answer", client: [], server: [[]] },
   },
-  "a path that names no method is other": {
-    play: async (stage) =>
+  "a path without a registered method is recorded as other": {
+    run: async (harness) =>
       rawRequest(
-        (await stage.server()).port,
+        (await harness.server()).port,
         { ":path": "/grpc.examples.echo.Echo/UnaryEcho?x" },
         EMPTY_TEXT,
       ),
-    comesTo: {
+    outcome: {
       saw: "UNIMPLEMENTED",
       client: [],
       server: [oneCall("other", "UNIMPLEMENTED")],
     },
   },
-  "a timeout that is none": {
-    play: async (stage) =>
+  "an invalid timeout": {
+    run: async (harness) =>
       rawRequest(
-        (await stage.server()).port,
+        (await harness.server()).port,
         { "grpc-timeout": "nonsense" },
         EMPTY_TEXT,
       ),
-    comesTo: {
+    outcome: {
       saw: "INTERNAL",
       client: [],
-      // The request may be there before the answer.
+      // The request may arrive before the answer is sent.
       server: [
         oneCall("UnaryEcho", "INTERNAL"),
         oneCall("UnaryEcho", "INTERNAL", { received: 2 }),
       ],
     },
   },
-  "a connection that is lost in the middle of a message": {
-    async play(stage) {
-      const { port } = await stage.server();
+  "a connection that is lost during a message": {
+    async run(harness) {
+      const { port } = await harness.server();
       const session = connect(`http://127.0.0.1:${port}`);
       const stream = session.request({
         ":method": "POST",
@@ -141,14 +146,14 @@ export const HTTP2: FurtherCases = {
       stream.on("error", () => {});
       stream.write(Buffer.from("00000000090a", "hex"));
       await eventually(async () => {
-        if ((await stage.gained("server")).length === 0) {
+        if ((await harness.gained("server")).length === 0) {
           throw new Error("no call yet");
         }
       }, 30_000);
       session.destroy();
       return "nothing";
     },
-    comesTo: {
+    outcome: {
       saw: "nothing",
       client: [],
       server: [oneCall("UnaryEcho", "CANCELLED")],

@@ -1,4 +1,8 @@
-/** Interceptors, handlers, and the ends of clients, servers and connections. */
+/**
+ * Cases about interceptors, handlers, and the ends of clients, servers and connections.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -16,22 +20,22 @@ import {
 } from "../calls.ts";
 import { echo } from "../case.ts";
 import { CHILD_SERVER, connected } from "../harness.ts";
-import type { RunningServer, Stage } from "../harness.ts";
+import type { Harness, RunningServer } from "../harness.ts";
 import { oneAttempt, oneCall } from "./specified-case.ts";
-import type { FurtherCase, FurtherCases } from "./specified-case.ts";
+import type { SpecifiedCase, SpecifiedCases } from "./specified-case.ts";
 
 const BIDI = "BidirectionalStreamingEcho";
 
-/** Something happens to a call that streams both ways, after one message each way. */
+/** Lets something happen to a bidirectional call after one message in each direction. */
 function inMidCall(
   happens: (
     stream: grpc.ClientDuplexStream<EchoMessage, EchoMessage>,
     running: RunningServer & { client: grpc.Client },
   ) => void,
   server: grpc.ServerOptions = {},
-): (stage: Stage) => Promise<string> {
-  return async (stage) => {
-    const running = await stage.pair({ server: { options: server } });
+): (harness: Harness) => Promise<string> {
+  return async (harness) => {
+    const running = await harness.pair({ server: { options: server } });
     const stream = bidi(running.client);
     stream.once("data", () => happens(stream, running));
     stream.write(messageOf(12));
@@ -45,7 +49,7 @@ const completes = {
   server: [oneCall(BIDI, "OK", { sent: 12, received: 12 })],
 };
 
-/** The client's view of a server that cuts it off depends on what it reads first. */
+/** The outcome of an aborted call. The status on the client depends on what it reads first. */
 function cutOff(saw: string) {
   return {
     saw: /^(UNAVAILABLE|CANCELLED|INTERNAL)$/.test(saw) ? saw : "UNAVAILABLE",
@@ -56,11 +60,11 @@ function cutOff(saw: string) {
 
 function handled(
   handlers: grpc.UntypedServiceImplementation,
-  comesTo: FurtherCase["comesTo"],
-): FurtherCase {
+  outcome: SpecifiedCase["outcome"],
+): SpecifiedCase {
   return {
-    async play(stage) {
-      const { client } = await stage.pair({
+    async run(harness) {
+      const { client } = await harness.pair({
         server: {
           echo: false,
           prepare: (server) => server.addService(echoService, handlers),
@@ -68,14 +72,14 @@ function handled(
       });
       return await unary(client);
     },
-    comesTo,
+    outcome,
   };
 }
 
-export const LIFETIMES: FurtherCases = {
-  "an interceptor that answers itself makes no call": {
-    async play(stage) {
-      const { client } = await stage.pair();
+export const LIFETIMES: SpecifiedCases = {
+  "an interceptor that answers by itself makes no call": {
+    async run(harness) {
+      const { client } = await harness.pair();
       const answer: grpc.Interceptor = (options, next) =>
         new grpc.InterceptingCall(next(options), {
           start: (_metadata, listener) =>
@@ -89,11 +93,11 @@ export const LIFETIMES: FurtherCases = {
         });
       return await unary(client, { options: { interceptors: [answer] } });
     },
-    comesTo: { saw: "NOT_FOUND", client: [], server: [[]] },
+    outcome: { saw: "NOT_FOUND", client: [], server: [[]] },
   },
-  "an interceptor that rewrites the status does so above the metrics": {
-    async play(stage) {
-      const { client } = await stage.pair();
+  "metrics have the status from before an interceptor rewrites it": {
+    async run(harness) {
+      const { client } = await harness.pair();
       const rewrite: grpc.Interceptor = (options, next) =>
         new grpc.InterceptingCall(next(options), {
           start: (metadata, _listener, start) =>
@@ -106,14 +110,14 @@ export const LIFETIMES: FurtherCases = {
         options: { interceptors: [rewrite] },
       });
     },
-    comesTo: {
+    outcome: {
       saw: "ABORTED",
       client: oneAttempt("UnaryEcho", "FAILED_PRECONDITION", { sent: 7 }),
       server: [oneCall("UnaryEcho", "FAILED_PRECONDITION", { received: 7 })],
     },
   },
-  "a server's interceptor that refuses": {
-    async play(stage) {
+  "a server interceptor that refuses a call": {
+    async run(harness) {
       const refuse: grpc.ServerInterceptor = (_method, call) =>
         new grpc.ServerInterceptingCall(call, {
           start: (next) => {
@@ -124,12 +128,12 @@ export const LIFETIMES: FurtherCases = {
             });
           },
         });
-      const { client } = await stage.pair({
+      const { client } = await harness.pair({
         server: { options: { interceptors: [refuse] } },
       });
       return await unary(client);
     },
-    comesTo: {
+    outcome: {
       saw: "PERMISSION_DENIED",
       client: oneAttempt("UnaryEcho", "PERMISSION_DENIED", { sent: 7 }),
       server: [oneCall("UnaryEcho", "PERMISSION_DENIED")],
@@ -137,14 +141,14 @@ export const LIFETIMES: FurtherCases = {
   },
 
   "a handler that throws": {
-    play: async (stage) => unary((await stage.pair()).client, { plan: { throws: true } }),
-    comesTo: {
+    run: async (harness) => unary((await harness.pair()).client, { plan: { throws: true } }),
+    outcome: {
       saw: "UNKNOWN",
       client: oneAttempt("UnaryEcho", "UNKNOWN", { sent: 7 }),
       server: [oneCall("UnaryEcho", "UNKNOWN", { received: 7 })],
     },
   },
-  "a method that is registered and not implemented keeps its name": handled(
+  "a registered method without an implementation keeps its name": handled(
     {},
     {
       saw: "UNIMPLEMENTED",
@@ -153,65 +157,65 @@ export const LIFETIMES: FurtherCases = {
     },
   ),
   "a server without handlers": {
-    play: async (stage) => unary((await stage.pair({ server: { echo: false } })).client),
-    comesTo: {
+    run: async (harness) => unary((await harness.pair({ server: { echo: false } })).client),
+    outcome: {
       saw: "UNIMPLEMENTED",
       client: oneAttempt("UnaryEcho", "UNIMPLEMENTED", { sent: 7 }),
       server: [oneCall("other", "UNIMPLEMENTED")],
     },
   },
   "a status code below zero": {
-    play: async (stage) => unary((await stage.pair()).client, { plan: { status: -1 } }),
-    comesTo: {
+    run: async (harness) => unary((await harness.pair()).client, { plan: { status: -1 } }),
+    outcome: {
       saw: "CODE(-1)",
       client: oneAttempt("UnaryEcho", "UNKNOWN", { sent: 7 }),
       server: [oneCall("UnaryEcho", "UNKNOWN", { received: 7 })],
     },
   },
-  "headers and no message": {
-    async play(stage) {
-      const { client } = await stage.pair();
+  "headers without a message": {
+    async run(harness) {
+      const { client } = await harness.pair();
       return await readToEnd(
         serverStream(client, { plan: { headersFirst: true, messages: 0 } }),
       );
     },
-    comesTo: {
+    outcome: {
       saw: "0 messages then OK",
       client: oneAttempt("ServerStreamingEcho", "OK", { sent: 7 }),
       server: [oneCall("ServerStreamingEcho", "OK", { received: 7 })],
     },
   },
   "a cancellation after the headers": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       const plan = { headersFirst: true, messages: 0, hang: true };
       const stream = serverStream(client, { plan });
       stream.on("metadata", () => stream.cancel());
       return await statusOf(stream);
     },
-    comesTo: {
+    outcome: {
       saw: "CANCELLED",
       client: oneAttempt("ServerStreamingEcho", "CANCELLED", { sent: 7 }),
       server: [oneCall("ServerStreamingEcho", "CANCELLED", { received: 7 })],
     },
   },
   "a cancellation after the last message": {
-    async play(stage) {
-      const { client } = await stage.pair();
+    async run(harness) {
+      const { client } = await harness.pair();
       let call: grpc.ClientUnaryCall | undefined;
       const saw = await unary(client, { made: (made) => call = made });
       call?.cancel();
       return saw;
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: oneAttempt("UnaryEcho", "OK", { sent: 7, received: 7 }),
       server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
     },
   },
-  "a server that answers OK before the client has sent all": {
-    async play(stage) {
-      const { client } = await stage.pair({
+  "a server that answers OK before the client has sent everything": {
+    async run(harness) {
+      const { client } = await harness.pair({
         server: {
           echo: false,
           prepare: (server) =>
@@ -229,44 +233,44 @@ export const LIFETIMES: FurtherCases = {
       call.write(messageOf(12));
       return await ended;
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: oneAttempt("ClientStreamingEcho", "OK", { sent: 12 }),
       server: [oneCall("ClientStreamingEcho", "OK", { received: 12 })],
     },
   },
 
-  "a server that drains lets a call complete": {
-    play: inMidCall((stream, { server }) => {
+  "a draining server lets a call complete": {
+    run: inMidCall((stream, { server }) => {
       server.tryShutdown(() => {});
       setImmediate(() => stream.end());
     }),
-    comesTo: completes,
+    outcome: completes,
   },
-  "a client that is closed in mid-call lets it complete": {
-    play: inMidCall((stream, { client }) => {
+  "a client that is closed during a call lets it complete": {
+    run: inMidCall((stream, { client }) => {
       client.close();
       setImmediate(() => stream.end());
     }),
-    comesTo: completes,
+    outcome: completes,
   },
-  "a drained port cuts off what is not over in time": {
-    play: inMidCall((_stream, { server, port }) => server.drain(`127.0.0.1:${port}`, 50)),
-    comesTo: cutOff,
+  "a drained port aborts calls that exceed the grace time": {
+    run: inMidCall((_stream, { server, port }) => server.drain(`127.0.0.1:${port}`, 50)),
+    outcome: cutOff,
   },
-  "a connection that has reached its greatest age": {
-    play: inMidCall(() => {}, {
+  "a connection that reaches its maximum age": {
+    run: inMidCall(() => {}, {
       "grpc.max_connection_age_ms": 100,
       "grpc.max_connection_age_grace_ms": 100,
     }),
-    comesTo: cutOff,
+    outcome: cutOff,
   },
-  "a server that no longer answers pings": {
-    async play(stage) {
-      const script = new Script(stage.owner, run("node", CHILD_SERVER));
+  "a server that stops answering pings": {
+    async run(harness) {
+      const script = new Script(harness.owner, run("node", CHILD_SERVER));
       const port = await script.printed(/^Listening on (\d+)\n/m);
       const pid = Number(await script.printed(/^Process (\d+)\n/m));
-      const client = stage.client(`localhost:${port}`, {
+      const client = harness.client(`localhost:${port}`, {
         options: {
           "grpc.keepalive_time_ms": 100,
           "grpc.keepalive_timeout_ms": 200,
@@ -278,7 +282,7 @@ export const LIFETIMES: FurtherCases = {
       stream.write(messageOf(12));
       return await statusOf(stream);
     },
-    comesTo: {
+    outcome: {
       saw: "UNAVAILABLE",
       client: oneAttempt(BIDI, "UNAVAILABLE", { sent: 12, received: 12 }),
       server: [[]],
@@ -286,50 +290,50 @@ export const LIFETIMES: FurtherCases = {
   },
 
   "connections that the application accepts itself": {
-    async play(stage) {
+    async run(harness) {
       let injector: grpc.ConnectionInjector | undefined;
       const insecure = grpc.ServerCredentials.createInsecure();
-      await stage.server({
+      await harness.server({
         prepare: (server) => injector = server.createConnectionInjector(insecure),
       });
       const listener = createServer((socket) => injector?.injectConnection(socket));
       await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
       try {
         return await unary(
-          stage.client(`localhost:${(listener.address() as AddressInfo).port}`),
+          harness.client(`localhost:${(listener.address() as AddressInfo).port}`),
         );
       } finally {
         listener.close();
       }
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: oneAttempt("UnaryEcho", "OK", { sent: 7, received: 7 }),
       server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
     },
   },
   "clients and servers without channelz": {
-    async play(stage) {
+    async run(harness) {
       const options = { "grpc.enable_channelz": 0 };
       return await unary(
-        (await stage.pair({ client: { options }, server: { options } })).client,
+        (await harness.pair({ client: { options }, server: { options } })).client,
       );
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: oneAttempt("UnaryEcho", "OK", { sent: 7, received: 7 }),
       server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
     },
   },
   "two channels to one server, and two servers of one plugin": {
-    async play(stage) {
-      const { client } = await stage.pair();
-      const { port } = await stage.server();
+    async run(harness) {
+      const { client } = await harness.pair();
+      const { port } = await harness.server();
       await unary(client);
-      await unary(stage.client(`localhost:${port}`));
-      return await unary(stage.client(`127.0.0.1:${port}`));
+      await unary(harness.client(`localhost:${port}`));
+      return await unary(harness.client(`127.0.0.1:${port}`));
     },
-    comesTo: {
+    outcome: {
       saw: "OK",
       client: [
         ...oneAttempt("UnaryEcho", "OK", {
@@ -337,7 +341,7 @@ export const LIFETIMES: FurtherCases = {
           received: 7,
           target: "dns:///127.0.0.1:50051",
         }),
-        // Two ports of localhost.
+        // The targets are two ports of localhost.
         ...oneAttempt("UnaryEcho", "OK", { sent: 7, received: 7 }),
         ...oneAttempt("UnaryEcho", "OK", { sent: 7, received: 7 }),
       ],

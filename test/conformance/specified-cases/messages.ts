@@ -1,12 +1,16 @@
-/** Messages that are too long, that cannot be read or written, or that are too many or too few. */
+/**
+ * Cases about messages: too long, invalid, too many or missing.
+ *
+ * @module
+ */
 import * as grpc from "@grpc/grpc-js";
 import { currentRuntime } from "../../../telemetry/runtime/runtime-name.ts";
-import { echoService } from "../../support/echo.ts";
-import { bidi, messageOf, statusName, statusOf, unary } from "../calls.ts";
-import { rawRequest } from "../raw-request.ts";
-import type { Stage } from "../harness.ts";
+import { echoService, statusName } from "../../support/echo.ts";
+import { bidi, messageOf, statusOf, unary } from "../calls.ts";
+import { rawRequest } from "../../support/raw-request.ts";
+import type { Harness } from "../harness.ts";
 import { oneAttempt, oneCall } from "./specified-case.ts";
-import type { FurtherCases } from "./specified-case.ts";
+import type { SpecifiedCases } from "./specified-case.ts";
 
 const UNARY = echoService["UnaryEcho"]!;
 
@@ -14,14 +18,14 @@ function fails(): never {
   throw new Error("planned");
 }
 
-/** A call to a server that has one method, with its own way to write and to read messages. */
+/** Makes a call to a server with one method that has its own serialization. */
 async function callRegistered(
-  stage: Stage,
+  harness: Harness,
   serialize: (reply: object) => Buffer,
   deserialize: (request: Buffer) => object,
 ): Promise<string> {
   const handler = (_call: unknown, reply: grpc.sendUnaryData<object>) => reply(null, {});
-  const { client } = await stage.pair({
+  const { client } = await harness.pair({
     server: {
       echo: false,
       prepare: (server) => server.register(UNARY.path, handler, serialize, deserialize, "unary"),
@@ -32,38 +36,38 @@ async function callRegistered(
 
 const limit1000 = { "grpc.max_receive_message_length": 1000 };
 
-export const MESSAGES: FurtherCases = {
+export const MESSAGES: SpecifiedCases = {
   "a reply over the client's limit is not counted as received": {
-    async play(stage) {
-      const { client } = await stage.pair({ client: { options: limit1000 } });
+    async run(harness) {
+      const { client } = await harness.pair({ client: { options: limit1000 } });
       return await unary(client, { plan: { replyCharacters: 2000 } });
     },
-    comesTo: {
+    outcome: {
       saw: "RESOURCE_EXHAUSTED",
       client: oneAttempt("UnaryEcho", "RESOURCE_EXHAUSTED", { sent: 7 }),
       server: [oneCall("UnaryEcho", "OK", { sent: 2003, received: 7 })],
     },
   },
   "a request over the server's limit is not counted as received": {
-    async play(stage) {
-      const { client } = await stage.pair({ server: { options: limit1000 } });
+    async run(harness) {
+      const { client } = await harness.pair({ server: { options: limit1000 } });
       return await unary(client, { text: "x".repeat(2000) });
     },
-    comesTo: {
+    outcome: {
       saw: "RESOURCE_EXHAUSTED",
       client: oneAttempt("UnaryEcho", "RESOURCE_EXHAUSTED", { sent: 2003 }),
       server: [oneCall("UnaryEcho", "RESOURCE_EXHAUSTED")],
     },
   },
-  "a request over the server's limit is not counted after headers were sent either": {
-    async play(stage) {
-      const { client } = await stage.pair({ server: { options: limit1000 } });
+  "a request over the server's limit is not counted after headers either": {
+    async run(harness) {
+      const { client } = await harness.pair({ server: { options: limit1000 } });
       const stream = bidi(client);
       stream.once("data", () => stream.write({ message: "x".repeat(2000) }));
       stream.write(messageOf(12));
       return await statusOf(stream);
     },
-    comesTo: {
+    outcome: {
       saw: "RESOURCE_EXHAUSTED",
       client: oneAttempt("BidirectionalStreamingEcho", "RESOURCE_EXHAUSTED", {
         sent: 2015,
@@ -78,37 +82,37 @@ export const MESSAGES: FurtherCases = {
     },
   },
   "a reply over the server's own limit is not sent": {
-    async play(stage) {
-      const { client } = await stage.pair({
+    async run(harness) {
+      const { client } = await harness.pair({
         server: { options: { "grpc.max_send_message_length": 1000 } },
       });
       return await unary(client, { plan: { replyCharacters: 2000 } });
     },
-    comesTo: {
+    outcome: {
       saw: "RESOURCE_EXHAUSTED",
       client: oneAttempt("UnaryEcho", "RESOURCE_EXHAUSTED", { sent: 7 }),
       server: [oneCall("UnaryEcho", "RESOURCE_EXHAUSTED", { received: 7 })],
     },
   },
   "a reply that cannot be serialized is not sent": {
-    play: (stage) => callRegistered(stage, fails, (request) => request),
-    comesTo: {
+    run: (harness) => callRegistered(harness, fails, (request) => request),
+    outcome: {
       saw: "INTERNAL",
       client: oneAttempt("UnaryEcho", "INTERNAL", { sent: 7 }),
       server: [oneCall("UnaryEcho", "INTERNAL", { received: 7 })],
     },
   },
-  "a request that cannot be deserialized was received": {
-    play: (stage) => callRegistered(stage, () => Buffer.alloc(0), fails),
-    comesTo: {
+  "a request that cannot be deserialized counts as received": {
+    run: (harness) => callRegistered(harness, () => Buffer.alloc(0), fails),
+    outcome: {
       saw: "INTERNAL",
       client: oneAttempt("UnaryEcho", "INTERNAL", { sent: 7 }),
       server: [oneCall("UnaryEcho", "INTERNAL", { received: 7 })],
     },
   },
-  "a reply that cannot be deserialized was received": {
-    async play(stage) {
-      const { client } = await stage.pair();
+  "a reply that cannot be deserialized counts as received": {
+    async run(harness) {
+      const { client } = await harness.pair();
       return await new Promise((resolve) => {
         client.makeUnaryRequest(
           UNARY.path,
@@ -119,9 +123,9 @@ export const MESSAGES: FurtherCases = {
         );
       });
     },
-    comesTo: {
+    outcome: {
       saw: "INTERNAL",
-      // Whether the server's status is there before the client gives up is a race.
+      // The server's status and the client's failure race.
       client: oneAttempt("UnaryEcho", "INTERNAL", { sent: 7, received: 7 }),
       clientEither: [
         oneAttempt("UnaryEcho", "OK", {
@@ -133,9 +137,9 @@ export const MESSAGES: FurtherCases = {
       server: [oneCall("UnaryEcho", "OK", { sent: 7, received: 7 })],
     },
   },
-  "a request that fails to serialize in mid-stream cancels the call": {
-    async play(stage) {
-      const { client } = await stage.pair();
+  "a request that cannot be serialized cancels the call in mid-stream": {
+    async run(harness) {
+      const { client } = await harness.pair();
       const stream = bidi(client, {
         serialize: (message) =>
           message.message === "bad" ? fails() : UNARY.requestSerialize(message) as Buffer,
@@ -144,13 +148,13 @@ export const MESSAGES: FurtherCases = {
       stream.write(messageOf(7));
       return await statusOf(stream);
     },
-    comesTo: {
+    outcome: {
       saw: "INTERNAL",
       client: oneAttempt("BidirectionalStreamingEcho", "INTERNAL", {
         sent: 7,
         received: 7,
       }),
-      // Bun never tells its server of the reset that follows the half-close.
+      // On Bun, a server never sees a reset that follows the half-close.
       server: [oneCall(
         "BidirectionalStreamingEcho",
         currentRuntime().name === "bun" ? "OK" : "CANCELLED",
@@ -158,15 +162,15 @@ export const MESSAGES: FurtherCases = {
       )],
     },
   },
-  "a first request that fails to serialize leaves a stream open": {
-    async play(stage) {
-      const { client } = await stage.pair();
+  "a first request that cannot be serialized leaves a stream open": {
+    async run(harness) {
+      const { client } = await harness.pair();
       const stream = bidi(client, { serialize: fails });
       const saw = statusOf(stream);
       stream.write(messageOf(7));
       return await saw;
     },
-    comesTo: {
+    outcome: {
       saw: "INTERNAL",
       client: [{
         "grpc.method": "grpc.examples.echo.Echo/BidirectionalStreamingEcho",
@@ -183,34 +187,34 @@ export const MESSAGES: FurtherCases = {
     },
   },
   "a unary request without a message": {
-    play: async (stage) => rawRequest((await stage.server()).port, {}, Buffer.alloc(0)),
-    comesTo: {
+    run: async (harness) => rawRequest((await harness.server()).port, {}, Buffer.alloc(0)),
+    outcome: {
       saw: "UNIMPLEMENTED",
       client: [],
       server: [oneCall("UnaryEcho", "UNIMPLEMENTED")],
     },
   },
   "a unary request with two messages": {
-    play: async (stage) =>
+    run: async (harness) =>
       rawRequest(
-        (await stage.server()).port,
+        (await harness.server()).port,
         {},
         Buffer.from("0000000002" + "0a00" + "0000000002" + "0a00", "hex"),
       ),
-    comesTo: {
+    outcome: {
       saw: "UNIMPLEMENTED",
       client: [],
       server: [oneCall("UnaryEcho", "UNIMPLEMENTED", { received: 4 })],
     },
   },
-  "a request that is not the gzip it says was received": {
-    play: async (stage) =>
+  "a request with invalid gzip counts as received": {
+    run: async (harness) =>
       rawRequest(
-        (await stage.server()).port,
+        (await harness.server()).port,
         { "grpc-encoding": "gzip" },
         Buffer.from("01000000020a00", "hex"),
       ),
-    comesTo: {
+    outcome: {
       saw: "INTERNAL",
       client: [],
       server: [oneCall("UnaryEcho", "INTERNAL", { received: 2 })],

@@ -1,15 +1,16 @@
 import type { Outcome } from "../assert-outcome.ts";
 import { echo, LOCALHOST } from "../case.ts";
 import type { Ended, Gained } from "../recorded.ts";
-import type { Stage } from "../harness.ts";
+import type { Harness } from "../harness.ts";
 
-/** A case that was not recorded: what it comes to follows from gRFC A66 and from grpc-js. */
-export interface FurtherCase {
-  readonly play: (stage: Stage) => Promise<string>;
-  readonly comesTo: Outcome | ((saw: string) => Outcome);
+/** A case that was not recorded. Its outcome follows from gRFC A66 and the behaviour of grpc-js. */
+export interface SpecifiedCase {
+  readonly run: (harness: Harness) => Promise<string>;
+  readonly outcome: Outcome | ((saw: string) => Outcome);
 }
 
-export type FurtherCases = Readonly<Record<string, FurtherCase>>;
+/** Cases by title. */
+export type SpecifiedCases = Readonly<Record<string, SpecifiedCase>>;
 
 interface Sizes {
   readonly sent?: number;
@@ -17,12 +18,12 @@ interface Sizes {
 }
 
 interface ClientSizes extends Sizes {
-  /** The call's status, if it is not the attempt's. */
+  /** The status of the call, if it differs from the attempt's. */
   readonly call?: string;
   readonly target?: string;
 }
 
-/** The client's series after one call of one attempt. */
+/** The client's series after one call with one attempt. */
 export function oneAttempt(
   method: string,
   status: string,

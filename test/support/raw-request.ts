@@ -1,12 +1,12 @@
 import { connect } from "node:http2";
-import { statusName } from "./calls.ts";
+import { statusName } from "./echo.ts";
 
 /**
- * Makes a call without gRPC, for what no gRPC client can be made to send.
+ * Makes a call with plain HTTP/2, to send what no gRPC client sends.
  *
- * @param headers Besides those of a unary Echo call, or instead of them.
- * @param body The request's frames.
- * @returns The name of the status that came back, or `nothing`.
+ * @param headers Headers that are added to those of a unary Echo call, or replace them.
+ * @param body The gRPC frames of the request.
+ * @returns The name of the status in the answer, or `nothing`.
  */
 export function rawRequest(
   port: number,
