@@ -75,7 +75,7 @@ function xds(
   return {
     differs: {
       reason:
-        "grpc-js has xDS in a package of its own, @grpc/grpc-js-xds. The series of the calls " +
+        "grpc-js has xDS in a separate package, @grpc/grpc-js-xds. The series of these calls " +
         "are compared with a resolver that stands in for it.",
     },
     async run(harness) {

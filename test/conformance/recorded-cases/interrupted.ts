@@ -13,8 +13,7 @@ import { rawRequest } from "../../support/raw-request.ts";
 import type { Harness } from "../harness.ts";
 
 const deadlineRace: Difference = {
-  reason:
-    "Which side's timer is first is a race, so the server's view of a deadline is CANCELLED or " +
+  reason: "The deadline timers of both sides race, so the server records CANCELLED or " +
     "DEADLINE_EXCEEDED, with both plugins.",
   serverEither: [[
     echo("UnaryEcho", 1, { DEADLINE_EXCEEDED: { calls: 1, rcvd_bytes: 7 } }),
@@ -49,8 +48,9 @@ export const INTERRUPTED: Cases = {
     },
     differs: {
       reason:
-        "On a connected channel, a grpc-js client starts the attempt of a call whose deadline " +
-        "is past, and cuts it off at once; so there is an attempt, and the server may see it.",
+        "On a connected channel, a grpc-js client starts an attempt even if the deadline has " +
+        "already passed, and aborts it at once. So there is an attempt, and the server may " +
+        "see it.",
       client: [echo("UnaryEcho", 1, {
         DEADLINE_EXCEEDED: { attempts: 1, calls: 1, sent_bytes: 7 },
       }, LOCALHOST)],
@@ -86,10 +86,10 @@ export const INTERRUPTED: Cases = {
       return await statusOf(stream);
     },
     differs: {
-      reason:
-        "A call that is cancelled in the same turn of the event loop in which it was made ends " +
-        "CANCELLED without an attempt, but on a connected channel grpc-js opens its stream all the " +
-        "same, and then forgets it: the server has a call until the connection ends.",
+      reason: "A call that is cancelled in the same turn of the event loop in which it was made " +
+        "ends as CANCELLED without an attempt. On a connected channel, however, grpc-js still " +
+        "opens its stream and never closes it, so the server has a call until the connection " +
+        "ends.",
       server: [echo("BidirectionalStreamingEcho", 1, {})],
     },
     leavesStreamOpen: true,
@@ -105,9 +105,8 @@ export const INTERRUPTED: Cases = {
     differsOn: {
       bun: {
         reason:
-          "Bun tells a server of the client's half-close and never of the reset that follows " +
-          "it, so a cancelled stream of requests is OK for a Bun server whose handler answers the " +
-          "half-close.",
+          "On Bun, a server sees the client's half-close but never a reset that follows it. A " +
+          "cancelled client stream therefore ends as OK if the handler answers the half-close.",
         server: [echo("BidirectionalStreamingEcho", 1, {
           OK: { calls: 1, sent_bytes: 12, rcvd_bytes: 12 },
         })],
@@ -125,8 +124,8 @@ export const INTERRUPTED: Cases = {
     },
     differs: {
       reason:
-        "grpc-js refuses an invalid value when it is put into the metadata, with an exception; " +
-        "there is no call yet.",
+        "grpc-js throws an exception when an invalid value is added to metadata, before there " +
+        "is a call.",
       caller: "an exception",
       client: [],
     },
@@ -143,9 +142,8 @@ export const INTERRUPTED: Cases = {
       return await unary(client);
     },
     differs: {
-      reason:
-        "A grpc-js client that is configured with a compression it does not have logs an error " +
-        "and sends its messages uncompressed.",
+      reason: "A grpc-js client that is configured with an unknown compression logs an error and " +
+        "sends its messages uncompressed.",
       caller: "OK",
       client: [echo("UnaryEcho", 1, {
         OK: { attempts: 1, calls: 1, sent_bytes: 7, rcvd_bytes: 7 },
@@ -177,10 +175,9 @@ export const INTERRUPTED: Cases = {
       );
     },
     differs: {
-      reason:
-        "A grpc-js client cannot be given a compression of one's own, so the request is made " +
-        "without gRPC and only the server records. Its message did arrive: the server counts its " +
-        "bytes, as gRFC A66 says, where grpc-go does not.",
+      reason: "grpc-js does not support custom compressions, so the request is made with plain " +
+        "HTTP/2, and only the server records it. The server counts the bytes of the message " +
+        "it received, as gRFC A66 specifies. grpc-go does not.",
       client: [],
       server: [
         echo("UnaryEcho", 1, { UNIMPLEMENTED: { calls: 1, rcvd_bytes: 7 } }),
@@ -197,9 +194,8 @@ export const INTERRUPTED: Cases = {
       });
     },
     differs: {
-      reason:
-        "On a connected channel, a grpc-js client whose request cannot be serialized opens its " +
-        "stream all the same, without a message: the server answers UNIMPLEMENTED.",
+      reason: "On a connected channel, a grpc-js client whose request cannot be serialized still " +
+        "opens its stream, without a message. The server answers UNIMPLEMENTED.",
       server: [echo("UnaryEcho", 1, { UNIMPLEMENTED: { calls: 1 } })],
     },
   },
@@ -214,9 +210,7 @@ export const INTERRUPTED: Cases = {
       }
     },
     differs: {
-      reason:
-        "A grpc-js client whose channel is closed throws an exception when it is called; there " +
-        "is no call.",
+      reason: "A grpc-js client throws an exception when its channel is closed, and makes no call.",
       caller: "an exception",
       client: [],
     },

@@ -92,12 +92,11 @@ function unresolved(reason: string, label: string): Difference {
   };
 }
 
-const ownName =
-  "On a client, the names of methods are the program's own, so they are shown however the " +
-  "call is made; grpc-go shows `other` for what is called without a generated stub.";
+const ownName = "A client records the names of all methods, because they come from the program " +
+  "itself. grpc-go records `other` for calls without a generated stub.";
 const serverKeepsCount =
-  "The server records a call of a method that nobody registered in all four " +
-  "of its metrics, as `other`; grpc-go counts it as started and no more.";
+  "A server records calls of unregistered methods as `other` in all four metrics. grpc- " +
+  "go only counts them as started.";
 const unimplementedOther = [echo("other", 1, { UNIMPLEMENTED: { calls: 1 } })];
 
 export const NAMES: Cases = {
@@ -128,9 +127,9 @@ export const NAMES: Cases = {
   "invoke-malformed-no-slash": {
     ...path("noslash"),
     differs: {
-      reason:
-        "Node's HTTP/2 refuses a path without a slash before a grpc-js server sees it, with a " +
-        "reset that is INTERNAL for the client; a path that it lets through is `other`.",
+      reason: "Node's HTTP/2 resets a stream whose path has no slash before a grpc-js " +
+        "server sees it, which is INTERNAL for the client. A malformed path that it accepts is recorded " +
+        "as `other`.",
       caller: "INTERNAL",
       client: [{
         ...echo(
@@ -223,7 +222,7 @@ export const NAMES: Cases = {
       return await unary(client);
     },
     differs: {
-      reason: "grpc-js has no client-side health checking (gRFC A17): it never calls `Watch`.",
+      reason: "grpc-js has no client-side health checking (gRFC A17) and never calls `Watch`.",
       server: [
         echo("UnaryEcho", 1, {
           OK: { calls: 1, sent_bytes: 7, rcvd_bytes: 7 },
@@ -260,8 +259,9 @@ export const NAMES: Cases = {
   "target passthrough:///127.0.0.1:50051": {
     ...target((port) => `passthrough:///127.0.0.1:${port}`),
     differs: unresolved(
-      "grpc-js has no `passthrough` scheme and takes such a target for a DNS name, which does not " +
-        "resolve. The label is that of grpc-go, so that one fleet in two languages has one.",
+      "grpc-js has no `passthrough` scheme and treats such a target as a DNS name, which " +
+        "does not resolve. The label is the same as in grpc-go, so that programs in both " +
+        "languages share it.",
       "passthrough:///127.0.0.1:50051",
     ),
   },
@@ -270,8 +270,8 @@ export const NAMES: Cases = {
   "target DNS:///localhost:50051": {
     ...target((port) => `DNS:///localhost:${port}`),
     differs: unresolved(
-      "grpc-js knows schemes in lower case alone and takes such a target for a DNS name, which does " +
-        "not resolve. The label is that of grpc-go.",
+      "grpc-js supports schemes in lower case only and treats such a target as a DNS name, " +
+        "which does not resolve. The label is the same as in grpc-go.",
       LOCALHOST,
     ),
   },

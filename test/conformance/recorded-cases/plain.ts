@@ -106,9 +106,10 @@ export const PLAIN: Cases = {
       return await readToEnd(stream);
     },
     differs: {
-      reason: "When a call fails, a grpc-js client drops the messages that it has received and " +
-        "not yet handed to the application; they are not counted. In this case the server fails " +
-        "once both of its messages were read.",
+      reason:
+        "When a call fails, a grpc-js client drops messages that it has received but not yet " +
+        "passed to the application. They are not counted. In this case the server fails only " +
+        "after the client has read both messages.",
     },
   },
   "client-stream-error-3": {
@@ -128,8 +129,9 @@ export const PLAIN: Cases = {
       return await unary(client, { text: "x".repeat(10_000) });
     },
     differs: {
-      reason: "A grpc-js server never compresses its replies, and zlib's gzip is a few bytes " +
-        "smaller than that of Go.",
+      reason:
+        "A grpc-js server never compresses its replies, and zlib's gzip output is a few bytes " +
+        "smaller than Go's.",
       client: [echo("UnaryEcho", 1, {
         OK: {
           attempts: 1,
@@ -150,7 +152,7 @@ export const PLAIN: Cases = {
     },
     differs: {
       reason: "A grpc-js client compresses an empty message too, to the bytes of an empty gzip " +
-        "file; grpc-go leaves it as it is.",
+        "file. grpc-go does not compress it.",
       client: [echo("UnaryEcho", 1, {
         OK: { attempts: 1, calls: 1, sent_bytes: gzippedNothing },
       }, LOCALHOST)],
@@ -179,9 +181,9 @@ export const PLAIN: Cases = {
     },
     differs: {
       reason:
-        "A grpc-js client that finds a message too long has half-closed the stream before it " +
-        "resets it, so its server may answer UNIMPLEMENTED, for want of a request, before it sees " +
-        "the reset.",
+        "A grpc-js client whose message is too long half-closes the stream before it resets " +
+        "it. The server may therefore answer UNIMPLEMENTED, because there is no request, " +
+        "before it sees the reset.",
       serverEither: [
         [echo("UnaryEcho", 1, { UNIMPLEMENTED: { calls: 1 } })],
         [],

@@ -99,8 +99,9 @@ export const RETRIES: Cases = {
   "no-grpc-status": {
     ...rawCase(["nostatus"]),
     differs: {
-      reason: "A response without trailers that ends after its headers is INTERNAL in grpc-js, " +
-        "UNKNOWN in grpc-go; one that ends with its headers is UNKNOWN in both.",
+      reason:
+        "A response that ends after its headers, without trailers, is INTERNAL in grpc-js and " +
+        "UNKNOWN in grpc-go. A response that ends with its headers is UNKNOWN in both.",
       caller: "INTERNAL",
       client: [echo("UnaryEcho", 1, {
         INTERNAL: { attempts: 1, calls: 1, sent_bytes: 12 },
@@ -126,8 +127,8 @@ export const RETRIES: Cases = {
     },
     differs: {
       reason:
-        "grpc-go counts more attempts as started than ever end when there is no server and a " +
-        "retry policy; here every attempt that starts ends.",
+        "Without a server and with a retry policy, grpc-go counts more started attempts than " +
+        "ended ones. Here every started attempt ends.",
       client: [
         echo(
           "UnaryEcho",
