@@ -95,8 +95,8 @@ function unresolved(reason: string, label: string): Difference {
 const ownName = "A client records the names of all methods, because they come from the program " +
   "itself. grpc-go records `other` for calls without a generated stub.";
 const serverKeepsCount =
-  "A server records calls of unregistered methods as `other` in all four metrics. grpc- " +
-  "go only counts them as started.";
+  "A server records calls of unregistered methods as `other` in all four metrics. " +
+  "grpc-go only counts them as started.";
 const unimplementedOther = [echo("other", 1, { UNIMPLEMENTED: { calls: 1 } })];
 
 export const NAMES: Cases = {
@@ -127,9 +127,9 @@ export const NAMES: Cases = {
   "invoke-malformed-no-slash": {
     ...path("noslash"),
     differs: {
-      reason: "Node's HTTP/2 resets a stream whose path has no slash before a grpc-js " +
-        "server sees it, which is INTERNAL for the client. A malformed path that it accepts is recorded " +
-        "as `other`.",
+      reason:
+        "Node's HTTP/2 resets a stream whose path has no slash before a grpc-js server sees it, " +
+        "which is INTERNAL for the client. A malformed path that it accepts is recorded as `other`.",
       caller: "INTERNAL",
       client: [{
         ...echo(
