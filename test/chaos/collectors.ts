@@ -66,5 +66,5 @@ export async function answers(url: string, program: Program): Promise<void> {
     if (response?.ok) return;
     await delay(50);
   }
-  throw new Error(`${program.name} ends: ${program.complaints.slice(-5).join("\n")}`);
+  throw new Error(`${program.name} ends: ${program.errorLines.slice(-5).join("\n")}`);
 }

@@ -13,7 +13,7 @@ export interface ProgramOptions {
   readonly name: string;
   /** The program and its arguments. It runs in the project's folder. */
   readonly command: readonly string[];
-  /** Variables in addition to those of this process that no script reads. */
+  /** Variables in addition to the inherited ones. */
   readonly environment?: Environment;
 }
 
@@ -33,7 +33,7 @@ export async function killAll(): Promise<void> {
 export class Program {
   readonly name: string;
   /** The lines that it has printed to standard error. */
-  readonly complaints: string[] = [];
+  readonly errorLines: string[] = [];
   /** Resolves with how it ended: `exit code 1`, `SIGKILL` or the error at its start. Never rejects. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcessWithoutNullStreams;
@@ -50,7 +50,7 @@ export class Program {
     // Writing to a killed program fails with EPIPE, which does not matter.
     child.stdin.on("error", () => {});
     this.#read(child.stdout);
-    this.#read(child.stderr, (line) => this.complaints.push(line));
+    this.#read(child.stderr, (line) => this.errorLines.push(line));
     this.ended = new Promise((resolve) => {
       child.on("error", (error) => resolve(error.message));
       child.on("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
@@ -83,7 +83,7 @@ export class Program {
       };
       this.#watchers.add(watcher);
       void this.ended.then((how) => {
-        reject(new Error(`${this.name} ends (${how}): ${this.complaints.slice(-5).join("\n")}`));
+        reject(new Error(`${this.name} ends (${how}): ${this.errorLines.slice(-5).join("\n")}`));
       });
     });
     try {
@@ -121,7 +121,7 @@ export class Program {
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new Error(`${this.name} ${failure}\n${this.complaints.slice(-5).join("\n")}`));
+        reject(new Error(`${this.name} ${failure}\n${this.errorLines.slice(-5).join("\n")}`));
       }, PATIENCE_MS);
     });
     try {

@@ -84,7 +84,7 @@ const SPARE_HEAP = 10e6;
 /** What the agent logs when its disk is full. */
 const NO_ROOM = /Rejecting data.*no space left on device/;
 /** Lines on standard error that are no failure. */
-const EXPECTED_COMPLAINTS = [
+const EXPECTED_ERROR_LINES = [
   // The Collector is away, and back again.
   /^telemetry: (metrics cannot be delivered to .*|.* again, after .* points? (was|were) late)$/,
   // Deno's framed notice, once for each folder, that it runs no install scripts.
@@ -100,7 +100,7 @@ export function summarize(evidence: Evidence): Results {
   ];
   const runtimes = RUNTIMES.map((runtime) => ofRuntime(runtime, evidence));
   const writesRefused = evidence.agent.programs
-    .flatMap(({ complaints }) => complaints.filter((line) => NO_ROOM.test(line))).length;
+    .flatMap(({ errorLines }) => errorLines.filter((line) => NO_ROOM.test(line))).length;
   const failures = [
     ...differences.map(({ process, what, own, shown }) =>
       `${process}: ${what}: ${own} by its own count, ${shown} in Prometheus`
@@ -109,8 +109,8 @@ export function summarize(evidence: Evidence): Results {
       crashes
     ),
     ...endings.filter((ending) => !ending.endsWith(": exit code 0")),
-    ...programs.flatMap(({ name, complaints }) =>
-      complaints.filter(isUnexpected).map((line) => `${name}: ${line}`)
+    ...programs.flatMap(({ name, errorLines }) =>
+      errorLines.filter(isUnexpected).map((line) => `${name}: ${line}`)
     ),
     ...fleet.workers.flatMap(({ name, scrapers }) =>
       scrapers.flatMap(({ failures }) => failures.map((failure) => `${name}: ${failure}`))
@@ -133,8 +133,8 @@ export function summarize(evidence: Evidence): Results {
   };
 }
 
-function isUnexpected(complaint: string): boolean {
-  return !EXPECTED_COMPLAINTS.some((expected) => expected.test(complaint));
+function isUnexpected(line: string): boolean {
+  return !EXPECTED_ERROR_LINES.some((expected) => expected.test(line));
 }
 
 function countKinds(faults: readonly InjectedFault[]): Record<string, number> {

@@ -70,7 +70,7 @@ export class SupervisedProgram {
     this.programs.push(program);
     void program.ended.then((how) => {
       if (this.#stopping || program !== this.program) return;
-      this.crashes.push([`${program.name}: ${how}`, ...program.complaints.slice(-5)].join("\n"));
+      this.crashes.push([`${program.name}: ${how}`, ...program.errorLines.slice(-5)].join("\n"));
       this.#enqueue(async () => {
         await delay(RESTART_MS);
         await this.#run();

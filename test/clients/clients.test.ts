@@ -9,7 +9,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
-import { copyBeside, installedPackages } from "../support/npm-packages.ts";
+import { copyInto, installedPackages } from "../support/npm-packages.ts";
 import { PROJECT, RUNTIMES } from "../support/script.ts";
 import type { Runtime } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
@@ -21,7 +21,7 @@ const skip = skipWithout(packages, "the package registry");
 const PROGRAMS = "test/clients/programs";
 const GENERATED = "test/clients/generated";
 /** The folder with copies of the programs, next to their packages and the generated code. */
-const folder = packages === undefined ? "" : await copyBeside({ after }, packages, [
+const folder = packages === undefined ? "" : await copyInto({ after }, packages, [
   "plugin",
   "log",
   "echo.proto",

@@ -290,7 +290,7 @@ function inFlight(now: Snapshot, exchange: string): Map<string, number> {
 
 function assertEverythingEnded(now: Snapshot, exchange: string): void {
   const left = [...inFlight(now, exchange)].filter(([, count]) => count !== 0);
-  assert.deepEqual(left, [], `${exchange}: what is in flight`);
+  assert.deepEqual(left, [], `${exchange}: in flight`);
 }
 
 function total(now: Snapshot, wanted: string): number {

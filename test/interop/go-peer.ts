@@ -58,8 +58,8 @@ export class GoPeer implements Peer {
 
   private constructor(child: ChildProcessWithoutNullStreams) {
     this.#child = child;
-    let complaints = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => complaints += text);
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
     createInterface({ input: child.stdout }).on("line", (line) => {
       const answer = JSON.parse(line) as Answer;
       this.#waiting.get(answer.id)?.resolve(answer);
@@ -67,7 +67,7 @@ export class GoPeer implements Peer {
     });
     this.#closed = once(child, "close");
     const fail = (reason: unknown) => {
-      const error = new Error(`the peer in Go has exited: ${reason}\n${complaints}`);
+      const error = new Error(`the peer in Go has exited: ${reason}\n${stderr}`);
       for (const { reject } of this.#waiting.values()) reject(error);
     };
     child.on("error", fail);

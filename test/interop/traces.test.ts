@@ -32,7 +32,7 @@ const CALLS: readonly Call[] = [
   { path: BIDI, messages: ["a", "bb", "ccc"] },
 ];
 
-/** Status descriptions as gRFC A72 specifies them, by those of grpc-go, which lack the code's name. */
+/** Status descriptions of grpc-go, which lack the code's name, with those that gRFC A72 specifies. */
 const AS_SPECIFIED: Readonly<Record<string, string>> = {
   "status 9": "FAILED_PRECONDITION, status 9",
   "status 16": "UNAUTHENTICATED, status 16",

@@ -83,13 +83,13 @@ suite("client", { concurrency: 3 }, () => {
         ECHO_ADDR: address,
         ECHO_INTERVAL_MS: "100",
       });
-      await script.complained(/^UNAVAILABLE: /m);
+      await script.printedError(/^UNAVAILABLE: /m);
       for (let round = 1; round <= 2; round++) {
         script.stdout = script.stderr = "";
         const server = await startServer(t, runtime, { ECHO_ADDR: address });
         await script.printed(/^message:.*\n/m);
         assert.equal(await server.script.stop(), 0);
-        await script.complained(/^UNAVAILABLE: /m);
+        await script.printedError(/^UNAVAILABLE: /m);
       }
       assert.equal(await script.stop("SIGINT"), 0, "some calls succeeded");
       assert.match(script.stdout, /^Summary:$/m);

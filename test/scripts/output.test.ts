@@ -95,7 +95,7 @@ for (const runtime of RUNTIMES) {
         ECHO_DURATION_S: "3",
         OTEL_LOG_LEVEL: "all",
       });
-      await script.complained(/^UNAVAILABLE: /m);
+      await script.printedError(/^UNAVAILABLE: /m);
       await script.stopReading("stderr");
       await script.printed(/^ {2}UNAVAILABLE {2}\d+$/m);
       assert.equal(await script.exit(), 1);

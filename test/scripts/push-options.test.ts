@@ -104,7 +104,7 @@ for (const runtime of RUNTIMES) {
         });
         await firstRequest(receiver);
         const startedMs = performance.now();
-        await script.complained(
+        await script.printedError(
           /cannot be delivered to \S+: .*(no answer within 0\.8 s|DEADLINE_EXCEEDED)/,
         );
         const elapsedMs = performance.now() - startedMs;
@@ -129,7 +129,7 @@ for (const runtime of RUNTIMES) {
         });
         await script.printed(/^Metrics at http:\/\/127\.0\.0\.1:1 \(/m);
         await script.printed(/^Traces at http:\/\/127\.0\.0\.1:1 \(/m);
-        await script.complained(/metrics cannot be delivered to http:\/\/127\.0\.0\.1:1: /);
+        await script.printedError(/metrics cannot be delivered to http:\/\/127\.0\.0\.1:1: /);
         assert.equal(await script.stop(), 0);
         assert.match(
           script.stderr,

@@ -131,7 +131,7 @@ for (const runtime of RUNTIMES) {
             assert.equal(script.stderr, "");
             return;
           }
-          const complaint = await script.complained(/cannot be delivered to \S+: (.*); recording/);
+          const complaint = await script.printedError(/cannot be delivered to \S+: (.*); recording/);
           assert.match(complaint, reason);
           assert.equal(await script.stop(), 0);
           assert.match(script.stderr, /^telemetry: .*\ntelemetry: the last metrics .*\n$/);
@@ -160,9 +160,9 @@ for (const runtime of RUNTIMES) {
           OTEL_EXPORTER_OTLP_CERTIFICATE: path("ca.pem"),
           ...showing({ certificate: path("client.pem"), key: path("client.key") }),
         });
-        await script.complained(/cannot be delivered to/);
+        await script.printedError(/cannot be delivered to/);
         await place(authority, client);
-        await script.complained(/changed: the new content is in use/);
+        await script.printedError(/changed: the new content is in use/);
         await eventually(() => assert.ok(receiver.requests.length >= 2), 30_000);
         assert.equal(await script.stop(), 0);
         assert.doesNotMatch(script.stderr, /the last metrics/);
@@ -181,7 +181,7 @@ for (const runtime of RUNTIMES) {
       if (runtime === "node") {
         await eventually(() => assert.ok(receiver.requests.length >= 2), 30_000);
       } else {
-        await script.complained(
+        await script.printedError(
           /: gRPC with TLS needs the name of its host in the endpoint, not an /,
         );
       }

@@ -57,7 +57,7 @@ for (const runtime of RUNTIMES) {
       assert.equal(await shown(), `${runtime}-before`);
 
       await files.replace(await first.issue(`${runtime}-after`), first);
-      await script.complained(IN_USE);
+      await script.printedError(IN_USE);
       await eventually(async () => assert.equal(await shown(), `${runtime}-after`), 30_000);
       const replies = () => caller.stdout.match(/^message:/gm)!.length;
       const sofar = replies();
@@ -92,7 +92,7 @@ for (const runtime of RUNTIMES) {
       };
       assert.equal(await exitCode(first, before), 0);
       await files.replace(after, second);
-      await script.complained(IN_USE);
+      await script.printedError(IN_USE);
       assert.equal(await exitCode(second, after), 0);
       assert.equal(await exitCode(second, before), 1);
       assert.equal(await script.stop(), 0);
@@ -120,7 +120,7 @@ for (const runtime of RUNTIMES) {
       await caller.printed(/^message:/m);
 
       await files.replace(await second.issue(`${runtime}-second`), second);
-      await caller.complained(IN_USE);
+      await caller.printedError(IN_USE);
       await script.stop();
       const replies = () => caller.stdout.match(/^message:/gm)!.length;
       const sofar = replies();

@@ -91,7 +91,7 @@ test("Prometheus goes on when nobody reads what it prints", async (t) => {
   );
   await script.printed(/^line$/m);
   await script.stopReading("stdout");
-  await script.complained(/echo/);
+  await script.printedError(/echo/);
   assert.equal(await script.stop("SIGTERM"), 7);
 });
 

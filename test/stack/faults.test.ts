@@ -120,7 +120,7 @@ function complaints({ script }: Program): string[] {
 
 /** Waits until a program has said that it delivers again; it said when that began, and no more. */
 async function toldOnce(program: Program): Promise<{ seconds: number; points: number }> {
-  await program.script.complained(/ again, after /);
+  await program.script.printedError(/ again, after /);
   const [failing = "", again = "", ...more] = complaints(program);
   assert.match(failing, FAILING);
   const [, seconds, points] = AGAIN.exec(again) ?? assert.fail(again);
@@ -228,7 +228,7 @@ test(
       ["node", "grpc"],
       ["deno", "http/protobuf"],
     );
-    for (const { script } of programs) await script.complained(/cannot be delivered/);
+    for (const { script } of programs) await script.printedError(/cannot be delivered/);
     await moreCalls(programs[1]!, { ended: CONCURRENCY });
 
     const { metricsUrl } = await startCollector(t, { ports: earlier.ports });

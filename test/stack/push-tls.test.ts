@@ -78,7 +78,7 @@ test(
         }]
       ) {
         const refused = await startServer(t, runtime, { ...environment, ...shown });
-        const reason = await refused.script.complained(
+        const reason = await refused.script.printedError(
           /^telemetry: .*cannot be delivered to \S+: (.*); recording goes on/,
         );
         t.diagnostic(`${instance}: ${reason}`);

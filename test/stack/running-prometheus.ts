@@ -75,9 +75,9 @@ export class Prometheus {
   /** Starts it after {@link stop}, with what it has stored, on another port. */
   async startAgain(owner: Owner): Promise<void> {
     this.#process = new Script(owner, this.#command);
-    const address = await this.#process.complained(/msg="Listening on".* address=(\S+)/);
+    const address = await this.#process.printedError(/msg="Listening on".* address=(\S+)/);
     this.#url = `http://${address}`;
-    await this.#process.complained(/Server is ready to receive web requests/);
+    await this.#process.printedError(/Server is ready to receive web requests/);
   }
 
   /** The values of an instant query's result, NaN and infinities left out. */

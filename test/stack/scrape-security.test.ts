@@ -77,7 +77,7 @@ for (const runtime of RUNTIMES) {
       `--storage.tsdb.path=${join(folder, runtime)}`,
       "--web.listen-address=127.0.0.1:0",
     ]);
-    const address = await process.complained(/msg="Listening on".* address=(\S+)/);
+    const address = await process.printedError(/msg="Listening on".* address=(\S+)/);
     const expected = Object.entries(JOBS).map(([name, { up }]) => [name, up]);
     await eventually(async () => {
       const response = await fetch(`http://${address}/api/v1/query?query=up`);

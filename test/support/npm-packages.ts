@@ -54,7 +54,7 @@ export async function installedPackages(source: string): Promise<string | undefi
  * @param packages A folder returned by {@link installedPackages}.
  * @param files Files and folders, relative to the project's folder. They keep their paths.
  */
-export async function copyBeside(
+export async function copyInto(
   owner: Owner,
   packages: string,
   files: readonly string[],

@@ -98,8 +98,8 @@ export class Script {
   }
 
   /** Waits until standard error matches. Returns the first group, or the whole match without one. */
-  complained(pattern: RegExp): Promise<string> {
-    return this.#seen(() => pattern.exec(this.stderr), `does not complain of ${pattern}`);
+  printedError(pattern: RegExp): Promise<string> {
+    return this.#seen(() => pattern.exec(this.stderr), `does not print the error ${pattern}`);
   }
 
   #seen(find: () => RegExpExecArray | null, failure: string): Promise<string> {

@@ -9,7 +9,7 @@ import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 import plugin from "../../plugin/package.json" with { type: "json" };
 import project from "../../package.json" with { type: "json" };
-import { copyBeside, installedPackages } from "../support/npm-packages.ts";
+import { copyInto, installedPackages } from "../support/npm-packages.ts";
 import { PROJECT } from "../support/script.ts";
 import type { Owner, Runtime } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
@@ -118,7 +118,7 @@ async function passWithExceptions(t: TestContext, runtime: Runtime, version: str
 async function folderOf(owner: Owner, version: string): Promise<string> {
   assert.ok(packages !== undefined);
   const files = ["plugin", "log", "echo.proto", "test/plugin", "test/support"];
-  const folder = await copyBeside(owner, packages, files);
+  const folder = await copyInto(owner, packages, files);
   await mkdir(join(folder, "node_modules", "@grpc"), { recursive: true });
   await symlink(
     join(packages, "node_modules", ALIAS + version),
