@@ -7,7 +7,7 @@ import type { Row } from "./row.ts";
 /** Compares the load that `client.ts` makes with that of a bare loop of grpc-js calls. */
 export const clientScript: Row = {
   name: "client-script",
-  title: "calls a second of client.ts with ECHO_CONCURRENCY=50 / a bare loop",
+  title: "calls per second of client.ts with ECHO_CONCURRENCY=50 / a bare loop",
   async *measure({ rounds, clientSeconds }) {
     for (const of of RUNTIME_NAMES) {
       const bare: number[] = [];

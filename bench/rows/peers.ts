@@ -12,7 +12,7 @@ import type { Row } from "./row.ts";
 /** Measures what grpc-go's own plugin costs on this machine. */
 export const go: Row = {
   name: "go",
-  title: "the same for grpc-go's plugin; the goal is the worst of ours",
+  title: "cost of grpc-go's own plugin; the goal is the worst of ours",
   async *measure(settings) {
     const program = await goProgram();
     const goal = await costsMoreThanOurs(RUNTIME_NAMES, settings);
@@ -30,7 +30,7 @@ const PEERS = {
 /** Measures what other instrumentation for grpc-js costs on Node. */
 export const peers: Row = {
   name: "peers",
-  title: "the same for others on Node; the goal is ours on Node",
+  title: "cost of other instrumentation on Node; the goal is ours on Node",
   async *measure(settings) {
     await installPackages();
     const goal = await costsMoreThanOurs(["node"], settings);
