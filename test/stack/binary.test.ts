@@ -28,7 +28,7 @@ test("a Collector on the PATH is used, otelcol-contrib first", async (t) => {
   assert.equal(await collectorBinary({ log: assert.fail }), join(bin, "otelcol-contrib"));
 });
 
-test("a build is shown, kept, and not repeated", async (t) => {
+test("a build reports its progress, is cached and is not repeated", async (t) => {
   const { bin, cache, calls } = await machine(t);
   await program(bin, "go", GO);
   const lines: string[] = [];
@@ -43,7 +43,7 @@ test("a build is shown, kept, and not repeated", async (t) => {
   assert.deepEqual(await readdir(join(binary, "..")), ["otelcol"]);
 });
 
-test("two builds at once both end with a whole Collector", async (t) => {
+test("two concurrent builds both end with a complete Collector", async (t) => {
   const { bin } = await machine(t);
   await program(bin, "go", GO);
   const [one, other] = await Promise.all([
@@ -55,7 +55,7 @@ test("two builds at once both end with a whole Collector", async (t) => {
   assert.deepEqual(await readdir(join(one, "..")), ["otelcol"]);
 });
 
-test("the cache is not in the current folder, and nobody else can read it", async (t) => {
+test("the cache is never relative to the current folder, and other users can't read it", async (t) => {
   const { bin, folder } = await machine(t);
   await program(bin, "go", GO);
   const umask = process.umask(0);
@@ -73,7 +73,7 @@ test("the cache is not in the current folder, and nobody else can read it", asyn
   }
 });
 
-test("without a home there is advice", async (t) => {
+test("without a home folder, the error gives advice", async (t) => {
   const { bin } = await machine(t);
   await program(bin, "go", GO);
   Object.assign(process.env, { HOME: "relative", XDG_CACHE_HOME: "relative" });
@@ -83,14 +83,14 @@ test("without a home there is advice", async (t) => {
   );
 });
 
-/** What may be in the cache where a Collector should be. */
+/** Possible broken entries of the cache. */
 const BROKEN: Record<string, (path: string) => Promise<void>> = {
   "a folder": (path) => mkdir(join(path, "folder"), { recursive: true }).then(() => {}),
   "an empty file": (path) => writeFile(path, "", { mode: 0o755 }),
   "a file that may not be executed": (path) => writeFile(path, "half", { mode: 0o644 }),
 };
 for (const [what, put] of Object.entries(BROKEN)) {
-  test(`${what} in the cache is not run, but built anew`, async (t) => {
+  test(`${what} in the cache leads to a new build`, async (t) => {
     const { bin } = await machine(t);
     await program(bin, "go", GO);
     const binary = await collectorBinary({ log: () => {} });
@@ -102,7 +102,7 @@ for (const [what, put] of Object.entries(BROKEN)) {
   });
 }
 
-test("Go, which refuses a relative path, gets the one that is used", async (t) => {
+test("Go gets the absolute path of the cache, because it rejects relative ones", async (t) => {
   const { folder, bin, calls } = await machine(t);
   process.env["XDG_CACHE_HOME"] = "relative";
   await program(
@@ -114,18 +114,18 @@ test("Go, which refuses a relative path, gets the one that is used", async (t) =
   assert.equal(await calls(), `${folder}/.cache\n`);
 });
 
-test("a build that fails says what Go said, and leaves nothing", async (t) => {
+test("a failed build reports Go's output and leaves no files", async (t) => {
   const { bin, cache } = await machine(t);
   await program(bin, "go", `console.error("go: requires go >= 1.25.0"); process.exit(1)`);
   await assert.rejects(
     collectorBinary({ log: () => {} }),
     /could not be built[^]*otelcol-contrib[^]*requires go >= 1\.25\.0/,
   );
-  assert.deepEqual(await left(cache), []);
+  assert.deepEqual(await leftovers(cache), []);
 });
 
 test(
-  "a build that is interrupted ends at once and leaves nothing",
+  "an aborted build ends at once and leaves no files",
   { timeout: 30_000 },
   async (t) => {
     const { bin, cache, builderStarted } = await machine(t);
@@ -137,11 +137,11 @@ test(
     stop.abort();
     await assert.rejects(build, { name: "AbortError" });
     assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
-    assert.deepEqual(await left(cache), []);
+    assert.deepEqual(await leftovers(cache), []);
   },
 );
 
-test("a build that is killed leaves no Collector, and the next one works", async (t) => {
+test("a killed build leaves no Collector, and the next build works", async (t) => {
   const { bin, cache, builderStarted } = await machine(t);
   await program(bin, "go", GO);
   const script = new Script(t, [process.execPath, "stack/collector/run.ts"], {
@@ -150,12 +150,15 @@ test("a build that is killed leaves no Collector, and the next one works", async
   const pid = await builderStarted();
   await script.stop("SIGKILL");
   process.kill(pid, "SIGKILL");
-  assert.deepEqual((await left(cache)).filter((path) => /collector-\w+\/otelcol$/.test(path)), []);
+  assert.deepEqual(
+    (await leftovers(cache)).filter((path) => /collector-\w+\/otelcol$/.test(path)),
+    [],
+  );
   const binary = await collectorBinary({ log: () => {} });
   assert.equal(await readFile(binary, "utf8"), "whole");
 });
 
-test("without Go there is advice", async (t) => {
+test("without Go, the error gives advice", async (t) => {
   await machine(t);
   const script = new Script(t, [process.execPath, "stack/collector/run.ts"]);
   assert.equal(await script.exit(), 1);
@@ -169,8 +172,8 @@ test("without Go there is advice", async (t) => {
 });
 
 /**
- * Stands in for Go: `go install` leaves a builder in GOBIN, which writes half a Collector, tells its
- * process id, and ends with a whole one, unless it is to hang.
+ * A fake Go: `go install` puts a fake builder into GOBIN. The builder writes an incomplete Collector
+ * and its process id, then completes the Collector, or hangs if FAKE_HANG is set.
  */
 const GO = `
 const fs = require("node:fs");
@@ -187,7 +190,7 @@ else fs.writeFileSync("build/otelcol", "whole");
 \`, { mode: 0o755 });
 `;
 
-/** Has this process find only the programs of a folder, and an empty cache. */
+/** Gives this process a PATH with an empty folder for programs, and an empty cache. */
 async function machine(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), "collector-binary-"));
   const [bin, cache, pid, log] = ["bin", "cache", "pid", "calls"].map((name) =>
@@ -216,7 +219,7 @@ async function machine(t: TestContext) {
     bin,
     cache,
     calls: () => readFile(log, "utf8"),
-    /** Waits for the builder's process id. */
+    /** Waits for the builder and returns its process id. */
     builderStarted: () => eventually(async () => Number(await readFile(pid, "utf8")), 30_000),
   };
 }
@@ -225,8 +228,8 @@ async function program(folder: string, name: string, code: string): Promise<void
   await writeFile(join(folder, name), `#!${process.execPath}\n${code}`, { mode: 0o755 });
 }
 
-/** The files that a build left behind. */
-async function left(cache: string): Promise<string[]> {
+/** Returns the files that a build left behind. */
+async function leftovers(cache: string): Promise<string[]> {
   const entries = await readdir(cache, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) =>
     join(entry.parentPath, entry.name)

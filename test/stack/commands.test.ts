@@ -1,4 +1,4 @@
-// `npm run collector` and `npm run prometheus`.
+// Tests of `npm run collector` and `npm run prometheus`.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -46,13 +46,13 @@ for (
     const text = lines.join("\n");
     assert.match(text, /Everything is ready/);
     assert.match(text, /Shutdown complete/);
-    // Readable: neither a resource in every line nor a warning about the configuration.
+    // The log is readable: no resource in every line, no warning about the configuration.
     assert.doesNotMatch(text, /"resource"|\bwarn\b|deprecated/i);
     await assert.rejects(fetch(`http://127.0.0.1:${ports.health}/`));
   });
 }
 
-test("the Collector gets the arguments of the command", {
+test("the command passes its arguments to the Collector", {
   skip: skipWithout(collector, "the Collector"),
   timeout: 60_000,
 }, async (t) => {
@@ -62,7 +62,7 @@ test("the Collector gets the arguments of the command", {
   assert.match(script.stderr, /requires a non-empty "endpoint"/);
 });
 
-test("Prometheus gets prometheus.yml, loopback and data that does not stay", async (t) => {
+test("Prometheus gets prometheus.yml, a loopback address and a temporary data folder", async (t) => {
   const { script } = await runPrometheus(
     t,
     `process.on("SIGTERM", () => process.exit(7)); setInterval(() => {}, 1000);
@@ -78,12 +78,12 @@ test("Prometheus gets prometheus.yml, loopback and data that does not stay", asy
   assert.equal(existsSync(data), false);
 });
 
-test("Prometheus' death by a signal is passed on as a shell does", async (t) => {
+test("when a signal kills Prometheus, the command has the exit code that a shell would have", async (t) => {
   const { script } = await runPrometheus(t, `process.kill(process.pid, "SIGKILL")`);
   assert.equal(await script.exit(), 137);
 });
 
-test("Prometheus goes on when nobody reads what it prints", async (t) => {
+test("Prometheus keeps running when its output is closed", async (t) => {
   const { script } = await runPrometheus(
     t,
     `trap "exit 7" TERM; while :; do echo line; /bin/sleep 0.05; done`,
@@ -95,7 +95,7 @@ test("Prometheus goes on when nobody reads what it prints", async (t) => {
   assert.equal(await script.stop("SIGTERM"), 7);
 });
 
-test("without Prometheus there is one line of advice", async (t) => {
+test("without Prometheus, the command prints one line of advice", async (t) => {
   const { script } = await runPrometheus(t, undefined);
   assert.equal(await script.exit(), 1);
   assert.equal(script.stdout, "");
@@ -105,7 +105,7 @@ test("without Prometheus there is one line of advice", async (t) => {
   );
 });
 
-/** Runs the command where the only program is a Prometheus of this code, JavaScript's unless told. */
+/** Runs the command with a PATH that holds only a fake Prometheus of this code, or nothing. */
 async function runPrometheus(
   t: TestContext,
   code: string | undefined,

@@ -46,7 +46,7 @@ for (
     ["stack/collector/gateway.yaml", /must include both certificate and key/],
   ] as const
 ) {
-  test(`${file} is refused without what has no default`, {
+  test(`the Collector rejects ${file} without its required variables`, {
     skip: skipWithout(collector, "the Collector"),
   }, async () => {
     assert.ok(collector);
@@ -55,7 +55,7 @@ for (
   });
 }
 
-test("otel-collector.yaml listens on loopback unless told", async () => {
+test("otel-collector.yaml listens on loopback by default", async () => {
   const addresses = [
     ...(await read("otel-collector.yaml")).matchAll(/^ +(?:endpoint|host): (.*)$/gm),
   ]
@@ -71,7 +71,7 @@ test("promtool accepts prometheus.yml", { skip: skipWithout(checker, "promtool")
   await run(checker, ["check", "config", join(PROJECT, "prometheus.yml")]);
 });
 
-test("promtool accepts what the stack makes of prometheus.yml, which has its jobs only", {
+test("promtool accepts the stack's version of prometheus.yml, which has only the stack's jobs", {
   skip: skipWithout(checker, "promtool"),
 }, async (t) => {
   assert.ok(checker);
@@ -88,12 +88,12 @@ test("promtool accepts what the stack makes of prometheus.yml, which has its job
   assert.match(config, /honor_labels: true/);
 });
 
-test("a job that prometheus.yml does not have is refused", async () => {
+test("a job that is missing in prometheus.yml is an error", async () => {
   const text = await read("prometheus.yml");
   assert.throws(() => prometheusConfig(text, { nobody: "127.0.0.1:1" }, PROJECT), /no job nobody/);
 });
 
-test("compose.yaml can be read, runs the pinned versions, and mounts files that are there", {
+test("compose.yaml is valid, runs the pinned versions and mounts existing files", {
   skip: skipWithout(compose, "docker compose or Python's yaml"),
 }, async () => {
   assert.ok(compose);
@@ -118,13 +118,13 @@ test("compose.yaml can be read, runs the pinned versions, and mounts files that 
 
 interface ComposeService {
   readonly image: string;
-  /** As in the file, or as `docker compose` spells it out. */
+  /** The short form of the file, or the long form that `docker compose` prints. */
   readonly volumes?: readonly (string | { source: string })[];
 }
 
 /**
- * What compose.yaml says, as JSON: from Docker's own reader, where its client has one, or from
- * Python's YAML reader, which knows the syntax only.
+ * Returns compose.yaml as JSON, from `docker compose` if it is installed, or else from Python's YAML
+ * parser, which only checks the syntax.
  */
 async function composeFile(): Promise<string | undefined> {
   const python = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";
@@ -135,7 +135,7 @@ async function composeFile(): Promise<string | undefined> {
     try {
       return (await run(program!, args, { cwd: PROJECT })).stdout;
     } catch (error) {
-      // A reader that is there and finds fault with the file must not be passed over.
+      // An error in the file must not count as a missing parser.
       const { stderr = "" } = error as { stderr?: string };
       if (/ScannerError|ParserError|validating|yaml:/.test(stderr)) throw error;
     }

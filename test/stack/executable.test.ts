@@ -7,7 +7,7 @@ import type { TestContext } from "node:test";
 import { findExecutable } from "../../stack/executable.ts";
 import { PROJECT, Script } from "../support/script.ts";
 
-/** Two folders, of which the second has the program `tool`, and the `PATH` of both. */
+/** Sets a `PATH` of two folders, the second of which contains the program `tool`. */
 async function twoFolders(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), "executable-"));
   t.after(() => rm(folder, { recursive: true }));
@@ -26,7 +26,7 @@ function setPath(t: TestContext, path: string): void {
   });
 }
 
-/** What may be called like a program and is none. */
+/** Entries with a program's name that are not programs. */
 const NO_PROGRAMS: Record<string, (path: string) => Promise<void>> = {
   "a folder": async (path) => void await mkdir(path),
   "a link to a folder": (path) => symlink(tmpdir(), path),
@@ -44,7 +44,7 @@ for (const [what, make] of Object.entries(NO_PROGRAMS)) {
   });
 }
 
-test("the first folder wins, and a link to a program is one", async (t) => {
+test("the first folder wins, and a link to a program counts", async (t) => {
   const { first, second } = await twoFolders(t);
   await symlink(join(second, "tool"), join(first, "tool"));
   assert.equal(await findExecutable("tool"), join(first, "tool"));
@@ -52,7 +52,7 @@ test("the first folder wins, and a link to a program is one", async (t) => {
   assert.equal(await findExecutable("missing", "tool"), undefined);
 });
 
-test("nothing is run from folders that depend on the current one", async (t) => {
+test("relative and empty entries of the PATH are ignored", async (t) => {
   const { second } = await twoFolders(t);
   const before = process.cwd();
   process.chdir(second);
@@ -64,7 +64,7 @@ test("nothing is run from folders that depend on the current one", async (t) => 
 });
 
 for (const [what, options] of Object.entries({ missing: ["-u", "PATH"], empty: ["PATH="] })) {
-  test(`the pinned runtimes are all there is on a PATH that was ${what}`, async (t) => {
+  test(`only the pinned runtimes are on a PATH that was ${what}`, async (t) => {
     const run = [process.execPath, ...("Deno" in globalThis ? ["run", "-A"] : [])];
     const print = "console.log(`[${process.env.PATH}]`)";
     const script = new Script(t, [

@@ -1,17 +1,17 @@
-// What the scripts and a Collector show of the same series, made comparable.
+// Makes the scripts' and the Collector's texts of the same series comparable.
 
-/** The text of a `/metrics`, read. */
+/** The parsed text of a `/metrics` page. */
 export interface Exposition {
   /** `# HELP` and `# TYPE` lines by family. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** Values by series, without the labels that only one of the two ways has. */
+  /** Values by series, without labels that only one of the two texts has. */
   readonly series: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads text.
+ * Parses the text of a `/metrics` page.
  *
- * @param label What a series has to have to be read, `job="echo-server"` for those of one job.
+ * @param label Keeps only series with this label, such as `job="echo-server"`.
  */
 export function readExposition(text: string, label?: string): Exposition {
   const metadata = new Map<string, string>();
@@ -29,8 +29,8 @@ export function readExposition(text: string, label?: string): Exposition {
 }
 
 /**
- * Values of the gRPC series. Each exporter of a process adds up seconds by itself, in portions of
- * its own, so that their sums may differ in the last digits, which are left out.
+ * Returns the values of the gRPC series. Sums of seconds are rounded: each exporter of a process adds
+ * them up separately, so the last digits may differ.
  */
 export function grpcSeries({ series }: Exposition): Record<string, string> {
   return Object.fromEntries(
@@ -41,7 +41,7 @@ export function grpcSeries({ series }: Exposition): Record<string, string> {
   );
 }
 
-/** Where a script that also pushes is scraped: `Metrics at` names the places of both exporters. */
+/** Returns the scrape URL of a script that also pushes: `Metrics at` lists both exporters' addresses. */
 export function firstUrl(endpoint: string): string {
   return endpoint.split(",")[0]!;
 }

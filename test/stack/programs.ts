@@ -1,10 +1,10 @@
-// The real programs that a stack is made of, for the tests that need them.
+// Finds the real Collector and Prometheus for tests.
 
 import { collectorBinary } from "../../stack/collector/binary.ts";
 import { findExecutable } from "../../stack/executable.ts";
 import { promtool } from "../tools.ts";
 
-/** The Collector, built if need be; undefined, with the reason printed, when it can't be had. */
+/** Returns the path of the Collector and builds it if necessary. On failure, prints the reason and returns undefined. */
 export function realCollector(): Promise<string | undefined> {
   return collectorBinary({ log: console.log }).catch((error: Error) => {
     console.log(error.message);
@@ -12,7 +12,7 @@ export function realCollector(): Promise<string | undefined> {
   });
 }
 
-/** Prometheus, which comes in one package with promtool; undefined when it can't be had. */
+/** Returns the path of Prometheus, which promtool's package includes; undefined if unavailable. */
 export async function realPrometheus(): Promise<string | undefined> {
   await promtool();
   return await findExecutable("prometheus");

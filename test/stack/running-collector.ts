@@ -7,31 +7,30 @@ import { scrape } from "../support/scrape.ts";
 import { Script } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
 
-/** What a Collector is started with. */
+/** Options of {@link startCollector}. */
 export interface CollectorOptions {
-  /** Its configuration; one that takes its addresses as `otel-collector.yaml` does, the default. */
+  /** The configuration (`otel-collector.yaml` by default). It must read the same variables for addresses. */
   readonly config?: string;
-  /** Configurations that are laid over it, in this order. */
+  /** Overlays for the configuration, in this order. */
   readonly overlays?: readonly string[];
-  /** Besides the addresses, which are set by the ports. */
+  /** Variables other than the addresses, which follow from the ports. */
   readonly environment?: Environment;
-  /** Those of a Collector that has stopped, to start it again in its place; any free ones else. */
+  /** Ports of a stopped Collector, to start it again in its place. By default, any free ports. */
   readonly ports?: CollectorPorts;
 }
 
-/** A Collector that is healthy. */
+/** A healthy Collector. */
 export interface RunningCollector {
   readonly script: Script;
   readonly ports: CollectorPorts;
-  /** Where it shows again what was sent to it. */
+  /** The page that shows the metrics it received. */
   readonly metricsUrl: string;
 }
 
 /**
- * Starts the real Collector and waits until it is healthy. It is killed when the owner is done, if
- * it still runs then.
+ * Starts the real Collector and waits until it is healthy. Kills it when the owner ends.
  *
- * @throws {Error} when it is neither there nor can be built, or is not healthy within 30 s.
+ * @throws {Error} when the Collector is missing and can't be built, or is not healthy within 30 s.
  */
 export async function startCollector(
   owner: Owner,
@@ -52,7 +51,8 @@ export async function startCollector(
 }
 
 /**
- * Ports below those that systems give away unasked: nobody is given one while its Collector is away.
+ * Returns ports below the ephemeral range, so that no other process gets them while the Collector is
+ * stopped.
  */
 function portsToKeep(): Promise<CollectorPorts> {
   const http = 10_000 + Math.floor(Math.random() * 20_000);

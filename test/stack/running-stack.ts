@@ -6,13 +6,13 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { Service } from "../../stack/service.ts";
 
-/** A label set with what a query says of it. */
+/** One sample of a query result. */
 export interface Sample {
   readonly metric: Readonly<Record<string, string>>;
   readonly value: readonly [number, string];
 }
 
-/** A stack as `npm run stack` starts it, from the outside. */
+/** A stack that `npm run stack` has started. */
 export class RunningStack {
   readonly service: Service;
   readonly lines: string[] = [];
@@ -28,7 +28,7 @@ export class RunningStack {
     });
   }
 
-  /** Starts one; it is stopped when the test is over. */
+  /** Starts a stack and stops it when the test ends. */
   static async start(
     t: TestContext,
     args: readonly string[] = [],
@@ -47,7 +47,7 @@ export class RunningStack {
     return this.lines.join("\n");
   }
 
-  /** Waits for a line; fails with all lines if the stack ends before. */
+  /** Waits for a line. Rejects with all lines so far if the stack ends first. */
   async printed(pattern: RegExp): Promise<string> {
     try {
       return await this.service.printed(pattern);
@@ -56,30 +56,30 @@ export class RunningStack {
     }
   }
 
-  /** Waits until the stack is ready; returns Prometheus' address. */
+  /** Waits until the stack is ready and returns Prometheus' URL. */
   async ready(): Promise<string> {
     return await this.printed(/scrape targets: (http:.*)\/targets$/);
   }
 
-  /** The process ids of the parts that run now. */
-  async parts(): Promise<number[]> {
+  /** Returns the process ids of the running services. */
+  async processes(): Promise<number[]> {
     const { pid } = this.service;
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
     return children.trim().split(" ").filter((text) => text !== "").map(Number);
   }
 
-  /** The process id of the part whose command line has a match. */
-  async part(command: RegExp): Promise<number> {
-    for (const pid of await this.parts()) {
+  /** Returns the process id of the service whose command line matches. */
+  async processOf(command: RegExp): Promise<number> {
+    for (const pid of await this.processes()) {
       if (command.test(await readFile(`/proc/${pid}/cmdline`, "utf8"))) return pid;
     }
-    throw new Error(`no part matches ${command}\n${this.text}`);
+    throw new Error(`no service matches ${command}\n${this.text}`);
   }
 
-  /** Waits for the end, and sees to it that none of these parts is left, nor a port, nor a file. */
-  async assertLeavesNothing(parts: readonly number[]): Promise<void> {
+  /** Waits for the end and asserts that it leaves no processes, listeners or files behind. */
+  async assertLeavesNothing(pids: readonly number[]): Promise<void> {
     await this.service.ended;
-    for (const pid of parts) {
+    for (const pid of pids) {
       assert.throws(() => process.kill(pid, 0), { code: "ESRCH" }, `${pid} still runs`);
     }
     const ports = new Set([...this.text.matchAll(/(?:127\.0\.0\.1|on ):(\d+)/g)].map((m) => m[1]));
@@ -90,7 +90,7 @@ export class RunningStack {
 
 type Environment = Readonly<Record<string, string>>;
 
-/** What Prometheus answers to a query now. */
+/** Returns the result of an instant query. */
 export async function query(prometheus: string, expression: string): Promise<Sample[]> {
   const parameters = new URLSearchParams({ query: expression });
   const response = await fetch(`${prometheus}/api/v1/query?${parameters}`);

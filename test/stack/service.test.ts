@@ -10,7 +10,7 @@ import { eventually } from "../support/eventually.ts";
 import { freePort, occupiedPort } from "../support/ports.ts";
 import { PROJECT, Script } from "../support/script.ts";
 
-/** A service that runs a piece of JavaScript. */
+/** Starts a service that runs JavaScript code. */
 function start(t: TestContext, code: string): { service: Service; lines: string[] } {
   const lines: string[] = [];
   const service = new Service({
@@ -29,7 +29,7 @@ function start(t: TestContext, code: string): { service: Service; lines: string[
 const STAY = "setInterval(() => {}, 1000);";
 
 test(
-  "lines of both outputs are logged, the unfinished last one too",
+  "logs the lines of both outputs, including an incomplete last line",
   { timeout: 60_000 },
   async (t) => {
     const { service, lines } = start(
@@ -42,7 +42,7 @@ test(
 );
 
 test(
-  "it waits for lines, and says so when the service ends before",
+  "printed() waits for lines and rejects when the service ends first",
   { timeout: 60_000 },
   async (t) => {
     const { service } = start(t, `for (const n of [1, 2, 3]) console.log("line " + n)`);
@@ -56,18 +56,22 @@ test(
   },
 );
 
-test("it waits until a URL is answered with a success", { timeout: 60_000 }, async (t) => {
-  const { service } = start(t, STAY);
-  const codes = [503, 404, 200];
-  const server = createServer((_, response) => response.writeHead(codes.shift() ?? 500).end());
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => void server.close().closeAllConnections());
-  await service.answers(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-  assert.deepEqual(codes, []);
-});
+test(
+  "answers() waits until a URL answers with a success status",
+  { timeout: 60_000 },
+  async (t) => {
+    const { service } = start(t, STAY);
+    const codes = [503, 404, 200];
+    const server = createServer((_, response) => response.writeHead(codes.shift() ?? 500).end());
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    t.after(() => void server.close().closeAllConnections());
+    await service.answers(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    assert.deepEqual(codes, []);
+  },
+);
 
-test("it does not wait for the answer of a service that ended", { timeout: 60_000 }, async (t) => {
+test("answers() rejects when the service ends", { timeout: 60_000 }, async (t) => {
   const { service } = start(t, "process.exitCode = 3");
   await assert.rejects(
     service.answers(`http://127.0.0.1:${await freePort()}/`),
@@ -75,7 +79,7 @@ test("it does not wait for the answer of a service that ended", { timeout: 60_00
   );
 });
 
-test("stop() asks as Ctrl-C does and waits for the last line", { timeout: 60_000 }, async (t) => {
+test("stop() sends SIGINT and waits for the last line", { timeout: 60_000 }, async (t) => {
   const { service, lines } = start(
     t,
     `process.on("SIGINT", () => { console.log("bye"); process.exit(); }); console.log("up"); ${STAY}`,
@@ -85,13 +89,13 @@ test("stop() asks as Ctrl-C does and waits for the last line", { timeout: 60_000
   assert.deepEqual(lines, ["up", "bye"]);
 });
 
-test("a program that is not there has ended", { timeout: 60_000 }, async () => {
+test("a service whose program is missing has ended", { timeout: 60_000 }, async () => {
   const service = new Service({ name: "nobody", command: ["no-such-program"], log: assert.fail });
   assert.match(await service.ended, /no-such-program ENOENT/);
   assert.match(await service.stop(), /ENOENT/);
 });
 
-test("what a wrapper started ends with it", { timeout: 60_000 }, async (t) => {
+test("processes that a wrapper started end with it", { timeout: 60_000 }, async (t) => {
   const { service } = start(
     t,
     `const child = require("node:child_process").spawn(process.execPath, ["-e", "${STAY}"]);
@@ -104,7 +108,7 @@ test("what a wrapper started ends with it", { timeout: 60_000 }, async (t) => {
 });
 
 test(
-  "a service ends with the process that started it, an exception included",
+  "a service ends with the process that started it, even after an exception",
   { timeout: 60_000 },
   async (t) => {
     const script = new Script(t, [
@@ -124,7 +128,7 @@ test(
 );
 
 test(
-  "ports: the preferred one unless it is taken, and never the same twice",
+  "freePorts() prefers the given ports unless they are taken, and never repeats one",
   { timeout: 60_000 },
   async (t) => {
     const [free, taken, taken4] = [

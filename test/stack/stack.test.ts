@@ -16,23 +16,23 @@ const collector = prometheus && await realCollector();
 const withPrometheus = { skip: skipWithout(prometheus, "Prometheus"), timeout: 180_000 };
 const withBoth = { skip: skipWithout(collector, "Prometheus or the Collector"), timeout: 180_000 };
 
-test("pulling: both queries have data; Ctrl-C stops everything", withPrometheus, async (t) => {
+test("pull: both queries have data, and Ctrl-C stops everything", withPrometheus, async (t) => {
   const stack = await RunningStack.start(t, ["--pull"]);
   const url = await stack.ready();
   assert.deepEqual(await jobs(url), ["echo-client", "echo-server", "prometheus"]);
   await assertCodelabWorks(stack, url);
 
-  const parts = await stack.parts();
-  assert.equal(parts.length, 3);
+  const pids = await stack.processes();
+  assert.equal(pids.length, 3);
   // SIGINT to the process group, as a terminal does.
   assert.equal(await stack.service.stop(), "exit code 0");
-  await stack.assertLeavesNothing(parts);
-  // In order: the client said how its calls went, before the server was stopped.
+  await stack.assertLeavesNothing(pids);
+  // The client prints its summary before the server stops.
   assert.match(stack.text, /stopping[^]*client +\| Summary:[^]*stack +\| stopped$/);
   assert.doesNotMatch(stack.text, /UNAVAILABLE|stopped with/);
 });
 
-test("all parts are started when nobody reads what it prints", withPrometheus, async (t) => {
+test("all services start when the output is closed", withPrometheus, async (t) => {
   const script = new Script(t, ["node", "stack/stack.ts", "--pull"]);
   await script.printed(/starting prometheus$/m);
   await script.stopReading("stdout");
@@ -44,7 +44,7 @@ test("all parts are started when nobody reads what it prints", withPrometheus, a
 });
 
 test(
-  "pushing, on other ports than the standard ones where these are taken; SIGTERM stops everything",
+  "push, on other ports where the standard ones are taken, and SIGTERM stops everything",
   withBoth,
   async (t) => {
     const standard = [50051, 4318, 4317, 8889, 8888, 13133, 9090];
@@ -55,11 +55,11 @@ test(
     await assertCodelabWorks(stack, url);
     for (const port of standard) assert.doesNotMatch(stack.text, new RegExp(`:${port}\\b`));
 
-    const parts = await stack.parts();
-    assert.equal(parts.length, 4);
+    const pids = await stack.processes();
+    assert.equal(pids.length, 4);
     process.kill(stack.service.pid!, "SIGTERM");
     assert.equal(await stack.service.ended, "exit code 0");
-    await stack.assertLeavesNothing(parts);
+    await stack.assertLeavesNothing(pids);
     assert.doesNotMatch(stack.text, /UNAVAILABLE|stopped with/);
   },
 );
@@ -72,27 +72,27 @@ for (
     client: /client\.ts/,
   })
 ) {
-  test(`${name} is killed: that is said, and everything stops`, withBoth, async (t) => {
+  test(`${name} is killed: the stack reports it and stops everything`, withBoth, async (t) => {
     const stack = await RunningStack.start(t);
     await stack.printed(/everything runs/);
-    const parts = await stack.parts();
-    process.kill(await stack.part(command), "SIGKILL");
+    const pids = await stack.processes();
+    process.kill(await stack.processOf(command), "SIGKILL");
     assert.equal(await stack.service.ended, "exit code 1");
     assert.match(stack.text, new RegExp(`^stack +\\| ${name} stopped by itself: SIGKILL$`, "m"));
-    await stack.assertLeavesNothing(parts);
+    await stack.assertLeavesNothing(pids);
   });
 }
 
-test("Ctrl-C while it starts stops what has started", withPrometheus, async (t) => {
+test("Ctrl-C during the start stops what has started", withPrometheus, async (t) => {
   const stack = await RunningStack.start(t, ["--pull"]);
   await stack.printed(/starting server/);
-  const parts = await stack.parts();
+  const pids = await stack.processes();
   assert.equal(await stack.service.stop(), "exit code 0");
   assert.doesNotMatch(stack.text, /starting client/);
-  await stack.assertLeavesNothing(parts);
+  await stack.assertLeavesNothing(pids);
 });
 
-test("a part that cannot start is named", withPrometheus, async (t) => {
+test("the stack names a service that fails to start", withPrometheus, async (t) => {
   const stack = await RunningStack.start(t, ["--pull"], { ECHO_DELAY_MS: "soon" });
   assert.equal(await stack.service.ended, "exit code 1");
   assert.match(stack.text, /^server +\| ECHO_DELAY_MS="soon": must be /m);
@@ -105,7 +105,7 @@ test("an unknown argument is refused", { timeout: 60_000 }, async (t) => {
   assert.match(stack.text, /^Usage: npm run stack \[-- --pull\]$/m);
 });
 
-/** The queries have a result, their pages are there, and the series are those of the pull path. */
+/** Asserts that the queries have results with the labels of the pull path, and that their pages exist. */
 async function assertCodelabWorks(stack: RunningStack, prometheus: string): Promise<void> {
   for (const expression of CODELAB_QUERIES) {
     const samples = await query(prometheus, expression);
@@ -124,7 +124,7 @@ async function assertCodelabWorks(stack: RunningStack, prometheus: string): Prom
       assert.equal(metric["grpc_method"], "grpc.examples.echo.Echo/UnaryEcho");
       assert.equal(metric["otel_scope_name"], "grpc-js");
     }
-    // One spelling of a bound on both paths, or they are different series.
+    // Pull and push must write bounds the same way, or the series differ.
     if (samples.length > 1) {
       const bounds = samples.map(({ metric }) => metric["le"]);
       for (const bound of ["0.0", "1e-05", "2.0", "100.0", "+Inf"]) {
@@ -139,14 +139,14 @@ async function assertCodelabWorks(stack: RunningStack, prometheus: string): Prom
   }
 }
 
-/** The jobs that Prometheus scrapes, each of them up. */
+/** Returns the jobs that Prometheus scrapes and asserts that each is up. */
 async function jobs(prometheus: string): Promise<string[]> {
   const samples = await query(prometheus, "up");
   for (const { metric, value } of samples) assert.equal(value[1], "1", String(metric["job"]));
   return samples.map(({ metric }) => metric["job"] ?? "").sort();
 }
 
-/** Has a port taken, by us if nobody else has it. */
+/** Occupies a port unless another process already does. */
 async function occupy(t: TestContext, port: number): Promise<void> {
   const server = createServer((socket) => socket.destroy()).listen(port, "127.0.0.1");
   try {
