@@ -1,15 +1,14 @@
-import { ErrorLines } from "./error-lines.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { countCalls, formatLatency } from "./summary.ts";
 import type { Tally } from "./summary.ts";
 
-/** What a load run tells while it runs. */
+/** Receives the events of a load run. */
 export interface Reporter {
-  /** A call succeeded with this text to print. */
+  /** A call succeeded; `text` is its reply. */
   reply(text: string): void;
   /** A call failed; `elapsedSeconds` counts from the start of the run. */
   error(code: string, details: string, elapsedSeconds: number): void;
-  /** Comes about once a second. */
+  /** Called about once a second. */
   progress(tally: Tally): void;
   /** The run is over. */
   finish(): void;
@@ -25,13 +24,13 @@ export interface Output {
 /** Carriage return, then erase to the end of the line (ECMA-48 EL). */
 const CLEAR_LINE = "\r\x1b[K";
 const DEFAULT_COLUMNS = 80;
-/** Progress comes once a second. */
+/** How many calls of `progress` make one line where no terminal shows a live one. */
 const PLAIN_PROGRESS_TICKS = 5;
 
 /**
- * The reporter that suits the output. With one concurrent call: a line per reply. With more: on a
- * terminal one live status line, redrawn every second; elsewhere a progress line every 5 s. Errors go
- * to `stderr`, at most one line per second and status code.
+ * Creates a reporter that suits the output. With one concurrent call, it prints each reply. With
+ * more, it redraws one status line every second on a terminal, and prints a progress line every 5 s
+ * elsewhere. Errors go to `stderr`, at most one line per second and status code.
  *
  * @param options.concurrency calls at a time
  * @param options.stdout `process.stdout`
@@ -48,7 +47,7 @@ class ConsoleReporter implements Reporter {
   readonly #style: "replies" | "live" | "plain";
   readonly #stdout: Output;
   readonly #errors: ErrorLines;
-  /** The status line now on the terminal. */
+  /** The status line that the terminal shows. */
   #live = "";
   #ticks = 0;
   #last: { latency: LatencyHistogram; calls: number; elapsedSeconds: number } | undefined;
@@ -87,7 +86,7 @@ class ConsoleReporter implements Reporter {
     this.#errors.flush(Infinity);
   }
 
-  /** One line: rate and latencies since the line before, errors since the start. */
+  /** Returns one line: rate and latencies since the previous line, errors since the start. */
   #describe(tally: Tally): string {
     const { latency, errorsByCode, elapsedSeconds } = tally;
     const last = this.#last;
@@ -103,11 +102,59 @@ class ConsoleReporter implements Reporter {
     return parts.join("  ");
   }
 
-  /** Replaces the live line; the terminal's last column stays free, or some terminals wrap. */
+  /** Replaces the live line. The last column stays free, because some terminals wrap there. */
   #draw(line: string): void {
     if (line === "" && this.#live === "") return;
     this.#live = line;
     const columns = this.#stdout.columns || DEFAULT_COLUMNS;
     this.#stdout.write(CLEAR_LINE + line.slice(0, columns - 1));
+  }
+}
+
+/** Shortest time between two lines of one status code. */
+const QUIET_SECONDS = 1;
+
+interface CodeState {
+  printedAt: number;
+  details: string;
+  unprinted: number;
+}
+
+/**
+ * Turns errors into lines, at most one per second and status code, so that many workers that fail
+ * alike don't flood the terminal. The first error is printed at once; a later line gives the number
+ * of errors and the details of the latest. Over a run, the lines account for every error.
+ */
+class ErrorLines {
+  readonly #print: (line: string) => void;
+  readonly #byCode = new Map<string, CodeState>();
+
+  constructor(print: (line: string) => void) {
+    this.#print = print;
+  }
+
+  /** Adds one error; `elapsedSeconds` must not decrease from call to call. */
+  add(code: string, details: string, elapsedSeconds: number): void {
+    let state = this.#byCode.get(code);
+    if (state === undefined) {
+      state = { printedAt: -Infinity, details, unprinted: 0 };
+      this.#byCode.set(code, state);
+    }
+    state.details = details;
+    state.unprinted += 1;
+    this.flush(elapsedSeconds);
+  }
+
+  /** Prints the lines that are due; all of them at `Infinity`. */
+  flush(elapsedSeconds: number): void {
+    for (const [code, state] of this.#byCode) {
+      if (state.unprinted === 0 || elapsedSeconds - state.printedAt < QUIET_SECONDS) continue;
+      // A server chooses the details: remove line breaks and terminal controls.
+      const details = state.details.replaceAll(/\p{Cc}+/gu, " ").trim();
+      const repeats = state.unprinted > 1 ? ` (${state.unprinted} times)` : "";
+      this.#print(`${code}: ${details}${repeats}`);
+      state.printedAt = elapsedSeconds;
+      state.unprinted = 0;
+    }
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "../../echo/clock.ts";
+import type { Clock } from "../../echo/pacing.ts";
 
 /** A clock whose time jumps from timer to timer, so that minutes of load take milliseconds. */
 export class FakeClock implements Clock {

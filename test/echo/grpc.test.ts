@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as grpc from "@grpc/grpc-js";
-import { runLoad } from "../../echo/mod.ts";
-import type { Call, LoadOptions } from "../../echo/mod.ts";
+import { runLoad } from "../../echo/load.ts";
+import type { Call, LoadOptions } from "../../echo/load.ts";
 import { Recorder } from "./recorder.ts";
 
 const PATH = "/grpc.examples.echo.Echo/UnaryEcho";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LatencyHistogram } from "../../echo/latency-histogram.ts";
-import { createReporter } from "../../echo/mod.ts";
-import type { Output, Reporter } from "../../echo/mod.ts";
+import { createReporter } from "../../echo/reporter.ts";
+import type { Output, Reporter } from "../../echo/reporter.ts";
 
 /** Both outputs of a process, in the order of writing. */
 class Outputs {

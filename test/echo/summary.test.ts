@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatSummary } from "../../echo/mod.ts";
-import { formatLatency } from "../../echo/summary.ts";
+import { formatLatency, formatSummary } from "../../echo/summary.ts";
 
 test("the summary of a mixed run", () => {
   const text = formatSummary({

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LoadRun } from "../../echo/loop.ts";
-import type { Call, CallError, LoadOptions } from "../../echo/loop.ts";
-import { runLoad } from "../../echo/mod.ts";
+import { LoadRun, runLoad } from "../../echo/load.ts";
+import type { Call, CallError, LoadOptions } from "../../echo/load.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { Recorder } from "./recorder.ts";
 

@@ -1,14 +1,13 @@
+/** @module Load: a number of workers that make calls at a given rate until a run is over. */
 import { status } from "@grpc/grpc-js";
-import { backoffMs } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
-import { Pace } from "./pace.ts";
-import { Pauses } from "./pauses.ts";
+import { backoffMs, Pace, Pauses, systemClock } from "./pacing.ts";
+import type { Clock } from "./pacing.ts";
 import type { Reporter } from "./reporter.ts";
 import { summarize } from "./summary.ts";
 import type { LoadSummary, Tally } from "./summary.ts";
 
-/** How much load to make, and until when. */
+/** How much load to make, and for how long. */
 export interface LoadOptions {
   /** Calls at a time, 1 or more. */
   readonly concurrency: number;
@@ -16,19 +15,19 @@ export interface LoadOptions {
   readonly qps: number;
   /** Calls in all; 0 for no limit. */
   readonly count: number;
-  /** After how many seconds no more calls start; 0 for never. */
+  /** Seconds after which no more calls start; 0 for no limit. */
   readonly durationSeconds: number;
-  /** How many milliseconds each worker pauses after a reply. */
+  /** Milliseconds that each worker pauses after a reply. */
   readonly intervalMs: number;
-  /** No more calls start once it aborts. */
+  /** When it aborts, no more calls start. */
   readonly signal?: AbortSignal | undefined;
-  /** How many milliseconds running calls may take once the run is stopped; 1000 unless given. */
+  /** Milliseconds that running calls get to end after a stop; 1000 by default. */
   readonly graceMs?: number | undefined;
 }
 
-/** A call under way, such as grpc-js's call objects. */
+/** A call in progress, such as a grpc-js call object. */
 export interface RunningCall {
-  /** Makes the call end soon, with an error; does nothing once it has ended. */
+  /** Ends the call soon, with an error. Does nothing if it has ended. */
   cancel(): void;
 }
 
@@ -40,16 +39,36 @@ export interface CallError {
 }
 
 /**
- * Starts one call, which tells its end by `done`: with null and the text to print for the reply, or
- * with an error. Callbacks rather than promises and an `AbortSignal`: it is grpc-js's own form, and a
- * listener a call costs Bun a few percent of its QPS.
+ * Starts one call. It calls `done` when it ends, with null and the text to print for the reply, or
+ * with an error.
+ *
+ * It takes a callback, as grpc-js does, not a promise and an `AbortSignal`: one listener for each
+ * call costs Bun a few percent of its QPS.
  */
 export type Call = (done: (error: CallError | null, text?: string) => void) => RunningCall;
 
 const DEFAULT_GRACE_MS = 1000;
 const PROGRESS_MS = 1000;
-/** A server may send any number as a code, and each has lines of its own. gRPC defines 17. */
+/**
+ * How many status codes are counted and printed one by one. gRPC defines 17, but a server may send
+ * any number.
+ */
 const MAX_CODES = 32;
+
+/**
+ * Makes calls until the count is reached, the duration is over or the signal aborts. A failed call
+ * is reported and counted, and its worker pauses for 100 ms to 5 s, longer with each failure.
+ *
+ * @param call starts one call; if it throws, the run ends with that error
+ * @returns resolves when the last call has ended
+ */
+export function runLoad(
+  call: Call,
+  options: LoadOptions,
+  reporter: Reporter,
+): Promise<LoadSummary> {
+  return new LoadRun(call, options, reporter, systemClock).run();
+}
 
 /** One load run: `concurrency` workers, each making one call after the other. */
 export class LoadRun {
@@ -81,7 +100,7 @@ export class LoadRun {
     this.#callsLeft = options.count || Infinity;
   }
 
-  /** Resolves when the last call has ended. To be called once. */
+  /** Makes the calls, and resolves when the last one has ended. Call it once. */
   async run(): Promise<LoadSummary> {
     const { concurrency, signal, durationSeconds } = this.#options;
     if (signal?.aborted) this.#stop();
@@ -131,7 +150,7 @@ export class LoadRun {
   }
 
   #countError({ code, details }: CallError): void {
-    // A code that gRPC doesn't know is named as Go names it.
+    // Go names an unknown code like this.
     const known = status[code];
     const given = known ?? `Code(${code})`;
     const isKept = known !== undefined || this.#errorsByCode.has(given) ||
@@ -141,7 +160,7 @@ export class LoadRun {
     this.#reporter.error(name, details, this.#elapsedSeconds());
   }
 
-  /** Starts no more calls; those that run have until the grace is over. */
+  /** Starts no more calls, and cancels those still running after the grace period. */
   readonly #stop = () => {
     this.#close();
     this.#cancelGrace ??= this.#clock.after(this.#options.graceMs ?? DEFAULT_GRACE_MS, () => {
