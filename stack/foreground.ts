@@ -3,7 +3,7 @@ import { constants } from "node:os";
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** A Go program dies of SIGPIPE when its output is closed, unless it starts with the signal ignored. */
+/** Ignores SIGPIPE, which would end a Go program when its output is closed. */
 const WITHOUT_SIGPIPE = ["-c", 'trap "" PIPE; exec "$@"', "sh"];
 
 /**
@@ -14,7 +14,7 @@ const WITHOUT_SIGPIPE = ["-c", 'trap "" PIPE; exec "$@"', "sh"];
  * @throws {Error} when the program does not start.
  */
 export async function runInForeground(command: readonly string[]): Promise<number> {
-  // Its own process group: otherwise Ctrl-C reaches it twice, from the terminal and from this process.
+  // Its own process group. Otherwise Ctrl-C reaches it both from the terminal and from here.
   const child = spawn("/bin/sh", [...WITHOUT_SIGPIPE, ...command], {
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,

@@ -37,8 +37,8 @@ export interface GoProgram {
  * program appears in the cache.
  *
  * @returns The path of the program.
- * @throws {Error} with advice when Go or a folder for the cache is missing, or with Go's output when
- * the build fails.
+ * @throws {Error} with advice when Go or a folder for the cache is missing, or with Go's output
+ * when the build fails.
  */
 export async function cachedGoProgram(program: GoProgram, progress: Progress): Promise<string> {
   const key = createHash("sha256");

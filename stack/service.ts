@@ -41,8 +41,8 @@ process.on("exit", () => {
  * A program that runs as a child process until it is stopped.
  *
  * It has its own process group for two reasons. Ctrl-C on the terminal reaches only this process,
- * which can then stop its services in order. And a signal reaches both a wrapper, such as npm's, and
- * the program that it wraps.
+ * which can then stop its services in order. And a signal reaches both a wrapper, such as npm's,
+ * and the program that it wraps.
  */
 export class Service {
   /** Its name in messages. */

@@ -1,7 +1,7 @@
 /**
  * `npm run stack`: runs server, client, Collector and Prometheus together until Ctrl-C. The scripts
- * push to the Collector, and Prometheus scrapes the Collector. With `--pull`, Prometheus scrapes the
- * scripts.
+ * push to the Collector, and Prometheus scrapes the Collector. With `--pull`, Prometheus scrapes
+ * the scripts.
  *
  * @module
  */

@@ -47,8 +47,8 @@ export interface StackUrls {
 }
 
 /**
- * Starts all services in order, receivers of metrics before senders. Each starts when the one before
- * is healthy.
+ * Starts all services in order, receivers of metrics before senders. Each starts when the one
+ * before is healthy.
  *
  * @throws {Error} when a service does not become healthy.
  */
@@ -144,7 +144,7 @@ function pushEnvironment(ports: Ports): Record<string, string> {
   };
 }
 
-/** Waits until a script runs and returns the address that it prints, of its metrics or their receiver. */
+/** Waits until a script runs and returns the address of its metrics, or of their receiver. */
 async function metricsUrl(script: Service, { collector }: StackOptions): Promise<string> {
   const metrics = await script.printed(/^Metrics at (.*)/);
   if (!collector) await script.answers(metrics);

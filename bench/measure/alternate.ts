@@ -3,7 +3,7 @@ import { Pair } from "./pair.ts";
 import type { PairCommands, PairWindow } from "./pair.ts";
 import type { Settings } from "./settings.ts";
 
-/** The performance of a pair in the windows of a sample: all windows of a round, or a single one. */
+/** The performance of a pair, in all windows of a round or in a single window. */
 export interface Sample {
   readonly callsPerSecond: number;
   readonly clientCpuUsPerCall: number;
@@ -13,8 +13,8 @@ export interface Sample {
 }
 
 /**
- * Compares pairs. Each round starts and warms up all of them. Then they get short windows of load in
- * turn, in a rotating order, while the others are idle. If something slows the machine down, it
+ * Compares pairs. Each round starts and warms up all of them. Then they get short windows of load
+ * in turn, in a rotating order, while the others are idle. If something slows the machine down, it
  * therefore affects all pairs.
  *
  * @returns The samples of each pair. Samples with the same index belong together.

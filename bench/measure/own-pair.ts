@@ -6,7 +6,8 @@ import type { Runtime } from "./program.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Returns the commands for this project's own server and client, both with the same instrumentation.
+ * Returns the commands for this project's own server and client, both with the same
+ * instrumentation.
  *
  * @param methods The number of methods that are called in turn.
  */

@@ -33,7 +33,7 @@ function absolute(path: string): string {
 /** Programs that have not been stopped. */
 const running = new Set<Program>();
 
-/** Stops the programs that a failed measurement left running, so that they do not disturb the next one. */
+/** Stops programs that a failed measurement left running, because they would disturb the next one. */
 export async function stopPrograms(): Promise<void> {
   for (const program of running) await program.stop();
 }

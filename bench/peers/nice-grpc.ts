@@ -1,6 +1,7 @@
 /**
- * An Echo server or client with nice-grpc, with or without `nice-grpc-prometheus` as its first
- * middleware: `nice-grpc.ts server bare|instrumented` or `nice-grpc.ts client PORT bare|instrumented`.
+ * An Echo server or client of nice-grpc, with or without `nice-grpc-prometheus` as its first
+ * middleware: `nice-grpc.ts server bare|instrumented`, or
+ * `nice-grpc.ts client PORT bare|instrumented`.
  *
  * @module
  */

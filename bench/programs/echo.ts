@@ -20,8 +20,8 @@ export const ECHO = loadSync(fileURLToPath(new URL("../../echo.proto", import.me
 ] as grpc.ServiceDefinition;
 
 /**
- * Returns a service with a number of methods, which are copies of `UnaryEcho` under other names. For
- * one method, returns the service of `echo.proto`.
+ * Returns a service with a number of methods, which are copies of `UnaryEcho` under other names.
+ * For one method, returns the service of `echo.proto`.
  */
 export function echoService(methods: number): grpc.ServiceDefinition {
   if (methods === 1) return ECHO;

@@ -70,7 +70,7 @@ export function createVariant(variant: string | undefined): Variant {
   }
 }
 
-/** Returns a tracer provider that samples everything, and installs a context manager as services do. */
+/** Returns a tracer provider that samples everything, and installs a global context manager. */
 export function tracing(counter: SpanCounter): TracerProvider {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   return new TracerProvider({ spanProcessors: [counter] });

@@ -18,7 +18,7 @@ interface Texts {
   readonly later: number[];
 }
 
-/** Compares the time from the collection of 1,000 label sets with 41 bounds to the complete text. */
+/** Compares the time it takes to collect 1,000 label sets with 41 bounds and make their text. */
 export const exposition: Row = {
   name: "exposition",
   title: `text of ${LABEL_SETS} label sets with 41 bounds, other / ours`,

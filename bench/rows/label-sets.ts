@@ -5,7 +5,7 @@ import { ownPair } from "../measure/own-pair.ts";
 import { RUNTIME_NAMES } from "../measure/program.ts";
 import type { Row } from "./row.ts";
 
-/** Together with `other`, which a server always has, the most label sets that the plugin keeps apart. */
+/** With `other`, which a server always has, the largest number of label sets the plugin keeps. */
 const METHODS = 1998;
 /** The first call of each method creates its series, which must not be measured. */
 const MIN_WARM_UP_MS = 1000;

@@ -12,7 +12,7 @@ export interface CollectorPorts {
   readonly telemetry: number;
 }
 
-/** Returns the environment variables that make `otel-collector.yaml` use these ports on loopback. */
+/** Returns the variables that make `otel-collector.yaml` listen on these ports of loopback. */
 export function collectorEnvironment(ports: CollectorPorts): Record<string, string> {
   return {
     COLLECTOR_OTLP_HTTP_ENDPOINT: `127.0.0.1:${ports.http}`,

@@ -172,8 +172,8 @@ test("without Go, the error gives advice", async (t) => {
 });
 
 /**
- * A fake Go: `go install` puts a fake builder into GOBIN. The builder writes an incomplete Collector
- * and its process id, then completes the Collector, or hangs if FAKE_HANG is set.
+ * A fake Go: `go install` puts a fake builder into GOBIN. The builder writes an incomplete
+ * Collector and its process id, then completes the Collector, or hangs if FAKE_HANG is set.
  */
 const GO = `
 const fs = require("node:fs");

@@ -1,4 +1,5 @@
-/** What somebody sees who clicks on the links that `npm run stack` prints. */
+// Tests the pages behind the links that `npm run stack` prints, in a real browser.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CODELAB_QUERIES, hasData } from "../../stack/queries.ts";
@@ -17,16 +18,16 @@ const options = {
   timeout: 600_000,
 };
 
-// The picture in the README is what this test sees. To take it anew, after four minutes of calls:
+// This test takes the README's screenshot. To update it, which takes four minutes of calls:
 //   README_SCREENSHOT=1 node runtimes/run.mjs node --test test/stack/browser.test.ts
 const forReadme = process.env["README_SCREENSHOT"] !== undefined;
 const README_SCREENSHOT = `${PROJECT}docs/prometheus.png`;
 const SECONDS_OF_DATA = forReadme ? 240 : 15;
 
-/** The page draws 5 minutes on more than 1,000 pixels: 15 s are some 50 of them. */
+/** The page draws 5 minutes on more than 1,000 pixels, so 15 s are about 50 pixels. */
 const DRAWN_PIXELS = 40;
 
-/** Calls on both sides of a bucket's bound, 130 ms, so that the median moves. */
+/** Durations on both sides of the bucket bound of 130 ms, so that the median moves. */
 const LOAD = { ECHO_DELAY_MS: "128", ECHO_CONCURRENCY: "10" };
 
 for (const [way, args] of [["pushed", []], ["pulled", ["--pull"]]] as const) {
@@ -47,7 +48,9 @@ for (const [way, args] of [["pushed", []], ["pulled", ["--pull"]]] as const) {
     for (const [index, query] of CODELAB_QUERIES.entries()) {
       const page = await GraphPage.open(chrome, links[index]!);
       if (!page.isClassic && process.env["CI"] === undefined) {
-        t.skip("this Prometheus has another page of graphs than Debian's, which the test can read");
+        t.skip(
+          "this Prometheus lacks the classic graph page, the only one that this test can read",
+        );
         return;
       }
       const graph = await eventually(async () => {
@@ -58,7 +61,7 @@ for (const [way, args] of [["pushed", []], ["pulled", ["--pull"]]] as const) {
         return seen;
       }, 30_000);
 
-      // The median is one line, the buckets are one each.
+      // The median is one line. Each bucket is one line.
       const bounds = query.startsWith("histogram_quantile") ? 1 : 42;
       assert.equal(graph.legend.length, bounds);
       assert.equal(graph.lines, bounds);
@@ -76,14 +79,14 @@ for (const [way, args] of [["pushed", []], ["pulled", ["--pull"]]] as const) {
   });
 }
 
-/** The labels that the series of a query have. */
+/** Returns the expected label names of a query's series. */
 function labelNames(query: string): string[] {
   const grpc = ["grpc_method", "grpc_status", "grpc_target"];
   const bound = query.startsWith("histogram_quantile") ? [] : ["le"];
   return [...grpc, "instance", "job", ...bound, "otel_scope_name", "otel_scope_version"];
 }
 
-/** The names of the labels in a series as it is printed. */
+/** Returns the label names in the text of a series. */
 function names(series = ""): string[] {
   return [...series.matchAll(/(\w+)="/g)].map(([, name = ""]) => name);
 }

@@ -78,7 +78,7 @@ test("Prometheus gets prometheus.yml, a loopback address and a temporary data fo
   assert.equal(existsSync(data), false);
 });
 
-test("when a signal kills Prometheus, the command has the exit code that a shell would have", async (t) => {
+test("the command's exit code reflects the signal that killed Prometheus", async (t) => {
   const { script } = await runPrometheus(t, `process.kill(process.pid, "SIGKILL")`);
   assert.equal(await script.exit(), 137);
 });

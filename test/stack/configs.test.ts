@@ -123,8 +123,8 @@ interface ComposeService {
 }
 
 /**
- * Returns compose.yaml as JSON, from `docker compose` if it is installed, or else from Python's YAML
- * parser, which only checks the syntax.
+ * Returns compose.yaml as JSON, from `docker compose` if it is installed, or else from Python's
+ * YAML parser, which only checks the syntax.
  */
 async function composeFile(): Promise<string | undefined> {
   const python = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))";

@@ -29,8 +29,8 @@ export function readExposition(text: string, label?: string): Exposition {
 }
 
 /**
- * Returns the values of the gRPC series. Sums of seconds are rounded: each exporter of a process adds
- * them up separately, so the last digits may differ.
+ * Returns the values of the gRPC series. Sums of seconds are rounded: each exporter of a process
+ * adds them up separately, so the last digits may differ.
  */
 export function grpcSeries({ series }: Exposition): Record<string, string> {
   return Object.fromEntries(
@@ -41,7 +41,10 @@ export function grpcSeries({ series }: Exposition): Record<string, string> {
   );
 }
 
-/** Returns the scrape URL of a script that also pushes: `Metrics at` lists both exporters' addresses. */
+/**
+ * Returns the scrape URL of a script that also pushes: `Metrics at` lists both exporters'
+ * addresses.
+ */
 export function firstUrl(endpoint: string): string {
   return endpoint.split(",")[0]!;
 }

@@ -1,11 +1,12 @@
-/** What the scripts do when the real Collector, or the real Prometheus, is away for a while. */
+// Outages of the real Collector and the real Prometheus: the scripts must not lose data.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CollectorPorts } from "../../stack/collector/environment.ts";
 import type { OtlpProtocol } from "../../telemetry/settings/variables.ts";
-import { Prometheus } from "./running-prometheus.ts";
+import { RunningPrometheus } from "./running-prometheus.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { startClient, startServer } from "../support/script.ts";
@@ -19,33 +20,34 @@ const collector = await realCollector();
 const prometheus = await realPrometheus();
 const options = { skip: skipWithout(collector, "the Collector"), timeout: 300_000 };
 
-/** How long a Collector is away. */
+/** How long the Collector is down. */
 const OUTAGE_S = 30;
-/** How long the Prometheus is away: several of its scrapes, which come every second here. */
+/** How long Prometheus is down: several scrapes, which happen every second here. */
 const PROMETHEUS_OUTAGE_S = 8;
 const CONCURRENCY = 5;
-/** Calls come in bursts, with time between two in which all that was counted is delivered. */
+/** Calls come in bursts. The pause between two bursts is enough to deliver all counts. */
 const BURST_INTERVAL_MS = 2000;
 const EXPORT_INTERVAL_MS = 500;
-/** grpc-js waits longer and longer before it connects again, 17 s after 30 s. */
+/** grpc-js increases the pauses between connection attempts, to 17 s after 30 s. */
 const RECOVERY_MS = 90_000;
 
-/** A script that both is scraped and pushes. */
+/** A script that pushes and can be scraped. */
 interface Program {
   readonly script: Script;
   readonly job: "echo-server" | "echo-client";
-  /** Its own `/metrics`. */
+  /** The URL of its own `/metrics`. */
   readonly url: string;
 }
 
-type Way = readonly [runtime: Runtime, protocol: OtlpProtocol];
+/** The runtime of a script and the protocol that it pushes with. */
+type Variant = readonly [runtime: Runtime, protocol: OtlpProtocol];
 
-/** Starts a server and a client that calls it until it is stopped, without a failed call. */
+/** Starts a server, and a client that calls it in bursts until it is stopped. */
 async function startPrograms(
   t: TestContext,
   ports: CollectorPorts,
-  [serverRuntime, serverProtocol]: Way,
-  [clientRuntime, clientProtocol]: Way,
+  [serverRuntime, serverProtocol]: Variant,
+  [clientRuntime, clientProtocol]: Variant,
 ): Promise<Program[]> {
   const pushing = (protocol: OtlpProtocol) => ({
     OTEL_METRICS_EXPORTER: "prometheus,otlp",
@@ -68,10 +70,11 @@ async function startPrograms(
   ];
 }
 
-/** The calls that a client has made so far, and how many of them were quick. */
+/** The calls that a client has made so far. */
 interface Calls {
   readonly ended: number;
   readonly ok: number;
+  /** Calls that took at most 2 s. */
   readonly quick: number;
   readonly seconds: number;
 }
@@ -88,7 +91,7 @@ async function callsOf({ url }: Program): Promise<Calls> {
   };
 }
 
-/** Waits until the client has made more calls than it had; returns how many. */
+/** Waits until the client has made more calls than before, and returns its calls. */
 async function moreCalls(client: Program, { ended }: Pick<Calls, "ended">): Promise<Calls> {
   return await eventually(async () => {
     const calls = await callsOf(client);
@@ -97,7 +100,7 @@ async function moreCalls(client: Program, { ended }: Pick<Calls, "ended">): Prom
   }, 30_000);
 }
 
-/** Waits until a Collector shows of each program exactly what the program itself shows. */
+/** Waits until the Collector shows the same gRPC series as each program itself. */
 async function sameTotals(metricsUrl: string, programs: readonly Program[]): Promise<void> {
   for (const { job, url } of programs) {
     await eventually(async () => {
@@ -109,17 +112,17 @@ async function sameTotals(metricsUrl: string, programs: readonly Program[]): Pro
   }
 }
 
-/** A line that says for how many seconds nothing was delivered, and how much is late. */
+/** The line after an outage, with its length in seconds and the number of late points. */
 const AGAIN = /^telemetry: .+ again, after (\d+\.\d) s; (\d+) points were late$/;
 const FAILING = /^telemetry: metrics cannot be delivered to \S+: (.+); recording goes on, .+$/;
 
-/** The lines of a program's standard error. */
+/** Returns the lines of a program's standard error. */
 function complaints({ script }: Program): string[] {
   return script.stderr.split("\n").slice(0, -1);
 }
 
-/** Waits until a program has said that it delivers again; it said when that began, and no more. */
-async function toldOnce(program: Program): Promise<{ seconds: number; points: number }> {
+/** Waits for the line after an outage and asserts that there was only one other, at its start. */
+async function reportedOnce(program: Program): Promise<{ seconds: number; points: number }> {
   await program.script.printedError(/ again, after /);
   const [failing = "", again = "", ...more] = complaints(program);
   assert.match(failing, FAILING);
@@ -128,8 +131,11 @@ async function toldOnce(program: Program): Promise<{ seconds: number; points: nu
   return { seconds: Number(seconds), points: Number(points) };
 }
 
-/** No line, or one about each failure and one about its end: a fast restart may pass unnoticed. */
-function toldInPairs(program: Program): void {
+/**
+ * Asserts that each outage has one line at its start and one at its end. A fast restart may have
+ * none.
+ */
+function assertPairsOfLines(program: Program): void {
   complaints(program).forEach((line, index) => {
     assert.match(line, index % 2 === 0 ? FAILING : AGAIN);
   });
@@ -146,7 +152,7 @@ for (
   ] as const
 ) {
   test(
-    `the Collector is away for ${OUTAGE_S} s: ${server.join()} and ${client.join()} lose nothing`,
+    `the Collector is down for ${OUTAGE_S} s: ${server.join()} and ${client.join()} lose nothing`,
     options,
     async (t) => {
       const first = await startCollector(t);
@@ -164,7 +170,7 @@ for (
       const second = await startCollector(t, { ports: first.ports });
       await sameTotals(second.metricsUrl, programs);
       for (const program of programs) {
-        const { seconds, points } = await toldOnce(program);
+        const { seconds, points } = await reportedOnce(program);
         assert.ok(
           seconds > OUTAGE_S - 5 && seconds < OUTAGE_S + RECOVERY_MS / 1000,
           `${seconds} s`,
@@ -195,7 +201,7 @@ for (
   ] as const
 ) {
   test(
-    `the Collector is ended by ${signal} and started again at once: ${server.join()} and ${client.join()} lose nothing`,
+    `the Collector restarts after ${signal}: ${server.join()} and ${client.join()} lose nothing`,
     options,
     async (t) => {
       const first = await startCollector(t);
@@ -208,7 +214,7 @@ for (
       const second = await startCollector(t, { ports: first.ports });
       await moreCalls(caller, before);
       await sameTotals(second.metricsUrl, programs);
-      for (const program of programs) toldInPairs(program);
+      for (const program of programs) assertPairsOfLines(program);
       const after = await callsOf(caller);
       assert.equal(after.ok, after.ended);
       await stopCleanly(programs);
@@ -217,7 +223,7 @@ for (
 }
 
 test(
-  "the Collector comes up after the programs: it gets all that was counted before",
+  "the Collector starts after the programs: it receives everything they counted before",
   options,
   async (t) => {
     const earlier = await startCollector(t);
@@ -233,19 +239,19 @@ test(
 
     const { metricsUrl } = await startCollector(t, { ports: earlier.ports });
     await sameTotals(metricsUrl, programs);
-    for (const program of programs) await toldOnce(program);
+    for (const program of programs) await reportedOnce(program);
     await stopCleanly(programs);
   },
 );
 
 test(
-  `Prometheus is away for ${PROMETHEUS_OUTAGE_S} s: it finds the programs' totals, which notice nothing`,
+  `Prometheus is down for ${PROMETHEUS_OUTAGE_S} s: it misses no counts, and the programs notice nothing`,
   { ...options, skip: options.skip || skipWithout(prometheus, "Prometheus") },
   async (t) => {
     const { ports, metricsUrl } = await startCollector(t);
     const programs = await startPrograms(t, ports, ["deno", "grpc"], ["bun", "http/json"]);
     const [server, client] = programs as [Program, Program];
-    const running = await Prometheus.start(t, prometheus!, { collector: [metricsUrl] });
+    const running = await RunningPrometheus.start(t, prometheus!, { collector: [metricsUrl] });
     const started = (name: string) => running.query(`sum(${name})`);
     await moreCalls(client, { ended: CONCURRENCY });
     await eventually(async () => {
@@ -270,7 +276,7 @@ test(
         assert.deepEqual(await started(name), own.map(([, value]) => Number(value)));
       }, 60_000);
     }
-    // Nothing is missing in between either: what was counted meanwhile is an increase.
+    // The counts during the outage appear as an increase, not as a reset.
     await eventuallyEqual(() => running.query("sum(resets(grpc_server_call_started_total[5m]))"), [
       0,
     ]);

@@ -1,4 +1,4 @@
-// Two tiers of Collectors: programs -> agent -> gateway -> /metrics.
+// Tests two tiers of Collectors: programs -> agent -> gateway -> /metrics.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -23,17 +23,17 @@ import type { CollectorOptions, RunningCollector } from "./running-collector.ts"
 const collector = await realCollector();
 const options = { skip: skipWithout(collector, "the Collector"), timeout: 240_000 };
 
-/** How long the gateway is away. */
+/** How long the gateway is down. */
 const OUTAGE_MS = 30_000;
-/** How long it may then take until everything is delivered, on a busy machine. */
+/** Time for the delivery of everything after that, on a busy machine. */
 const DELIVERY_MS = 90_000;
-/** In bytes: what a gRPC server takes unless told. */
+/** The default limit of a gRPC server in bytes. */
 const LONGEST_MESSAGE = 4 * 1024 * 1024;
-/** Calls of a client that is gone before the gateway is back. */
+/** Calls of a client that ends before the gateway is back. */
 const LAST_CALLS = 20;
 
 test(
-  `the gateway is away for ${OUTAGE_MS / 1000} s, the agent is killed too: no count is lost`,
+  `the gateway is down for ${OUTAGE_MS / 1000} s and the agent is killed: no count is lost`,
   options,
   async (t) => {
     const authority = await CertificateAuthority.create(t, "collectors");
@@ -102,24 +102,28 @@ test(
   },
 );
 
-test("a queue longer than a message may be is delivered whole", options, async (t) => {
-  let gateway = await startCollector(t);
-  const agent = await startCollector(
-    t,
-    await sendingTo(t, gateway, { COLLECTOR_GATEWAY_INSECURE: "true" }),
-  );
-  await gateway.script.stop("SIGKILL");
-  let points = 0;
-  while (await queueBytes(agent) < 1.5 * LONGEST_MESSAGE) points += await exportPoints(agent);
+test(
+  "a queue that is longer than the message limit is delivered completely",
+  options,
+  async (t) => {
+    let gateway = await startCollector(t);
+    const agent = await startCollector(
+      t,
+      await sendingTo(t, gateway, { COLLECTOR_GATEWAY_INSECURE: "true" }),
+    );
+    await gateway.script.stop("SIGKILL");
+    let points = 0;
+    while (await queueBytes(agent) < 1.5 * LONGEST_MESSAGE) points += await exportPoints(agent);
 
-  gateway = await startCollector(t, { ports: gateway.ports });
-  await eventually(async () => {
-    const shown = (await scrape(gateway.metricsUrl)).match(/^points_total\{/gm);
-    assert.equal(shown?.length, points);
-  }, DELIVERY_MS);
-});
+    gateway = await startCollector(t, { ports: gateway.ports });
+    await eventually(async () => {
+      const shown = (await scrape(gateway.metricsUrl)).match(/^points_total\{/gm);
+      assert.equal(shown?.length, points);
+    }, DELIVERY_MS);
+  },
+);
 
-test("a gateway refuses an agent without a certificate", options, async (t) => {
+test("a gateway rejects an agent without a certificate", options, async (t) => {
   const authority = await CertificateAuthority.create(t, "collectors");
   const gateway = await startCollector(t, {
     overlays: ["stack/collector/gateway.yaml"],
@@ -133,7 +137,7 @@ test("a gateway refuses an agent without a certificate", options, async (t) => {
   await agent.script.printedError(/certificate required/);
 });
 
-test("without TLS, otel-collector.yaml as it is can be the gateway", options, async (t) => {
+test("without TLS, otel-collector.yaml alone works as the gateway", options, async (t) => {
   const gateway = await startCollector(t);
   const agent = await startCollector(
     t,
@@ -149,7 +153,9 @@ test("without TLS, otel-collector.yaml as it is can be the gateway", options, as
   await eventuallyEqual(() => calls(gateway.metricsUrl), 3, 30_000);
 });
 
-/** A Collector's side of TLS: whom it trusts, and what it shows of itself. */
+/**
+ * Returns the variables for a Collector's TLS: the authority it trusts, its certificate and key.
+ */
 function tls(
   { certificate: ca }: CertificateAuthority,
   { certificate, key }: KeyPair,
@@ -157,7 +163,10 @@ function tls(
   return { COLLECTOR_TLS_CA: ca, COLLECTOR_TLS_CERT: certificate, COLLECTOR_TLS_KEY: key };
 }
 
-/** An agent that sends to a gateway, its queue in a folder that is removed when the test is over. */
+/**
+ * Returns the options of an agent for a gateway. Removes the folder of its queue when the test
+ * ends.
+ */
 async function sendingTo(
   t: TestContext,
   gateway: RunningCollector,
@@ -175,7 +184,7 @@ async function sendingTo(
   };
 }
 
-/** A script that can be scraped and also sends to a Collector. */
+/** Returns the variables that make a script push to a Collector and serve scrapes. */
 function exportingTo({ ports }: RunningCollector): Environment {
   return {
     OTEL_METRICS_EXPORTER: "prometheus,otlp",
@@ -184,7 +193,7 @@ function exportingTo({ ports }: RunningCollector): Environment {
   };
 }
 
-/** Sends an agent 1,000 series that were not there before; returns how many these are. */
+/** Sends 1,000 new series to an agent and returns their number. */
 async function exportPoints({ ports }: RunningCollector): Promise<number> {
   const dataPoints = Array.from({ length: 1000 }, () => ({
     attributes: [{ key: "id", value: { stringValue: randomUUID() } }],
@@ -203,7 +212,9 @@ async function exportPoints({ ports }: RunningCollector): Promise<number> {
   return dataPoints.length;
 }
 
-/** How many calls a client has begun; 0 when it is not shown. */
+/**
+ * Returns how many calls a client has started, as a `/metrics` page shows it; 0 without a series.
+ */
 async function calls(metricsUrl: string, job = "echo-client"): Promise<number> {
   const series = /^grpc_client_attempt_started_total\{(.*)\} (\S+)$/gm;
   for (const [, labels = "", value] of (await scrape(metricsUrl)).matchAll(series)) {
@@ -212,7 +223,7 @@ async function calls(metricsUrl: string, job = "echo-client"): Promise<number> {
   return 0;
 }
 
-/** How much is in an agent's queue, by its own account. */
+/** Returns the size of an agent's queue in bytes, as the agent reports it. */
 async function queueBytes({ ports }: RunningCollector): Promise<number> {
   const text = await scrape(`http://127.0.0.1:${ports.telemetry}/metrics`);
   return Number(/^otelcol_exporter_queue_size\{.*\} (\S+)$/m.exec(text)?.[1]);

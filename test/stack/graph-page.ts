@@ -1,10 +1,10 @@
 /// <reference lib="dom" />
-// Prometheus' page of one graph, in a real browser.
+// Reads Prometheus' graph page in a real browser.
 
 import { createRequire } from "node:module";
 import type { Owner } from "../support/script.ts";
 
-/** As much of Playwright as is used here. */
+/** The parts of Playwright's page that are used here. */
 interface Page {
   goto(url: string, options: { waitUntil: "networkidle" }): Promise<unknown>;
   url(): string;
@@ -17,7 +17,7 @@ interface Page {
   screenshot(options: { path: string }): Promise<unknown>;
 }
 
-/** A browser that runs. */
+/** A running browser. */
 export interface Browser {
   newPage(options: { viewport: { width: number; height: number } }): Promise<Page>;
   close(): Promise<void>;
@@ -29,17 +29,17 @@ interface Playwright {
   };
 }
 
-// It is a tool for tests, so it is in runtimes/ with the others: what the root's package.json lists,
-// Deno resolves for whoever runs a script. From here no bare specifier leads there, and by a path
-// Deno does not find its types.
+// Playwright is installed in runtimes/, because Deno resolves everything in the root's
+// package.json, even for users of the scripts. A bare specifier does not lead there from this file,
+// and Deno finds no types for a path.
 const { chromium }: Playwright = createRequire(import.meta.url)(
   "../../runtimes/node_modules/playwright-core",
 );
 
-/** Wide enough for the labels of a series on one line, high enough for a graph and its legend. */
+/** Wide enough for a series' labels on one line, and high enough for a graph and its legend. */
 const VIEWPORT = { width: 1660, height: 860 };
 
-/** Nothing but what the test asks for, and no more than a container allows. */
+/** Disables background traffic, and everything that does not work in a container. */
 const BROWSER_ARGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -50,28 +50,28 @@ const BROWSER_ARGS = [
   "--disable-sync",
 ];
 
-/** Starts Chromium without a window; it is closed when the owner is done. */
+/** Starts Chromium without a window and closes it when the owner ends. */
 export async function startBrowser(owner: Owner, executable: string): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: executable, args: BROWSER_ARGS });
   owner.after(() => browser.close());
   return browser;
 }
 
-/** What is to be seen on the page. */
+/** The content of the page. */
 export interface Graph {
-  /** The query in its field. */
+  /** The text in the query field. */
   readonly query: string;
-  /** Texts of what the page complains of. */
+  /** The texts of visible alerts. */
   readonly alerts: readonly string[];
-  /** The series as the legend names them, and the colours that it gives them, as CSS has them. */
+  /** The series in the legend with their CSS colours. */
   readonly legend: readonly { readonly series: string; readonly colour: string }[];
-  /** How many lines have points. */
+  /** How many lines are drawn. */
   readonly lines: number;
 }
 
 /**
- * A page of Prometheus' classic user interface, which is the one in Debian's package: `/graph` leads
- * to it there.
+ * The graph page of Prometheus' classic user interface, to which `/graph` leads in Debian's
+ * package.
  */
 export class GraphPage {
   readonly #page: Page;
@@ -80,14 +80,14 @@ export class GraphPage {
     this.#page = page;
   }
 
-  /** Opens a URL and waits until everything is loaded. */
+  /** Opens a URL and waits until the page has loaded. */
   static async open(browser: Browser, url: string): Promise<GraphPage> {
     const page = await browser.newPage({ viewport: VIEWPORT });
     await page.goto(url, { waitUntil: "networkidle" });
     return new GraphPage(page);
   }
 
-  /** Whether this is the page that the other methods can read. */
+  /** Whether this is the classic page, which the other methods require. */
   get isClassic(): boolean {
     return new URL(this.#page.url()).pathname === "/classic/graph";
   }
@@ -97,20 +97,20 @@ export class GraphPage {
     return this.#page.evaluate(readGraph);
   }
 
-  /** Counts the pixels of the drawing that have exactly one of these colours. */
+  /** Counts the pixels of the graph that have one of these colours. */
   async pixels(colours: readonly string[]): Promise<number> {
     const image = await this.#page.locator(".graph_area .graph > svg").screenshot();
     const png = Buffer.from(image).toString("base64");
     return await this.#page.evaluate(countPixels, { png, colours });
   }
 
-  /** Keeps a picture of the page as far as the window shows it, in PNG. */
+  /** Saves a PNG screenshot of the visible part of the page. */
   async screenshot(path: string): Promise<void> {
     await this.#page.screenshot({ path });
   }
 }
 
-// The functions below run in the page, so they can use nothing of this module.
+// The functions below run in the page and can't use anything from this module.
 
 function readGraph(): Graph {
   const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)];

@@ -12,7 +12,7 @@ import { startCollector } from "./running-collector.ts";
 
 const collector = await realCollector();
 
-/** Of the server and of the client of each pair; the n-th pair makes n calls. */
+/** The runtimes of each pair's server and client. The n-th pair makes n calls. */
 const PAIRS: readonly (readonly [Runtime, Runtime])[] = [
   ["node", "bun"],
   ["bun", "deno"],
@@ -21,20 +21,20 @@ const PAIRS: readonly (readonly [Runtime, Runtime])[] = [
   ["node", "deno"],
 ];
 const CALLS = 1 + 2 + 3 + 4 + 5;
-/** Several times the export interval: a busy machine must not let the living expire. */
+/** Several export intervals, so that running processes don't expire on a busy machine. */
 const EXPIRATION_S = 10;
 const EXPORT_INTERVAL_MS = 1000;
 
 interface Process {
   readonly script: Script;
-  /** Its own `/metrics`. */
+  /** The URL of its own `/metrics`. */
   readonly url: string;
   /** Its `service.instance.id`. */
   readonly instance: string;
 }
 
 test(
-  "10 processes behind one Collector keep apart; the series of one that is killed expire",
+  "10 processes behind one Collector stay separate, and the series of a killed one expire",
   { skip: skipWithout(collector, "the Collector"), timeout: 180_000 },
   async (t) => {
     const { ports, metricsUrl } = await startCollector(t, {
@@ -68,7 +68,7 @@ test(
   },
 );
 
-/** Starts a server and a client of each pair; each client makes its calls at once, then pauses. */
+/** Starts a server and a client for each pair. Each client makes its calls at once, then pauses. */
 async function startPairs(t: TestContext, environment: Environment): Promise<Process[]> {
   const pairs = await Promise.all(PAIRS.map(async ([serverRuntime, clientRuntime], index) => {
     const server = await startServer(t, serverRuntime, environment);
@@ -94,7 +94,7 @@ async function describe(
 
 type SeriesByInstance = Record<string, Record<string, string>>;
 
-/** The gRPC series that each process shows itself. */
+/** Returns the gRPC series that each process itself shows. */
 async function own(processes: readonly Process[]): Promise<SeriesByInstance> {
   const entries = processes.map(async ({ instance, url }) =>
     [instance, grpcSeries(readExposition(await scrape(url)))] as const
@@ -102,7 +102,7 @@ async function own(processes: readonly Process[]): Promise<SeriesByInstance> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** The gRPC series of each instance that a Collector shows. */
+/** Returns the gRPC series that the Collector shows for each instance. */
 function pushed(text: string): SeriesByInstance {
   const instances = new Set(text.match(/(?<=[{,]instance=")[^"]+/g));
   return Object.fromEntries(Array.from(instances, (instance) => [
@@ -111,7 +111,7 @@ function pushed(text: string): SeriesByInstance {
   ]));
 }
 
-/** The sum of a metric over all instances. */
+/** Returns the sum of a metric over all instances. */
 function sum(text: string, name: string): number {
   let sum = 0;
   for (const [, value] of text.matchAll(new RegExp(`^${name}\\{.*\\} (\\S+)$`, "gm"))) {

@@ -12,7 +12,7 @@ import { startCollector } from "./running-collector.ts";
 const collector = await realCollector();
 const options = { skip: skipWithout(collector, "the Collector"), timeout: 120_000 };
 
-/** Names and labels of what is not gRPC's: its values change from one moment to the next. */
+/** Returns names and labels of the series that are not gRPC's, whose values change all the time. */
 function otherNames({ series }: Exposition): string[] {
   return [...series.keys()]
     .filter((key) => !/^(grpc|promhttp)_|^target_info/.test(key))
@@ -26,7 +26,7 @@ for (
   ]] as const
 ) {
   test(
-    `under ${runtime}, pulled and pushed by ${protocol}, the series are the same`,
+    `${runtime}: series are the same when pulled and when pushed with ${protocol}`,
     options,
     async (t) => {
       const { ports, metricsUrl } = await startCollector(t);

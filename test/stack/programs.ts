@@ -4,7 +4,10 @@ import { collectorBinary } from "../../stack/collector/binary.ts";
 import { findExecutable } from "../../stack/executable.ts";
 import { promtool } from "../tools.ts";
 
-/** Returns the path of the Collector and builds it if necessary. On failure, prints the reason and returns undefined. */
+/**
+ * Returns the path of the Collector and builds it if necessary. On failure, prints the reason and
+ * returns undefined.
+ */
 export function realCollector(): Promise<string | undefined> {
   return collectorBinary({ log: console.log }).catch((error: Error) => {
     console.log(error.message);

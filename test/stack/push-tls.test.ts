@@ -1,4 +1,5 @@
-/** The push path to the real Collector, which takes exports over mutual TLS only. */
+// Tests the push path to the real Collector with mutual TLS.
+
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +16,7 @@ import { startCollector } from "./running-collector.ts";
 const collector = await realCollector();
 
 test(
-  "a Collector takes metrics from who shows a client certificate, and tells the others why not",
+  "a Collector accepts metrics with a client certificate, and others see the reason for the rejection",
   { skip: skipWithout(collector, "the Collector"), timeout: 180_000 },
   async (t) => {
     const authority = await CertificateAuthority.create(t, "an authority");
@@ -31,7 +32,7 @@ test(
       key_file: server.key,
       client_ca_file: authority.certificate,
     };
-    // JSON is YAML too.
+    // Every JSON document is also YAML.
     await writeFile(
       overlay,
       JSON.stringify({ receivers: { otlp: { protocols: { grpc: { tls }, http: { tls } } } } }),

@@ -1,10 +1,11 @@
-/** Who asks Prometheus gets the same answer, whichever way the metrics came to it. */
+// Tests that queries have the same results for pulled and for pushed metrics.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CODELAB_QUERIES } from "../../stack/queries.ts";
 import { interpolate, queries } from "./rules/dashboard.ts";
 import type { Choice } from "./rules/dashboard.ts";
-import { Prometheus } from "./running-prometheus.ts";
+import { RunningPrometheus } from "./running-prometheus.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { startClient, startServer } from "../support/script.ts";
@@ -23,7 +24,7 @@ const options = {
   timeout: 300_000,
 };
 
-/** The clients make their calls together, then rest: for most of the time nothing changes. */
+/** The clients make their calls together, then pause, so that nothing changes most of the time. */
 const PAUSE_S = 20;
 /** Four calls at a time. */
 const SUCCEEDING = {
@@ -31,7 +32,7 @@ const SUCCEEDING = {
   ECHO_CONCURRENCY: "4",
   ECHO_INTERVAL_MS: `${PAUSE_S * 1000}`,
 };
-/** One at a time, by the clock: after a failure, the client does not keep to an interval. */
+/** One call at a time at a fixed rate: after a failure, the client does not keep its interval. */
 const FAILING = {
   ECHO_METHOD: "ServerStreamingEcho",
   ECHO_QPS: `${1 / PAUSE_S}`,
@@ -39,18 +40,19 @@ const FAILING = {
 };
 
 /**
- * How far two rates may be apart. Each way has its own moments of scraping, so that within a range
- * it may have a sample more, and a last one that is up to a second older: up to 2 s of what it knows,
- * of which there are 40 soon. A single call of the few that are made is more than this.
+ * The largest relative difference between two rates. Pull and push are scraped at different
+ * moments, so within a range one may have an additional sample, and a last sample that is up to a
+ * second older. That is up to 2 s of at least 40 s of data. A single missing call exceeds the
+ * tolerance.
  */
 const RATE_TOLERANCE = 0.05;
-/** Until there are those 40 s, and both have seen the same calls. */
+/** Time until there are 40 s of data and both have seen the same calls. */
 const PATIENCE_MS = 120_000;
 
-/** They are no sums of events but differ from one moment to the next: they have to be there. */
+/** Metrics that are measured at each scrape, so that only their labels can be compared. */
 const MEASURED_AT_SCRAPE = /\b(process|nodejs)_/;
 
-/** Counters, and what has to be equal to the last digit when it comes from them without a rate. */
+/** Queries of counters without a rate, whose results must be equal to the last digit. */
 const CUMULATIVE = [
   `{__name__=~"grpc_.+"}`,
   "sum by (job, grpc_method, grpc_status) (grpc_server_call_duration_seconds_count)",
@@ -62,12 +64,12 @@ const CUMULATIVE = [
   ),
 ];
 
-test("pulled and pushed, every query has the same result", options, async (t) => {
+test("every query has the same result for pulled and pushed metrics", options, async (t) => {
   assert.ok(executable && collector, "Prometheus or the Collector is missing");
   const { address, pulling, pushing } = await startCalls(t);
   const [pulled, pushed] = await Promise.all([
-    Prometheus.start(t, executable, pulling),
-    Prometheus.start(t, executable, pushing),
+    RunningPrometheus.start(t, executable, pulling),
+    RunningPrometheus.start(t, executable, pushing),
   ]);
   const both = (expression: string) =>
     Promise.all([pulled, pushed].map(async ({ url }) => comparable(await query(url, expression))));
@@ -104,7 +106,7 @@ test("pulled and pushed, every query has the same result", options, async (t) =>
       }, PATIENCE_MS));
   }
 
-  // Most give nothing, by either way, while the calls fare as they do here.
+  // Most alerts have no result here, neither for pull nor for push.
   for (const { name, query: expression } of rules.filter(({ type }) => type === "alerting")) {
     await t.test(`alert ${name}`, () =>
       eventually(async () => {
@@ -115,8 +117,8 @@ test("pulled and pushed, every query has the same result", options, async (t) =>
 });
 
 /**
- * Starts a server and two clients, with both exporters, and waits for the end of their first calls:
- * both ways then begin with the same counts.
+ * Starts a server and two clients with both exporters. Waits for the end of their first calls, so
+ * that pull and push start with the same counts.
  */
 async function startCalls(owner: Owner) {
   const { ports, metricsUrl } = await startCollector(owner);
@@ -152,7 +154,9 @@ interface Comparable {
   readonly value: number;
 }
 
-/** In one order, and without the label `instance`, which is an address or an id. */
+/**
+ * Sorts samples and removes the label `instance`, which is an address for pull and an id for push.
+ */
 function comparable(samples: readonly Sample[]): Comparable[] {
   return samples.map(({ metric: { instance: _, ...metric }, value }) => ({
     labels: JSON.stringify(Object.entries(metric).sort(([a], [b]) => a < b ? -1 : 1)),
@@ -160,7 +164,7 @@ function comparable(samples: readonly Sample[]): Comparable[] {
   })).sort((a, b) => a.labels < b.labels ? -1 : 1);
 }
 
-/** Asserts equal labels and, unless they are measured at each scrape, values within the tolerance. */
+/** Asserts equal labels and, unless `labelsOnly`, values within the tolerance. */
 function assertAlike(
   actual: readonly Comparable[],
   expected: readonly Comparable[],

@@ -9,7 +9,10 @@ import type { Environment, Owner } from "../support/script.ts";
 
 /** Options of {@link startCollector}. */
 export interface CollectorOptions {
-  /** The configuration (`otel-collector.yaml` by default). It must read the same variables for addresses. */
+  /**
+   * The configuration (`otel-collector.yaml` by default). It must read the same variables for
+   * addresses.
+   */
   readonly config?: string;
   /** Overlays for the configuration, in this order. */
   readonly overlays?: readonly string[];
@@ -51,8 +54,8 @@ export async function startCollector(
 }
 
 /**
- * Returns ports below the ephemeral range, so that no other process gets them while the Collector is
- * stopped.
+ * Returns ports below the ephemeral range, so that no other process gets them while the Collector
+ * is stopped.
  */
 function portsToKeep(): Promise<CollectorPorts> {
   const http = 10_000 + Math.floor(Math.random() * 20_000);

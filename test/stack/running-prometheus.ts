@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PROJECT, Script } from "../support/script.ts";
 import type { Owner } from "../support/script.ts";
 
-/** A rule that is loaded, and how its last evaluation went. */
+/** A loaded rule with the result of its last evaluation. */
 export interface LoadedRule {
   readonly type: "recording" | "alerting";
   readonly name: string;
@@ -14,8 +14,8 @@ export interface LoadedRule {
   readonly lastError?: string;
 }
 
-/** A Prometheus that runs, with the project's rules. */
-export class Prometheus {
+/** A running Prometheus with the project's rules. */
+export class RunningPrometheus {
   readonly #command: readonly string[];
   #url = "";
   #process: Script | undefined;
@@ -24,25 +24,25 @@ export class Prometheus {
     this.#command = command;
   }
 
-  /** Without a slash at the end. */
+  /** The URL, without a slash at the end. */
   get url(): string {
     return this.#url;
   }
 
   /**
-   * Starts it on a free port. It scrapes, and evaluates the rules, every second.
+   * Starts Prometheus on a free port. It scrapes and evaluates the rules every second.
    *
-   * @param executable What to run.
-   * @param jobs The URLs of `/metrics` by job.
+   * @param executable The path of Prometheus.
+   * @param jobs The URLs of `/metrics` pages by job.
    */
   static async start(
     owner: Owner,
     executable: string,
     jobs: Readonly<Record<string, readonly string[]>>,
-  ): Promise<Prometheus> {
+  ): Promise<RunningPrometheus> {
     const folder = await mkdtemp(join(tmpdir(), "prometheus-"));
     const config = join(folder, "prometheus.json");
-    // JSON is YAML too.
+    // Every JSON document is also YAML.
     await writeFile(
       config,
       JSON.stringify({
@@ -50,13 +50,13 @@ export class Prometheus {
         rule_files: [join(PROJECT, "stack/rules", "*.yml")],
         scrape_configs: Object.entries(jobs).map(([job, urls]) => ({
           job_name: job,
-          // As prometheus.yml has it for a Collector; the scripts themselves have no such labels.
+          // As in prometheus.yml for a Collector. The scripts' own pages have no such labels.
           honor_labels: true,
           static_configs: [{ targets: urls.map((url) => new URL(url).host) }],
         })),
       }),
     );
-    const prometheus = new Prometheus([
+    const prometheus = new RunningPrometheus([
       executable,
       `--config.file=${config}`,
       `--storage.tsdb.path=${join(folder, "data")}`,
@@ -67,12 +67,12 @@ export class Prometheus {
     return prometheus;
   }
 
-  /** Stops it, as a restart of its machine does; what it has stored stays. */
+  /** Stops Prometheus and keeps its data. */
   async stop(): Promise<void> {
     await this.#process?.stop();
   }
 
-  /** Starts it after {@link stop}, with what it has stored, on another port. */
+  /** Starts Prometheus again after {@link stop}, with the same data on another port. */
   async startAgain(owner: Owner): Promise<void> {
     this.#process = new Script(owner, this.#command);
     const address = await this.#process.printedError(/msg="Listening on".* address=(\S+)/);
@@ -80,7 +80,7 @@ export class Prometheus {
     await this.#process.printedError(/Server is ready to receive web requests/);
   }
 
-  /** The values of an instant query's result, NaN and infinities left out. */
+  /** Returns the values of an instant query without NaN and infinities. */
   async query(query: string): Promise<number[]> {
     const { result } = await this.#get<{ result: { value: [number, string] }[] }>("query", {
       query,
@@ -88,12 +88,12 @@ export class Prometheus {
     return result.map(({ value }) => Number(value[1])).filter(Number.isFinite);
   }
 
-  /** The values that a label has in the series that a selector selects, sorted. */
+  /** Returns the sorted values of a label in the selected series. */
   labelValues(label: string, selector: string): Promise<string[]> {
     return this.#get(`label/${label}/values`, { "match[]": selector });
   }
 
-  /** All rules, in the order of their files. */
+  /** Returns all rules in the order of their files. */
   async rules(): Promise<LoadedRule[]> {
     const { groups } = await this.#get<{ groups: { rules: LoadedRule[] }[] }>("rules", {});
     return groups.flatMap((group) => group.rules);

@@ -1,7 +1,8 @@
-/** Two processes that report as one: what is seen of it, and that Prometheus tells. */
+// Tests two processes that report the same instance id.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Prometheus } from "./running-prometheus.ts";
+import { RunningPrometheus } from "./running-prometheus.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { startServer } from "../support/script.ts";
@@ -16,7 +17,7 @@ const START_TIME = "process_start_time_seconds";
 const FIRING = 'ALERTS{alertname="ServiceInstanceIdNotUnique",alertstate="firing"}';
 
 test(
-  "of two processes with one instance id only the last export is seen, and an alert tells",
+  "two processes with the same instance id overwrite each other, and an alert fires",
   {
     skip: skipWithout(collector, "the Collector") || skipWithout(prometheus, "Prometheus"),
     timeout: 240_000,
@@ -28,12 +29,12 @@ test(
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${running.ports.http}`,
     };
     const same = { ...pushing, OTEL_RESOURCE_ATTRIBUTES: "service.instance.id=one" };
-    // Their exports must not come at the same time: then one would hide the other for ever.
+    // With exports at the same time, one process would hide the other forever.
     const twins = [
       await startServer(t, "deno", { ...same, OTEL_METRIC_EXPORT_INTERVAL: "1500" }),
       await startServer(t, "bun", { ...same, OTEL_METRIC_EXPORT_INTERVAL: "2100" }),
     ];
-    // These two are left to make up ids of their own.
+    // These two generate their own ids.
     const others = [
       await startServer(t, "node", { ...pushing, OTEL_METRIC_EXPORT_INTERVAL: "1500" }),
       await startServer(t, "node", { ...pushing, OTEL_METRIC_EXPORT_INTERVAL: "2100" }),
@@ -53,7 +54,9 @@ test(
       assert.deepEqual([...seen].sort(), startTimes.toSorted());
     }, 30_000);
 
-    const watching = await Prometheus.start(t, prometheus!, { collector: [running.metricsUrl] });
+    const watching = await RunningPrometheus.start(t, prometheus!, {
+      collector: [running.metricsUrl],
+    });
     await eventually(
       async () => assert.deepEqual(await watching.labelValues("instance", FIRING), ["one"]),
       120_000,
@@ -62,7 +65,7 @@ test(
       await watching.query(`count(count by (instance) (${START_TIME}{job="echo-server"}))`),
       [1 + others.length],
     );
-    // Nobody else notices: neither the processes nor the Collector.
+    // Neither the processes nor the Collector notice it.
     for (const { script } of [...twins, ...others]) assert.equal(script.stderr, "");
     assert.doesNotMatch(running.script.stderr, /warn|error/i);
   },

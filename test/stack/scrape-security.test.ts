@@ -1,4 +1,5 @@
-/** The real Prometheus scrapes over mutual TLS, with a token or a password, and not without. */
+// Tests that the real Prometheus can scrape over mutual TLS with a token or password only.
+
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -24,7 +25,7 @@ const known = { cert_file: scraper.certificate, key_file: scraper.key };
 const trusting = { ca_file: authority.certificate, server_name: "localhost" };
 const password = { username: "prometheus", password: "s3cret-password" };
 
-/** What a job has besides its target, and whether its scrapes succeed. */
+/** The settings of each job, and whether its scrapes succeed. */
 const JOBS = {
   token: {
     up: "1",
@@ -46,7 +47,7 @@ const JOBS = {
 };
 
 for (const runtime of RUNTIMES) {
-  test(`Prometheus scrapes a ${runtime} server if it has certificate and secret`, {
+  test(`Prometheus scrapes a ${runtime} server only with a certificate and a secret`, {
     skip: skipWithout(prometheus, "Prometheus"),
     timeout: 120_000,
   }, async (t) => {
@@ -58,7 +59,7 @@ for (const runtime of RUNTIMES) {
       GRPC_METRICS_BASIC_AUTH_FILE: user,
     });
     const config = join(folder, `${runtime}.json`);
-    // JSON is YAML too.
+    // Every JSON document is also YAML.
     await writeFile(
       config,
       JSON.stringify({

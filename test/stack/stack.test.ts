@@ -105,7 +105,10 @@ test("an unknown argument is refused", { timeout: 60_000 }, async (t) => {
   assert.match(stack.text, /^Usage: npm run stack \[-- --pull\]$/m);
 });
 
-/** Asserts that the queries have results with the labels of the pull path, and that their pages exist. */
+/**
+ * Asserts that the queries have results with the labels of the pull path, and that their pages
+ * exist.
+ */
 async function assertCodelabWorks(stack: RunningStack, prometheus: string): Promise<void> {
   for (const expression of CODELAB_QUERIES) {
     const samples = await query(prometheus, expression);

@@ -1,4 +1,5 @@
-/** The dashboard and the rules, against a real Prometheus that scrapes the real scripts. */
+// Tests the dashboard and the rules with a real Prometheus that scrapes the real scripts.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { realPrometheus } from "../programs.ts";
@@ -8,11 +9,11 @@ import type { Owner } from "../../support/script.ts";
 import { skipWithout } from "../../tools.ts";
 import { interpolate, panels, queries, variables } from "./dashboard.ts";
 import type { Choice } from "./dashboard.ts";
-import { Prometheus } from "../running-prometheus.ts";
+import { RunningPrometheus } from "../running-prometheus.ts";
 
 const PATIENCE_MS = 30_000;
 
-/** What can be chosen in each row: only clients have a target, only calls have a method. */
+/** The variables that affect each row: only clients have a target, only calls have a method. */
 const VARIABLES_OF_ROWS: Readonly<Record<string, readonly string[]>> = {
   Codelab: ["job", "grpc_method", "grpc_target"],
   Client: ["job", "grpc_method", "grpc_target"],
@@ -23,10 +24,10 @@ const VARIABLES_OF_ROWS: Readonly<Record<string, readonly string[]>> = {
 const executable = await realPrometheus();
 const needsPrometheus = { skip: skipWithout(executable, "prometheus") };
 
-test("queries and rules give data", needsPrometheus, async (t) => {
+test("all queries and rules have results", needsPrometheus, async (t) => {
   assert.ok(executable, "prometheus is missing");
   const { address, jobs } = await startCalls(t);
-  const prometheus = await Prometheus.start(t, executable, jobs);
+  const prometheus = await RunningPrometheus.start(t, executable, jobs);
 
   const choice: Choice = {
     job: ["echo-client", "echo-server"],
@@ -61,7 +62,7 @@ test("queries and rules give data", needsPrometheus, async (t) => {
     if (type === "recording") {
       await t.test(`rule ${name}`, () => hasData(prometheus, name));
     } else {
-      // It gives nothing while all is well: what it looks at is there.
+      // An alert has no result while everything works, so this checks the metrics that it reads.
       await t.test(`alert ${name}`, async () => {
         const names = query.match(/\w+(:\w+)+|\bup\b|\bgrpc_\w+_total\b|\bprocess_\w+\b/g) ?? [];
         assert.ok(names.length > 0);
@@ -79,7 +80,7 @@ test("queries and rules give data", needsPrometheus, async (t) => {
   });
 });
 
-test("every panel says what it shows, in which unit, from the chosen data source", () => {
+test("every panel has a description, a unit and the chosen data source", () => {
   assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length, "ids are unique");
   for (const { title, description, datasource, fieldConfig, options, targets = [] } of panels) {
     assert.ok(description, `${title}: description`);
@@ -92,7 +93,7 @@ test("every panel says what it shows, in which unit, from the chosen data source
   }
 });
 
-test("no panel lies on another one", () => {
+test("no panel overlaps another one", () => {
   for (const { title, gridPos: a } of panels) {
     assert.ok(a.x + a.w <= 24, `${title} is too far right`);
     const covered = panels.filter(({ gridPos: b }) =>
@@ -102,13 +103,13 @@ test("no panel lies on another one", () => {
   }
 });
 
-async function hasData(prometheus: Prometheus, query: string): Promise<void> {
+async function hasData(prometheus: RunningPrometheus, query: string): Promise<void> {
   await eventually(async () => {
     assert.notEqual((await prometheus.query(query)).length, 0, `no data: ${query}`);
   }, PATIENCE_MS);
 }
 
-/** Starts a server, a client whose calls succeed, and one whose deadline is too short for them. */
+/** Starts a server, a client whose calls succeed, and a client whose deadline is too short. */
 async function startCalls(owner: Owner) {
   const server = await startServer(owner, "node", { ECHO_DELAY_MS: "100" });
   const clients = await Promise.all([

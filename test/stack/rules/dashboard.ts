@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** What Grafana reads in a panel, as far as it is looked at here. */
+/** The parts of a Grafana panel that the tests use. */
 export interface Panel {
   readonly id: number;
   readonly type: string;
@@ -36,13 +36,13 @@ interface Dashboard {
 const file = new URL("../../../stack/dashboards/grpc.json", import.meta.url);
 const dashboard: Dashboard = JSON.parse(readFileSync(file, "utf8"));
 
-/** All panels, the titles of rows left out. */
+/** All panels except row titles. */
 export const panels: readonly Panel[] = dashboard.panels.filter(({ type }) => type !== "row");
 
-/** The queries of all panels, with the row that they are in. */
+/** The queries of all panels with their rows. */
 export const queries: readonly { row: string; panel: string; query: string }[] = queriesOfRows();
 
-/** The variables to choose from, with what asks Prometheus for the choice: the label's values. */
+/** The dashboard's variables, with the selector and label whose values they offer. */
 export const variables: readonly { name: string; selector: string; label: string }[] = dashboard
   .templating.list.filter(({ type }) => type === "query").map(({ name, query }) => {
     const text = typeof query === "string" ? query : query.query;
@@ -50,12 +50,12 @@ export const variables: readonly { name: string; selector: string; label: string
     return { name, selector, label };
   });
 
-/** What is chosen: any number of values for each variable. */
+/** The chosen values of each variable. */
 export type Choice = Readonly<Record<string, readonly string[]>>;
 
 /**
- * Puts values in the place of variables, as Grafana does it for a Prometheus: several values become
- * alternatives of a regular expression in a string.
+ * Replaces variables in a query, like Grafana for Prometheus: several values become alternatives of
+ * a regular expression in a string.
  */
 export function interpolate(query: string, choice: Choice): string {
   return Object.entries(choice).reduce(

@@ -1,4 +1,5 @@
-/** The rules for Prometheus: promtool accepts them, and each has cases that promtool tries. */
+// Tests Prometheus' rules with promtool. Each rule has cases.
+
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
@@ -16,17 +17,17 @@ const caseFiles = globSync(`${project}test/stack/rules/cases/*.yml`);
 const tool = await promtool();
 const needsTool = { skip: skipWithout(tool, "promtool") };
 
-/** Runs promtool; rejects with its output if it finds fault. */
+/** Runs promtool and fails with its output if it reports errors. */
 async function check(...args: string[]): Promise<void> {
   assert.ok(tool, "promtool is missing");
   await run(tool, args).catch(({ stdout, stderr }) => assert.fail(`${stdout}${stderr}`));
 }
 
-test("promtool finds nothing wrong with the rules", needsTool, async () => {
+test("promtool accepts the rules", needsTool, async () => {
   await check("check", "rules", "--lint=all", "--lint-fatal", ...ruleFiles);
 });
 
-describe("the rules give what their cases expect", needsTool, () => {
+describe("the rules produce the results that their cases expect", needsTool, () => {
   for (const file of caseFiles) {
     test(basename(file), () => check("test", "rules", file));
   }
@@ -39,7 +40,7 @@ test("every recording rule has a case", () => {
   assert.deepEqual(missing, []);
 });
 
-test("every alert has a case in which it fires, and one in which it doesn't", () => {
+test("every alert has a case in which it fires and one in which it doesn't", () => {
   const cases = textOf(caseFiles);
   const missing = namesAfter("alert", textOf(ruleFiles)).filter((name) => {
     const mention = `alertname: ${name}\n +exp_alerts:`;
