@@ -14,7 +14,7 @@ const pending = new Map<Output, number>();
 export function ignoreOutputErrors(): void {
   for (const output of [process.stdout, process.stderr]) {
     output.on("error", ignore);
-    // Deno throws from `write` when the disk is full, where Node and Bun emit an error.
+    // Deno throws from `write` when the disk is full.
     output.write = withoutThrowing(output.write.bind(output), true) as Output["write"];
   }
   for (const name of PRINTS) {

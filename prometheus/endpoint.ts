@@ -36,7 +36,7 @@ export interface ScrapeEndpointOptions {
 
 /** The paths of an endpoint's certificate files. They are read again when they change. */
 export interface ScrapeEndpointTls extends IdentityPaths {
-  /** The authorities of clients in PEM. With it, each client must have a certificate of theirs. */
+  /** The authorities of clients in PEM. With it, each client must have a certificate of one of them. */
   readonly clientCa?: string | undefined;
 }
 
