@@ -9,7 +9,7 @@ export interface Progress {
 }
 
 /** Where a build step runs. */
-export interface Workplace {
+export interface BuildContext {
   readonly folder: string;
   /** Environment variables on top of this process's own. */
   readonly environment: Readonly<Record<string, string>>;
@@ -30,7 +30,7 @@ const SHOWN_LINES = 20;
 export async function runStep(
   title: string,
   [file = "", ...args]: readonly string[],
-  { folder, environment, progress: { log, signal } }: Workplace,
+  { folder, environment, progress: { log, signal } }: BuildContext,
 ): Promise<void> {
   signal?.throwIfAborted();
   const started = Date.now();

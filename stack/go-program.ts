@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { chmod, mkdir, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import type { BuildContext, Progress } from "./build-step.ts";
 import { findExecutable, isExecutable } from "./executable.ts";
-import type { Progress, Workplace } from "./build-step.ts";
 
 /** A program that is built with Go on first use. */
 export interface GoProgram {
@@ -23,10 +23,10 @@ export interface GoProgram {
    * Builds the program.
    *
    * @param go The path of the `go` command.
-   * @param workplace An empty folder that is removed after the build.
+   * @param context An empty folder that is removed after the build.
    * @returns The path of the executable in that folder.
    */
-  build(go: string, workplace: Workplace): Promise<string>;
+  build(go: string, context: BuildContext): Promise<string>;
 }
 
 /**
@@ -82,10 +82,10 @@ async function build(
   if (go === undefined) throw new Error(`${title} has to be built, and Go is missing. ${advice}`);
 
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const workshop = await mkdtemp(join(folder, "build-"));
+  const buildFolder = await mkdtemp(join(folder, "build-"));
   // Overrides settings of the user's own Go projects: a workspace, flags, another target.
   const environment = {
-    GOBIN: workshop,
+    GOBIN: buildFolder,
     GOFLAGS: "-buildvcs=false",
     GOWORK: "off",
     GOOS: "",
@@ -95,13 +95,13 @@ async function build(
   };
   try {
     progress.log(announcement);
-    await place(await build(go, { folder: workshop, environment, progress }), path);
+    await place(await build(go, { folder: buildFolder, environment, progress }), path);
     progress.log(`Built ${path}`);
   } catch (error) {
     if (progress.signal?.aborted) throw error;
     throw new Error(`${title} could not be built. ${advice}\n${(error as Error).message}`);
   } finally {
-    await rm(workshop, { recursive: true, force: true });
+    await rm(buildFolder, { recursive: true, force: true });
   }
 }
 

@@ -9,12 +9,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { collectorBinary } from "./collector/binary.ts";
 import { ignoreOutputErrors } from "../log/output.ts";
-import { startStack } from "./start.ts";
-import type { StackUrls } from "./start.ts";
+import { collectorBinary } from "./collector/binary.ts";
 import { CODELAB_QUERIES, graphUrl, hasData } from "./queries.ts";
 import { Service } from "./service.ts";
+import { startStack } from "./start.ts";
+import type { StackUrls } from "./start.ts";
 
 const USAGE = `Usage: npm run stack [-- --pull]
 

@@ -11,8 +11,10 @@ export const RUNTIMES = {
   node: ["node"],
 } as const;
 
+/** The name of a runtime. */
 export type Runtime = keyof typeof RUNTIMES;
 
+/** The names of all runtimes. */
 export const RUNTIME_NAMES = Object.keys(RUNTIMES) as Runtime[];
 
 /** Returns the command that runs a script on a runtime. The path is relative to the project. */

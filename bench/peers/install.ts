@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cachedGoProgram } from "../../stack/go-program.ts";
 import { runStep } from "../../stack/build-step.ts";
+import { cachedGoProgram } from "../../stack/go-program.ts";
 
 const PACKAGES = fileURLToPath(new URL(".", import.meta.url));
 const GO_SOURCES = fileURLToPath(new URL("../go/", import.meta.url));
@@ -35,12 +35,12 @@ export async function goProgram(): Promise<string> {
     sources: await Promise.all(files.map((file) => readFile(join(GO_SOURCES, file)))),
     advice: "Install Go 1.26 or later (https://go.dev/doc/install).",
     announcement: "No benchmark in Go found; building it, once",
-    async build(go, workplace) {
-      const path = join(workplace.folder, "bench");
+    async build(go, context) {
+      const path = join(context.folder, "bench");
       // Without cgo, the build needs no C compiler.
-      const environment = { ...workplace.environment, CGO_ENABLED: "0" };
+      const environment = { ...context.environment, CGO_ENABLED: "0" };
       const command = [go, "-C", GO_SOURCES, "build", "-o", path, "."];
-      await runStep("Building the benchmark in Go", command, { ...workplace, environment });
+      await runStep("Building the benchmark in Go", command, { ...context, environment });
       return path;
     },
   }, { log: console.error });

@@ -1,7 +1,7 @@
+import { Service } from "../../stack/service.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { Program, RUNTIME_NAMES, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
-import { Service } from "../../stack/service.ts";
 import type { Row } from "./row.ts";
 
 /** Compares the load that `client.ts` makes with that of a bare loop of grpc-js calls. */

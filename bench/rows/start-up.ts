@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { Service } from "../../stack/service.ts";
 import { rotated } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import type { Figure } from "../measure/figure.ts";
 import { RUNTIME_NAMES, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
-import { Service } from "../../stack/service.ts";
 import type { Row } from "./row.ts";
 
 /** Time between the start and the reading of the memory, so that the process is idle. */

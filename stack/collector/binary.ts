@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findExecutable } from "../executable.ts";
-import { cachedGoProgram } from "../go-program.ts";
 import { runStep } from "../build-step.ts";
 import type { Progress } from "../build-step.ts";
+import { findExecutable } from "../executable.ts";
+import { cachedGoProgram } from "../go-program.ts";
 
 const MANIFEST = fileURLToPath(new URL("builder.yaml", import.meta.url));
 const BUILDER = "go.opentelemetry.io/collector/cmd/builder@v0.155.0";
@@ -32,11 +32,11 @@ export async function collectorBinary(progress: Progress): Promise<string> {
       "Install Go 1.25 or later (https://go.dev/doc/install), or put otelcol-contrib on the " +
       "PATH (https://github.com/open-telemetry/opentelemetry-collector-releases/releases).",
     announcement: "No Collector found; building one, which takes some minutes, once",
-    async build(go, workplace) {
-      await runStep("Getting the Collector Builder", [go, "install", BUILDER], workplace);
-      const builder = join(workplace.folder, "builder");
-      await runStep("Building the Collector", [builder, "--config", MANIFEST], workplace);
-      return join(workplace.folder, "build", "otelcol");
+    async build(go, context) {
+      await runStep("Getting the Collector Builder", [go, "install", BUILDER], context);
+      const builder = join(context.folder, "builder");
+      await runStep("Building the Collector", [builder, "--config", MANIFEST], context);
+      return join(context.folder, "build", "otelcol");
     },
   }, progress);
 }

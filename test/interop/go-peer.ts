@@ -21,12 +21,12 @@ export async function goPeer(): Promise<string | undefined> {
     sources: await Promise.all(files.map((file) => readFile(join(SOURCES, file)))),
     advice: "Install Go 1.26 or later (https://go.dev/doc/install).",
     announcement: "There is no peer in Go yet; building one, once",
-    async build(go, workplace) {
-      const path = join(workplace.folder, "peer");
+    async build(go, context) {
+      const path = join(context.folder, "peer");
       // Without cgo it needs no C compiler.
-      const environment = { ...workplace.environment, CGO_ENABLED: "0" };
+      const environment = { ...context.environment, CGO_ENABLED: "0" };
       const command = [go, "-C", SOURCES, "build", "-o", path, "."];
-      await runStep("Building the peer in Go", command, { ...workplace, environment });
+      await runStep("Building the peer in Go", command, { ...context, environment });
       return path;
     },
   }, { log: console.log });
