@@ -13,7 +13,7 @@ import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/render.ts";
 import { requirePeer } from "../peers/packages.ts";
 import type { PromClient } from "../peers/packages.ts";
 import { answerCommands } from "./commands.ts";
-import { ATTRIBUTES, HISTOGRAM, value } from "./scraped-histogram.ts";
+import { ATTRIBUTES, HISTOGRAM, sampleSeconds } from "./scraped-histogram.ts";
 
 /** What is measured. */
 interface Subject {
@@ -27,7 +27,7 @@ function sdk(serialize: (collected: Collected) => string): Subject {
   const meter = new MeterProvider({ readers: [reader] }).getMeter("bench");
   const histogram: Histogram = meter.createHistogram(HISTOGRAM.name, HISTOGRAM);
   return {
-    record: () => ATTRIBUTES.forEach((labels, i) => histogram.record(value(i), labels)),
+    record: () => ATTRIBUTES.forEach((labels, i) => histogram.record(sampleSeconds(i), labels)),
     text: async () => serialize((await reader.collect()).resourceMetrics),
   };
 }
@@ -59,7 +59,7 @@ function promClient(): Subject {
     grpc_status: attributes["grpc.status"]!,
   }));
   return {
-    record: () => labelSets.forEach((labels, i) => histogram.observe(labels, value(i))),
+    record: () => labelSets.forEach((labels, i) => histogram.observe(labels, sampleSeconds(i))),
     text: () => register.metrics(),
   };
 }

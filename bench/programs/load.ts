@@ -59,6 +59,7 @@ async function runLoad(start: StartCall, milliseconds: number): Promise<LoadWind
   };
 }
 
+/** Time between two calls of a {@link Trickle}. */
 const TRICKLE_PAUSE_MS = 5;
 
 /** Makes a call every 5 ms, like the users of a service that is far from its limit. */

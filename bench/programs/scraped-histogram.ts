@@ -18,6 +18,6 @@ export const ATTRIBUTES: readonly Record<string, string>[] = Array.from(
 );
 
 /** Returns a value in seconds for each label set. Together the values fall into all buckets. */
-export function value(index: number): number {
+export function sampleSeconds(index: number): number {
   return LATENCY_BOUNDS_SECONDS[index % LATENCY_BOUNDS_SECONDS.length]!;
 }

@@ -13,7 +13,7 @@ import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { answerCommands, cpuMicroseconds } from "./commands.ts";
 import { addEchoService, ECHO, listen } from "./echo.ts";
-import { ATTRIBUTES, HISTOGRAM, value } from "./scraped-histogram.ts";
+import { ATTRIBUTES, HISTOGRAM, sampleSeconds } from "./scraped-histogram.ts";
 import { StallProbe } from "./stall-probe.ts";
 
 const HOST = "127.0.0.1";
@@ -34,7 +34,7 @@ async function startStock(): Promise<[MetricReader, string]> {
 const [reader, url] = await (process.argv[2] === "stock" ? startStock() : startOurs());
 const meterProvider = new MeterProvider({ readers: [reader] });
 const histogram = meterProvider.getMeter("bench").createHistogram(HISTOGRAM.name, HISTOGRAM);
-ATTRIBUTES.forEach((labels, i) => histogram.record(value(i), labels));
+ATTRIBUTES.forEach((labels, i) => histogram.record(sampleSeconds(i), labels));
 
 const server = new GrpcOpenTelemetry({ meterProvider }).instrumentServer(new grpc.Server());
 addEchoService(server, ECHO);

@@ -61,7 +61,7 @@ export function createVariant(variant: string | undefined): Variant {
       return { plugin: new GrpcOpenTelemetry({ meterProvider }), recorded };
     case "traced": {
       const counter = new SpanCounter();
-      const tracerProvider = tracing(counter);
+      const tracerProvider = createTracerProvider(counter);
       const plugin = new GrpcOpenTelemetry({ meterProvider, tracerProvider });
       return { plugin, recorded: async () => Math.min(counter.spans, await recorded()) };
     }
@@ -71,7 +71,7 @@ export function createVariant(variant: string | undefined): Variant {
 }
 
 /** Returns a tracer provider that samples everything, and installs a global context manager. */
-export function tracing(counter: SpanCounter): TracerProvider {
+export function createTracerProvider(counter: SpanCounter): TracerProvider {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   return new TracerProvider({ spanProcessors: [counter] });
 }
