@@ -6,15 +6,17 @@ type ConnectorArguments = Parameters<ChannelCredentials["_createSecureConnector"
 type Connector = ReturnType<ChannelCredentials["_createSecureConnector"]>;
 
 /**
- * Credentials of a grpc-js channel whose certificates change with their files: connections that are
- * open stay as they are, new ones are made with the new certificates. (grpc-js has credentials with a
- * `FileWatcherCertificateProvider` too: they stop listening to a connection's errors when its
- * handshake is over, so that a server which then asks for a certificate ends a process on Deno.)
+ * Credentials of a grpc-js channel that follow their certificate files. Open connections stay as they
+ * are, and new ones use the new certificates.
+ *
+ * The `FileWatcherCertificateProvider` of grpc-js does the same, but its credentials stop listening
+ * to a connection's errors after the handshake. If a server asks for a certificate then, the process
+ * ends on Deno.
  */
 export class WatchingChannelCredentials extends ChannelCredentials {
   readonly #files: WatchedFiles<ClientCertificates>;
 
-  /** @param files The authorities of servers, and what is shown to a server that asks for it. */
+  /** @param files the authorities that verify servers, and the client certificate, if any */
   constructor(files: WatchedFiles<ClientCertificates>) {
     super();
     this.#files = files;

@@ -8,7 +8,7 @@ import { connectionFailure, tlsFailureReason } from "../tls/connection-failure.t
 import type { TlsSettingNames } from "../tls/connection-failure.ts";
 import { WatchingServerCredentials } from "./server-credentials.ts";
 
-/** What the environment says of TLS for gRPC. */
+/** The settings of TLS for gRPC. */
 export type GrpcTlsSettings = Pick<
   Settings,
   "GRPC_TLS_CERT" | "GRPC_TLS_KEY" | "GRPC_TLS_CA" | "GRPC_TLS_CLIENT_AUTH"
@@ -21,18 +21,18 @@ const NAMES: TlsSettingNames = {
   withoutTls: "leave out GRPC_TLS_CA",
 };
 
-/** Replies go to standard output: lines about files don't. */
+/** Prints lines about files on standard error, because replies go to standard output. */
 const log = {
   info: (line: string) => console.error(line),
   warn: (line: string) => console.error(line),
 };
 
 /**
- * A server's credentials: TLS if there is a certificate, with certificates of its clients if that is
- * wanted.
+ * Creates a server's credentials: TLS if there is a certificate, with client certificates if
+ * `GRPC_TLS_CLIENT_AUTH` requires them.
  *
- * @throws {StartupError} if there are settings for TLS, but no certificate: nobody who sets them means
- *   a server without
+ * @throws {StartupError} if `GRPC_TLS_CA` is set without a certificate, so that no server starts
+ * without TLS by mistake
  */
 export function serverCredentials(settings: GrpcTlsSettings): ServerCredentials {
   const { GRPC_TLS_CERT, GRPC_TLS_KEY, GRPC_TLS_CA, GRPC_TLS_CLIENT_AUTH } = settings;
@@ -51,10 +51,10 @@ export function serverCredentials(settings: GrpcTlsSettings): ServerCredentials 
 }
 
 /**
- * A client's credentials: TLS if there are authorities that the server's certificate is checked
- * against.
+ * Creates a client's credentials: TLS if `GRPC_TLS_CA` has authorities that verify the server's
+ * certificate.
  *
- * @throws {StartupError} if there is a certificate to show, but no such authority
+ * @throws {StartupError} if there is a client certificate, but no authority
  */
 export function channelCredentials(settings: GrpcTlsSettings): ChannelCredentials {
   const { GRPC_TLS_CERT, GRPC_TLS_KEY, GRPC_TLS_CA } = settings;
@@ -74,9 +74,9 @@ export function channelCredentials(settings: GrpcTlsSettings): ChannelCredential
 }
 
 /**
- * Why a call failed, in words for whoever can mend it if no connection could be made with TLS.
+ * Explains why a call failed, and which setting to change if no TLS connection could be made.
  *
- * @param details The text of the call's status.
+ * @param details the text of the call's status
  */
 export function callFailure(details: string, { GRPC_TLS_CA }: GrpcTlsSettings): string {
   if (GRPC_TLS_CA === undefined || !details.startsWith("No connection established.")) {

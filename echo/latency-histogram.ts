@@ -1,16 +1,16 @@
 const LOWEST = 1e-6;
 const HIGHEST = 3600;
-/** Each bucket is 2 % wider than the one before, so its middle is within 1 % of what it holds. */
+/** Each bucket is 2 % wider than the one before, so its middle is within 1 % of its values. */
 const GROWTH = 1.02;
 const BUCKETS_PER_E = 1 / Math.log(GROWTH);
 const BUCKETS = Math.ceil(Math.log(HIGHEST / LOWEST) * BUCKETS_PER_E);
 
 /**
- * Latencies from 1 us to 1 h in a fixed number of log-scaled buckets: constant time per value,
- * constant memory however long the run. Values outside the range count in the outermost buckets.
+ * Latencies from 1 µs to 1 h in a fixed number of logarithmic buckets. Recording takes constant time,
+ * and memory does not grow with the run. Values outside the range count in the outermost buckets.
  */
 export class LatencyHistogram {
-  // Doubles rather than 32-bit counts, which a week of load overflows.
+  // Doubles, because a week of load overflows 32-bit counts.
   readonly #counts = new Float64Array(BUCKETS);
   #count = 0;
   #sum = 0;
@@ -48,7 +48,7 @@ export class LatencyHistogram {
   }
 
   /**
-   * The nearest-rank percentile, within 1 % for values in range.
+   * Returns the nearest-rank percentile, within 1 % for values in range.
    *
    * @param percent above 0, up to 100
    * @returns seconds; NaN if nothing was recorded
@@ -66,12 +66,15 @@ export class LatencyHistogram {
     return NaN;
   }
 
-  /** A copy that later values don't change. */
+  /** Returns a copy that later values don't change. */
   copy(): LatencyHistogram {
     return this.since(new LatencyHistogram());
   }
 
-  /** What was recorded after `earlier`, a {@link copy} of this histogram; min and max stay overall. */
+  /**
+   * Returns the values recorded after `earlier`, a {@link copy} of this histogram. Minimum and maximum
+   * stay those of all values.
+   */
   since(earlier: LatencyHistogram): LatencyHistogram {
     const recent = new LatencyHistogram();
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

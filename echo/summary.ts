@@ -1,6 +1,6 @@
 import type { LatencyHistogram } from "./latency-histogram.ts";
 
-/** Latencies in seconds, of succeeded calls. */
+/** Latencies of succeeded calls, in seconds. */
 export interface LatencySummary {
   readonly min: number;
   readonly mean: number;
@@ -11,7 +11,7 @@ export interface LatencySummary {
   readonly max: number;
 }
 
-/** What a load run did. */
+/** The result of a load run. */
 export interface LoadSummary {
   /** Calls that ended, failed ones included. */
   readonly calls: number;
@@ -25,7 +25,7 @@ export interface LoadSummary {
   readonly latency: LatencySummary | undefined;
 }
 
-/** What a run has counted so far. */
+/** The counts of a run so far. */
 export interface Tally {
   /** Of succeeded calls. */
   readonly latency: LatencyHistogram;
@@ -34,14 +34,14 @@ export interface Tally {
   readonly elapsedSeconds: number;
 }
 
-/** Calls that ended, failed ones included. */
+/** Returns the number of calls that ended, failed ones included. */
 export function countCalls({ latency, errorsByCode }: Tally): number {
   let calls = latency.count;
   for (const count of errorsByCode.values()) calls += count;
   return calls;
 }
 
-/** Sums up a run from what was counted. */
+/** Returns the summary of a run. */
 export function summarize(tally: Tally): LoadSummary {
   const { latency, errorsByCode, elapsedSeconds } = tally;
   const calls = countCalls(tally);
@@ -63,7 +63,7 @@ export function summarize(tally: Tally): LoadSummary {
   };
 }
 
-/** Three significant digits or all before the point: `345 µs`, `1.23 ms`, `12.3 ms`, `2.00 s`. */
+/** Returns a time with three digits, or all before the point: `345 µs`, `1.23 ms`, `12.3 ms`, `3600 s`. */
 export function formatLatency(seconds: number): string {
   const [value, unit] = seconds < 1e-3
     ? [seconds * 1e6, "µs"]
@@ -73,7 +73,7 @@ export function formatLatency(seconds: number): string {
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
 }
 
-/** The summary as text for people, several lines, ending in a newline. */
+/** Returns the summary as several lines for a terminal, the last with a newline. */
 export function formatSummary(summary: LoadSummary): string {
   const sections = [
     section("Summary", [

@@ -9,7 +9,7 @@ import type { Settings } from "./settings/mod.ts";
 /**
  * Starts the pull path: Prometheus scrapes `/metrics`.
  *
- * @param defaultPort Port of `/metrics` unless the environment gives one.
+ * @param defaultPort port of `/metrics` unless the environment gives one
  * @throws {StartupError} if it cannot listen there
  */
 export async function startPull(settings: Settings, defaultPort: number): Promise<MetricsOutput> {

@@ -1,4 +1,4 @@
-import { startMetricExporter } from "./otlp/mod.ts";
+import { startMetricExporter } from "./otlp/start-exporter.ts";
 import type { MetricsOutput } from "./output.ts";
 import { exportTimes, PeriodicReader } from "./periodic-reader.ts";
 import type { Settings } from "./settings/mod.ts";

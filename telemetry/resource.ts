@@ -10,7 +10,7 @@ import type { Settings } from "./settings/mod.ts";
  * Every process gets an instance id of its own: without one, two processes behind one Collector
  * overwrite each other's series.
  *
- * @param defaultServiceName `service.name` unless the environment gives one.
+ * @param defaultServiceName `service.name` unless the environment gives one
  */
 export function createResource(settings: Settings, defaultServiceName: string): Resource {
   const { OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES } = settings;

@@ -21,7 +21,7 @@ import {
 import type { ReadableSpan, Sampler, SpanExporter } from "@opentelemetry/sdk-trace";
 import { withoutOutputErrors } from "../log/output.ts";
 import { GrpcTraceBinPropagator } from "../plugin/mod.ts";
-import { startSpanExporter } from "./otlp/mod.ts";
+import { startSpanExporter } from "./otlp/start-exporter.ts";
 import type { PropagatorName, SamplerName, Settings } from "./settings/variables.ts";
 
 /** Running traces. */

@@ -10,11 +10,11 @@ const NAMES: TlsSettingNames = {
 };
 
 /**
- * Why an export failed: one line without a stack, in the words of whoever noticed unless those are
- * an internal matter of the runtime.
+ * Explains in one line why an export failed. Texts that only the runtime's authors understand are
+ * translated; others stay as they are. Never throws.
  *
- * @param thrown What the exporter gave as its error. It never throws, whatever that is.
- * @param secure Whether the connection is made with TLS.
+ * @param thrown the exporter's error, which may be any value
+ * @param secure whether the connection uses TLS
  */
 export function failureReason(thrown: unknown, secure: boolean): string {
   if (thrown === undefined) return "unknown error";
@@ -25,7 +25,7 @@ export function failureReason(thrown: unknown, secure: boolean): string {
   }
 }
 
-/** What an exporter says of a failure; a gRPC status and an HTTP status both come as a `code`. */
+/** An exporter's error. Its `code` may be a gRPC status, an HTTP status or a system error. */
 interface ExportError {
   readonly name?: unknown;
   readonly message?: unknown;
@@ -33,21 +33,21 @@ interface ExportError {
   readonly errors?: unknown;
 }
 
-/** @returns Nothing if the error says nothing. */
+/** Returns an empty text if the error has none. */
 function reasonOf(error: ExportError, secure: boolean): string {
   const { name, message, code, errors } = error;
-  // A refused connection to a name with several addresses has one error each, and no text itself.
+  // If a name has several addresses, the error has no text, but one error for each address.
   const first: unknown = message === "" && Array.isArray(errors) ? errors[0] : undefined;
   if (first !== undefined) return failureReason(first, secure);
   if (message === "Export failed with retryable status") {
     return "it answered that it is busy or overloaded (HTTP 429, 502, 503 or 504)";
   }
-  const said = String(message || (code ?? name ?? ""));
-  // The endpoint was checked before. Deno quotes the proxy's URL, in which there may be a password.
-  if (said.startsWith("Invalid URL")) {
+  const original = String(message || (code ?? name ?? ""));
+  // The endpoint is valid, so this is about the proxy. Deno quotes its URL, which may hold a password.
+  if (original.startsWith("Invalid URL")) {
     return "the URL of the proxy is not valid; HTTP_PROXY and HTTPS_PROXY have to begin with http://";
   }
-  const text = connectionFailure(said);
+  const text = connectionFailure(original);
   if (name === "OTLPExporterError" && typeof code === "number") {
     return `it answered with HTTP ${code} ${text}`;
   }

@@ -11,7 +11,7 @@ import type { OtlpProtocol } from "../settings/variables.ts";
  * Temporality is always cumulative: the next export makes up for what an outage delays, and
  * Prometheus accepts nothing else.
  *
- * @param timeoutMillis Longest time of one export, retries included.
+ * @param timeoutMillis longest time of one export, retries included
  */
 export async function createMetricExporter(
   protocol: OtlpProtocol,
@@ -41,7 +41,7 @@ export async function createMetricExporter(
 /**
  * Creates the stock exporter of spans for a protocol.
  *
- * @param timeoutMillis Longest time of one export, retries included.
+ * @param timeoutMillis longest time of one export, retries included
  */
 export async function createSpanExporter(
   protocol: OtlpProtocol,

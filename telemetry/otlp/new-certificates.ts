@@ -2,23 +2,26 @@ import { checkKeyPair, parseCertificates, refuseByteOrderMark } from "../../tls/
 import { certificateValidity } from "../../tls/validity.ts";
 import { type FileLog, WatchedFiles } from "../../tls/watched-files.ts";
 
-/** The paths of files in PEM; a certificate comes with its key. */
+/** Paths of PEM files; a client certificate needs its key. */
 export interface OtlpFiles {
-  /** What a Collector's certificate is checked against. */
+  /** CA certificates that verify the Collector's certificate. */
   readonly authorities: string | undefined;
-  /** What is shown to a Collector. */
+  /** The client certificate. */
   readonly certificate: string | undefined;
   readonly key: string | undefined;
 }
 
-/** Metrics and traces may have the same files: these are read once, and told of once. */
+/** Watched files by their paths: metrics and traces may share files, which are then read once. */
 const watched = new Map<string, { readonly files: WatchedFiles<void>; users: number }>();
 
 /**
- * Tells of new certificates once they are whole. The SDK's exporters read theirs only once.
+ * Calls `renew` when certificate files have new, usable contents. The SDK's exporters read their
+ * files only once.
  *
- * @returns ends it
- * @throws {Error} if a file can't be used now
+ * @param log receives a line for each change, for contents that cannot be used and for certificates
+ * that are not valid now
+ * @returns stops watching
+ * @throws {Error} if a file cannot be used now
  */
 export function onNewCertificates(
   files: OtlpFiles,

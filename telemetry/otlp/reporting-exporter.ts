@@ -5,10 +5,10 @@ import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import { onRejection } from "../../log/rejection.ts";
 import { failureReason } from "./export-failure.ts";
 
-/** What is exported, in the words of the lines about it. */
+/** A kind of telemetry data, and the words for it in log lines. */
 export interface Signal<T> {
   readonly name: "metrics" | "spans";
-  /** Returns how much one export holds. */
+  /** Counts the data in one export. */
   readonly count: (exported: T) => number;
   /** What happens to the data while exports fail. */
   readonly consequence: string;
@@ -67,11 +67,11 @@ export class ReportingExporter<T> implements Exporter<T> {
   #pending = 0;
 
   /**
-   * @param exporter Does the exporting.
-   * @param destination URL that it exports to, without secrets; `https:` means TLS.
-   * @param timeoutMs Longest time of one export, in milliseconds. The stock exporters keep their own
-   * only roughly: over HTTP it limits silence, and starts again at every sign of life.
-   * @param report Receives the lines.
+   * @param exporter sends the data
+   * @param destination URL that it exports to, without secrets; `https:` means TLS
+   * @param timeoutMs longest time of one export, in milliseconds. The stock exporters keep theirs only
+   * roughly: over HTTP it limits silence, and starts again whenever data arrives
+   * @param report receives the log lines
    */
   constructor(
     signal: Signal<T>,
@@ -90,7 +90,7 @@ export class ReportingExporter<T> implements Exporter<T> {
   /**
    * Exports once. The export ends once, even if the exporter calls back twice, throws or rejects.
    *
-   * @param done Receives success in any case: this class reports failures, so the SDK need not.
+   * @param done receives success in any case, because this class reports failures itself
    */
   export(exported: T, done: (result: ExportResult) => void): void {
     const count = this.#signal.count(exported);

@@ -4,13 +4,13 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { BatchObservableResult, Meter } from "@opentelemetry/api";
 
 /**
- * How often the delay is sampled, in ms. Measured idle cost on Deno: about 1.5 % of a core, over 2 %
- * with half of it.
+ * Milliseconds between two samples of the delay. Measured idle cost on Deno: about 1.5 % of a core;
+ * over 2 % with half of this interval.
  */
 const RESOLUTION = 20;
 
 /**
- * Fewer samples say nothing about percentiles: wait for the next collection, as
+ * With fewer samples, percentiles mean nothing: wait for the next collection, as
  * `@opentelemetry/instrumentation-runtime-node` does.
  */
 const LEAST_SAMPLES = 5;
@@ -40,14 +40,14 @@ const STATISTICS: readonly Statistic[] = [
 /**
  * Records `nodejs.eventloop.delay.*` in seconds, the gauges of the OpenTelemetry semantic
  * conventions (https://opentelemetry.io/docs/specs/semconv/runtime/nodejs-metrics/), on runtimes
- * other than Node.js. Each collection shows the time since the one before.
+ * other than Node.js. Each collection covers the time since the previous one.
  *
- * An idle loop shows well under a millisecond here. Node.js's own monitor measures whole timer
- * intervals and so shows 10 ms more.
+ * An idle loop has well under a millisecond here. The monitor of Node.js measures whole timer
+ * intervals, so it has 10 ms more.
  *
  * @param meter where to record
- * @param runtime decides the source: Bun's `monitorEventLoopDelay` is right, Deno's does not notice
- * a blocked loop, so that an own timer is observed there. Neither keeps the process alive.
+ * @param runtime selects the source. Bun's `monitorEventLoopDelay` is accurate; Deno's does not
+ * notice a blocked loop, so a timer is measured there. Neither keeps the process alive.
  * @returns stops the measurement
  */
 export function observeEventLoopDelay(meter: Meter, runtime: "bun" | "deno"): () => void {
@@ -81,11 +81,11 @@ function nativeMonitor(): DelayMonitor {
 
 function timerMonitor(): DelayMonitor {
   const histogram = createHistogram();
-  // Armed anew each time: an interval that was late once comes early the next time, to catch up.
+  // Not `setInterval`: after a late tick, it fires the next one early to catch up.
   const arm = (): NodeJS.Timeout => {
     const due = performance.now() + RESOLUTION;
     return setTimeout(() => {
-      // A histogram takes whole numbers from 1 up.
+      // A histogram accepts only whole numbers from 1.
       histogram.record(Math.max(1, Math.round((performance.now() - due) * 1e6)));
       timer = arm();
     }, RESOLUTION).unref();

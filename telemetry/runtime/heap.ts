@@ -4,8 +4,8 @@ import type { BatchObservableResult, Meter } from "@opentelemetry/api";
 
 /**
  * Records `v8js.memory.heap.*` for each space of the V8 heap, in bytes, as
- * `@opentelemetry/instrumentation-runtime-node` does and the OpenTelemetry semantic conventions
- * name them (https://opentelemetry.io/docs/specs/semconv/runtime/v8js-metrics/). A space that V8
+ * `@opentelemetry/instrumentation-runtime-node` does, with the names of the OpenTelemetry semantic
+ * conventions (https://opentelemetry.io/docs/specs/semconv/runtime/v8js-metrics/). A space that V8
  * does not use has size 0.
  *
  * @param meter where to record
@@ -45,11 +45,10 @@ export function observeV8Heap(meter: Meter): () => void {
 
 /**
  * Records the heap of a runtime without V8, in bytes. There is no semantic convention for
- * JavaScriptCore, so these become the Prometheus names that prom-client gives
- * `process.memoryUsage()`, known from many dashboards: `nodejs_heap_size_total_bytes`,
- * `nodejs_heap_size_used_bytes` and `nodejs_external_memory_bytes`. On Bun, used and external are
- * as of the last garbage collection, and used includes external; `arrayBuffers` is left out because
- * Bun always says 0.
+ * JavaScriptCore, so Prometheus gets the names that prom-client gives `process.memoryUsage()` and
+ * that many dashboards use: `nodejs_heap_size_total_bytes`, `nodejs_heap_size_used_bytes` and
+ * `nodejs_external_memory_bytes`. On Bun, used and external are as of the last garbage collection,
+ * and used includes external. `arrayBuffers` is left out because it is always 0 on Bun.
  *
  * @param meter where to record
  * @returns stops the recording

@@ -1,9 +1,4 @@
-/**
- * What a program's metrics tell besides its own: the process and the JavaScript runtime, through
- * OpenTelemetry meters.
- *
- * @module
- */
+/** @module Metrics of the process and of the JavaScript runtime, through OpenTelemetry meters. */
 export { observeProcess } from "./process.ts";
 export { observeRuntime } from "./runtime.ts";
 export { currentRuntime, runtimeResourceAttributes, runtimeWarning } from "./runtime-name.ts";

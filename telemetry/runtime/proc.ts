@@ -2,8 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import process from "node:process";
 
 /**
- * What Linux tells a process about itself in /proc; `undefined` where it could not be read. Memory
- * and network in bytes.
+ * Values from /proc on Linux, undefined if they cannot be read. Memory and network are in bytes.
  */
 export interface ProcReading {
   virtualMemory: number | undefined;
@@ -16,7 +15,7 @@ export interface ProcReading {
 
 /**
  * Reads /proc/self: four small synchronous reads, about 0.1 ms together. Never throws and never
- * prompts; where /proc is missing or may not be read, every value is `undefined`.
+ * prompts. Every value is undefined if /proc is missing or may not be read.
  */
 export function readProc(): ProcReading {
   const readable = procReadable();
@@ -35,8 +34,8 @@ export function readProc(): ProcReading {
 }
 
 /**
- * The result of `read`, or `undefined` if it throws: one source that fails must not take the other
- * metrics of a collection with it.
+ * Returns the result of `read`, or undefined if it throws, so that one source that fails does not
+ * fail the other metrics of a collection.
  */
 export function attempt<T>(read: () => T): T | undefined {
   try {
@@ -46,16 +45,18 @@ export function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-/** The virtual memory size in bytes: field 23, `vsize`, of /proc/[pid]/stat (proc_pid_stat(5)). */
+/**
+ * Returns the virtual memory size in bytes: field 23, `vsize`, of /proc/[pid]/stat
+ * (proc_pid_stat(5)).
+ */
 export function parseVirtualMemory(stat: string): number | undefined {
-  // Field 2 is the command's name in brackets, in which anything may stand, spaces and brackets
-  // included.
+  // Field 2 is the command's name in brackets, which may contain spaces and brackets itself.
   return toNumber(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[20]);
 }
 
 /**
- * The soft limit in the row of /proc/[pid]/limits with that name. "unlimited" becomes 2^64 - 1, as
- * far as a double can hold it: RLIM_INFINITY, which is what Go programs export.
+ * Returns the soft limit in a row of /proc/[pid]/limits. "unlimited" becomes RLIM_INFINITY, which is
+ * 2^64 - 1 as near as a double can hold it; Go programs export the same.
  */
 export function parseSoftLimit(limits: string, row: string): number | undefined {
   const line = limits.split("\n").find((line) => line.startsWith(row));
@@ -64,8 +65,8 @@ export function parseSoftLimit(limits: string, row: string): number | undefined 
 }
 
 /**
- * A counter of /proc/[pid]/net/netstat, which has a line of names and then a line of values for
- * each protocol.
+ * Returns a counter of /proc/[pid]/net/netstat, which has a line of names and then a line of values
+ * for each protocol.
  */
 export function parseNetstat(netstat: string, protocol: string, name: string): number | undefined {
   const [names, values] = netstat.split("\n")
@@ -75,9 +76,9 @@ export function parseNetstat(netstat: string, protocol: string, name: string): n
 }
 
 /**
- * How many entries a directory of /proc such as /proc/self/fd has. Since Linux 6.2 `stat` tells,
- * which is fast with thousands of connections and works when no descriptor is left; before, the
- * size is 0 and the entries are listed, less the one that listing opens.
+ * Counts the entries of a directory such as /proc/self/fd. Since Linux 6.2 its size is that count:
+ * `stat` is fast with thousands of connections, and works when no descriptor is left. Before Linux
+ * 6.2 the size is 0, so the entries are listed, less the one that listing opens.
  *
  * @throws the file system's error if the directory cannot be read
  */
@@ -90,10 +91,10 @@ interface DenoPermissions {
 }
 
 /**
- * Whether /proc may be read without asking. Deno, started on a terminal without `--allow-read`,
- * would stop the program and ask. With permission to read it still refuses, unless it has all
- * permissions, but by an error. Queried before each read because a Deno program can give
- * permissions back.
+ * Returns whether /proc can be read without a prompt. On a terminal, Deno without `--allow-read`
+ * stops the program and asks. With permission to read, it still refuses unless it has all
+ * permissions, but with an error. Queried before each read because a Deno program can revoke its own
+ * permissions.
  */
 function procReadable(): boolean {
   if (process.platform !== "linux") return false;

@@ -18,8 +18,7 @@ interface ProcessMetric {
 }
 
 /**
- * Named so that the Prometheus translation, which appends the unit and `_total`, gives exactly the
- * names in the comments.
+ * The comments give the names in Prometheus, where the translation appends the unit and `_total`.
  */
 const METRICS: readonly ProcessMetric[] = [
   { // process_cpu_seconds_total
@@ -89,23 +88,23 @@ const METRICS: readonly ProcessMetric[] = [
 
 /**
  * Records the `process_*` metrics that every Prometheus client library exports
- * (https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics), with the texts of
- * Go's, through the meter `process`.
+ * (https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics), with the help texts
+ * of the Go library, through the meter `process`.
  *
- * CPU time, resident memory and start time exist everywhere; the others come from /proc, so on
- * Linux only, and on Deno only with all permissions. What cannot be read at the time of the call
- * gets no instrument, and Deno never prompts. As in Go, the two network counters are those of the
- * process's network namespace: of the container, or of the whole host where the process has none of
- * its own.
+ * CPU time, resident memory and start time exist everywhere. The others come from /proc: they exist
+ * only on Linux, and on Deno only with all permissions. A value that cannot be read at the time of
+ * the call gets no instrument, and Deno never prompts. As in Go, the two network counters count the
+ * process's network namespace, which is the container, or the whole host if the process has no
+ * namespace of its own.
  *
  * @param meterProvider where to record; values are read during its collections
  * @returns stops the recording
  */
 export function observeProcess(meterProvider: MeterProvider): () => void {
   const meter = meterProvider.getMeter("process");
-  // Once, not at each collection: it must not move with the system clock. Rounded because
-  // Date.now() ticks in milliseconds. Not from /proc, whose boot time is cut to a second; this is
-  // right to a tenth, on Deno apart from the time that loading the modules took.
+  // Computed once, because it must not move with the system clock, and rounded, because Date.now()
+  // ticks in milliseconds. /proc truncates its boot time to a second; this is accurate to a tenth of
+  // a second, on Deno apart from the time that loading the modules took.
   const startTime = Math.round(Date.now() - process.uptime() * 1000) / 1000;
   const read = (): Reading => ({
     ...readProc(),

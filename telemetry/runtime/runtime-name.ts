@@ -1,14 +1,14 @@
 import process from "node:process";
 
-/** A JavaScript runtime this project runs on, and its version ("24.21.0", without a leading v). */
+/** A JavaScript runtime and its version, without a leading v: "24.21.0". */
 export interface Runtime {
   name: "node" | "bun" | "deno";
   version: string;
 }
 
 /**
- * The runtime this program runs on. Bun and Deno also fill in `process.versions.node`, with the
- * Node version whose API they follow, so their own entries are looked at first.
+ * Returns the runtime of this program. Bun and Deno also set `process.versions.node`, to the Node
+ * version whose API they follow, so their own entries come first.
  */
 export function currentRuntime(): Runtime {
   const { bun, deno, node } = process.versions as Record<string, string | undefined>;
@@ -18,11 +18,9 @@ export function currentRuntime(): Runtime {
 }
 
 /**
- * Resource attributes that name the runtime, after the OpenTelemetry semantic conventions for
- * `process.runtime.*`
- * (https://opentelemetry.io/docs/specs/semconv/resource/process/#javascript-runtimes). On the
- * Prometheus side they become labels of `target_info`, which makes an information gauge like Go's
- * `go_info` superfluous.
+ * Returns the resource attributes of the runtime, `process.runtime.*` in the OpenTelemetry semantic
+ * conventions (https://opentelemetry.io/docs/specs/semconv/resource/process/#javascript-runtimes).
+ * In Prometheus they are labels of `target_info`, so that no gauge like Go's `go_info` is needed.
  */
 export function runtimeResourceAttributes(): Record<string, string> {
   const { name, version } = currentRuntime();
@@ -32,15 +30,16 @@ export function runtimeResourceAttributes(): Record<string, string> {
   };
 }
 
-/** The first Deno release with the crash of denoland/deno#36788; open in every release since. */
+/** The first Deno release with the crash of denoland/deno#36788. Later releases have it too. */
 const CRASHING_DENO = [2, 9, 4];
 
 /**
- * A one-line warning to print at start-up on a runtime known to crash under gRPC, `undefined` on
- * any other: Deno 2.9.4 and later corrupt their heap when an HTTP/2 peer sends GOAWAY, which an
- * ordinary `client.close()` does, and no handler can catch it.
+ * Returns a one-line warning to print at start-up on a runtime that is known to crash under gRPC.
+ * Deno 2.9.4 and later corrupt their heap when an HTTP/2 peer sends GOAWAY, which an ordinary
+ * `client.close()` does, and no handler can catch that.
  *
- * @param runtime the runtime to judge, the current one by default
+ * @param runtime the runtime to check, the current one by default
+ * @returns undefined on any other runtime
  */
 export function runtimeWarning(runtime: Runtime = currentRuntime()): string | undefined {
   if (runtime.name !== "deno" || isBefore(runtime.version, CRASHING_DENO)) return undefined;

@@ -8,15 +8,15 @@ import { currentRuntime } from "./runtime-name.ts";
  * Records metrics of the JavaScript runtime: event loop and heap, and on Node.js garbage collection
  * and active resources.
  *
- * Node.js has `@opentelemetry/instrumentation-runtime-node`. It is not used on Bun, where event
- * loop utilization and the V8 heap spaces are stubs, nor on Deno, where event loop utilization and
- * delay are, and where loading it needs permission for the whole environment; neither reports
- * garbage collections or active resources. There, own observers record what is true, under the same
- * names where they apply, through the meter `runtime`.
+ * On Node.js, `@opentelemetry/instrumentation-runtime-node` records them. Bun has only stubs of event
+ * loop utilization and the V8 heap spaces. Deno has only stubs of event loop utilization and delay,
+ * and loading the package there needs permission for the whole environment. Neither reports garbage
+ * collections or active resources. So on both, the observers in this folder record what the runtime
+ * measures, through the meter `runtime`, under the same names where they apply.
  *
  * @param meterProvider where to record; values are read during its collections
- * @returns stops the recording. What cannot be recorded is left out with a message to `diag`: this
- * never rejects
+ * @returns stops the recording. Never rejects: metrics that cannot be recorded are left out, with a
+ * message to `diag`
  */
 export async function observeRuntime(meterProvider: MeterProvider): Promise<() => void> {
   try {
@@ -36,8 +36,8 @@ export async function observeRuntime(meterProvider: MeterProvider): Promise<() =
 }
 
 async function observeNode(meterProvider: MeterProvider): Promise<() => void> {
-  // Only here, not at the top: on Deno, loading it without permission for the whole environment
-  // asks on the terminal or throws.
+  // Not at the top: on Deno, loading it without permission for the whole environment prompts or
+  // throws.
   const { RuntimeNodeInstrumentation } = await import(
     "@opentelemetry/instrumentation-runtime-node"
   );

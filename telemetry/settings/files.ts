@@ -7,21 +7,22 @@ import { readRegularFileSync, UnfitFileError } from "../../tls/regular-file.ts";
 /** The path of a file with certificates in PEM. */
 export const certificateFileSchema = fileSchema(parseCertificates);
 
-/** The path of a file with a private key in PEM that no passphrase protects. */
+/** The path of a file with a private key in PEM, without a passphrase. */
 export const keyFileSchema = fileSchema(parseKey);
 
 /**
- * The path of a file with certificates in PEM for the exporters. It is read now: the exporters, which
- * read it again later, go on without it if they can't, and then trust others than they were told to.
+ * The path of a file with certificates in PEM, for the stock OTLP exporters. They read the file
+ * later, and if they cannot, they continue without it and trust the runtime's authorities. So it is
+ * checked now.
  */
 export const exporterCertificateFileSchema = fileSchema(asExportersReadIt(parseCertificates));
 
-/** The path of a file with a private key in PEM, for the exporters. */
+/** The path of a file with a private key in PEM, for the stock OTLP exporters. */
 export const exporterKeyFileSchema = fileSchema(asExportersReadIt(parseKey));
 
 /**
- * The path of a file of whose content something can be made: `parse` throws if it can't. The schema's
- * issue has the reason if that is an {@linkcode UnfitFileError}, which says more than "bad content".
+ * The path of a file that `parse` accepts. If `parse` throws an {@linkcode UnfitFileError}, the
+ * schema's issue has its reason, which says more than "bad content".
  */
 export function fileSchema(parse: (content: Buffer) => unknown) {
   return z.string().superRefine((path, context) => {
@@ -33,8 +34,8 @@ export function fileSchema(parse: (content: Buffer) => unknown) {
 }
 
 /**
- * Tells whether a value may be what the file should hold, a key or a token, instead of its path. A
- * path is one of something that is there, or has the name of a file in PEM.
+ * Returns whether a value may be the content of a file, such as a key or a token, instead of its
+ * path. A value is a path if something exists there, or if it ends like the name of a PEM file.
  */
 export function isNoPath(value: string): boolean {
   if (value === "" || /^[^\r\n:@=?#]+\.(pem|crt|cer|key)$/.test(value)) return false;
@@ -42,14 +43,14 @@ export function isNoPath(value: string): boolean {
     statSync(value);
     return false;
   } catch (error) {
-    // Deno says no more than that it may not look.
+    // Deno reports only a missing permission, whether the file exists or not.
     return (error as Error).name !== "NotCapable" || !isAbsolute(value);
   }
 }
 
 /**
- * Whether a certificate can be shown: it takes both files, the key has to be the certificate's, and
- * TLS has to take them. Of files that are bad by themselves enough is said already.
+ * Returns whether two files are a certificate and its key, and TLS accepts them; also true if neither
+ * is set. It is true if one of them is bad by itself, because its own schema reports that.
  */
 export function areKeyPair(keyPath: string | undefined, certPath: string | undefined): boolean {
   if (keyPath !== undefined && failureOf(keyPath, parseKey)) return true;
@@ -59,7 +60,10 @@ export function areKeyPair(keyPath: string | undefined, certPath: string | undef
   return failureOf(certPath, check) === undefined;
 }
 
-/** The exporters give TLS what is in the file, and Bun's TLS overlooks what follows the mark. */
+/**
+ * Refuses a byte order mark: the exporters pass the file's content to TLS, and Bun's TLS ignores what
+ * follows the mark.
+ */
 function asExportersReadIt(parse: (content: Buffer) => unknown) {
   return (content: Buffer) => {
     refuseByteOrderMark(content);

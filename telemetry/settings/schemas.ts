@@ -9,7 +9,7 @@ export const HOST_CHARACTER = "[^\\s/\\\\:@?#[\\]]";
 /** A host name or an IP address. */
 export const hostSchema = z.string().regex(new RegExp(`^(${IPV6}|${HOST_CHARACTER}+)$`, "i"));
 
-/** A decimal number in a closed range; unlike `Number()` it takes no hex, blanks or exponents. */
+/** A decimal number in a closed range. Unlike `Number()`, it refuses hex, blanks and exponents. */
 export function numberSchema(least: number, most: number) {
   return z.string().regex(/^\d+(\.\d+)?$/).transform(Number).pipe(z.number().min(least).max(most));
 }
@@ -44,8 +44,8 @@ export const hostNamesSchema = z.string().transform((list) =>
 ).pipe(z.array(z.union([z.literal("*"), z.hostname()])));
 
 /**
- * An http or https URL. The exporters add a path to it as it is, and log the whole if that makes no
- * URL, as it does after a blank.
+ * An http or https URL. The exporters append a path, and log the whole text if the result is no URL,
+ * for example if the value ends in a blank.
  */
 export const urlSchema = z.string().refine((url) => URL.canParse(`${url}/v1/metrics`))
   .pipe(z.url({ protocol: /^https?$/ }));
@@ -67,8 +67,8 @@ export const pairsSchema = z.string().transform((list, context) => {
 });
 
 /**
- * Pairs that can be sent as headers over HTTP as over gRPC, whose metadata takes fewer characters in
- * names, and whose names in `-bin` are for binary values.
+ * Pairs that can be sent as headers over both HTTP and gRPC. Metadata of gRPC allows fewer characters
+ * in names, and names that end in `-bin` are for binary values.
  */
 export const headersSchema = pairsSchema.refine((headers) =>
   Object.entries(headers).every(([name, value]) =>

@@ -1,10 +1,10 @@
-/** The paths that OTLP gives its signals (OTLP exporter specification). */
+/** The paths of OTLP for its signals (OTLP exporter specification). */
 const SIGNAL_PATH = /^\/v1\/(metrics|traces)$/;
 
 /**
- * Returns what can be shown of a URL: scheme, host and port as the parser has them, and a path of
- * OTLP. Any other part may hold a secret. In `http://user:12/secret@host` it is the path, because the
- * "/" ends the host.
+ * Returns the parts of a URL that are safe to print: scheme, host and port as parsed, and the path if
+ * it is one of OTLP's. Any other part may hold a secret. In `http://user:12/secret@host` that is the
+ * path, because the "/" ends the host.
  *
  * @throws {TypeError} if it is not a URL
  */
@@ -17,14 +17,14 @@ export function withoutSecrets(url: string): string {
 const PLAIN_URL = /^[a-z][a-z\d+.-]*:\/\/([\w.-]*|\[[\da-f:.]*\])(:\d{1,5})?$/i;
 
 /**
- * Tells whether a value that is no URL looks like a URL or a header with a secret in it, which a
- * person may have given to the wrong variable.
+ * Returns whether a value looks like a URL or a header with a secret in it, which a person may have
+ * put into the wrong variable.
  */
 export function looksSecret(value: string): boolean {
   return !PLAIN_URL.test(value) && /[@=?#/\\]/.test(value);
 }
 
-/** Tells the same of `key=value` pairs, which have equals signs in any case. */
+/** Like {@link looksSecret}, for `key=value` pairs, which always have equals signs. */
 export function pairsLookSecret(pairs: string): boolean {
   return pairs.split(/[=,]/).some(looksSecret);
 }

@@ -1,4 +1,3 @@
-/** @module OTLP to an OpenTelemetry Collector: exporters that report failures in plain lines. */
 import type { ReadableSpan } from "@opentelemetry/sdk-trace";
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import { thrownText } from "../../log/thrown-text.ts";
@@ -12,7 +11,7 @@ import type { OtlpFiles } from "./new-certificates.ts";
 import { METRICS, ReportingExporter, SPANS } from "./reporting-exporter.ts";
 import type { Exporter, Signal } from "./reporting-exporter.ts";
 
-/** An exporter at work. */
+/** A started exporter. */
 export interface RunningExporter<T> {
   readonly exporter: ReportingExporter<T>;
   /** Where it exports to and how, in words for a log line; without secrets. */
@@ -24,8 +23,8 @@ export interface RunningExporter<T> {
 /**
  * Starts the exporter of metrics that the environment describes.
  *
- * @param maxTimeoutMs Longest time that one export may take, in milliseconds; the environment may set
- * a shorter one.
+ * @param maxTimeoutMs longest time of one export, in milliseconds; the environment may set a shorter
+ * one
  */
 export function startMetricExporter(
   settings: Settings,
