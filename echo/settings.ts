@@ -56,7 +56,8 @@ const KEY = "a file that can be read, with the private key of the certificate in
  */
 export const variables = telemetryVariables.safeExtend({
   GRPC_TLS_CERT: documented(certificateFileSchema.optional(), {
-    description: "Server: its certificate, in PEM, which switches TLS on. Client: what it shows",
+    description:
+      "Certificate in PEM. Server: switches TLS on. Client: sent if the server asks for one",
     allowed: `${CERTIFICATE}, together with its key`,
     initially: "",
     isSecret: isNoPath,
@@ -68,21 +69,21 @@ export const variables = telemetryVariables.safeExtend({
     isSecret: isNoPath,
   }),
   GRPC_TLS_CA: documented(certificateFileSchema.optional(), {
-    description:
-      "Authorities in PEM. Client: of the server's certificate, which switches TLS on. " +
-      "Server: of its clients' certificates",
+    description: "CA certificates in PEM. Client: verify the server, and switch TLS on. " +
+      "Server: verify clients",
     allowed: CERTIFICATE,
     initially: "",
     isSecret: isNoPath,
   }),
   GRPC_TLS_CLIENT_AUTH: documented(booleanSchema.prefault("false"), {
-    description: "Server: whether clients have to show a certificate",
+    description: "Server: whether clients must send a certificate",
     allowed: "true or false; true together with GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA",
     initially: "false",
   }),
   ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
     description:
-      "Where the server listens and the client connects; :port is every address, or this host",
+      "Address that the server listens on and the client connects to; :port means every address " +
+      "of the server, and localhost for the client",
     allowed: "host:port or :port, with a port from 0 to 65535",
     initially: ":50051",
   }),
@@ -97,7 +98,7 @@ export const variables = telemetryVariables.safeExtend({
     initially: "UnaryEcho",
   }),
   ECHO_CONCURRENCY: documented(integerSchema(1, 100_000).optional(), {
-    description: "Client: calls pending at a time",
+    description: "Client: calls in progress at a time",
     allowed: "a whole number from 1 to 100000",
     initially: "1",
   }),
@@ -112,7 +113,7 @@ export const variables = telemetryVariables.safeExtend({
     initially: "0",
   }),
   ECHO_DURATION_S: documented(numberSchema(0, 31_536_000).prefault("0"), {
-    description: "Client: seconds to go on for; 0 is until stopped",
+    description: "Client: seconds to run for; 0 is until stopped",
     allowed: "a number of seconds from 0 to 31536000",
     initially: "0",
   }),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What `--help`, the README and error messages say about a variable. */
+/** What `--help`, docs/settings.md and error messages say about a variable. */
 export interface Documentation {
   readonly description: string;
   /** Which values are allowed; completes the sentence "must be …". */
@@ -42,7 +42,7 @@ export function helpText(variables: z.ZodObject): string {
   return ["Environment variables:", ...lines].join("\n");
 }
 
-/** Returns the variables as the Markdown table in the README. */
+/** Returns the variables as the Markdown table in docs/settings.md. */
 export function markdownTable(variables: z.ZodObject): string {
   const cell = (text: string) => text.replaceAll("|", "\\|");
   return [

@@ -86,7 +86,7 @@ function signalVariable<T extends z.ZodType>(
   isSecret = looksSecret,
 ) {
   return documented(schema.optional(), {
-    description: `The same for ${signal} alone, instead of OTEL_EXPORTER_OTLP_${name}`,
+    description: `The same for ${signal} only; overrides OTEL_EXPORTER_OTLP_${name}`,
     allowed,
     initially: "",
     isSecret,
@@ -95,7 +95,7 @@ function signalVariable<T extends z.ZodType>(
 
 /**
  * Every environment variable that telemetry reads: the single source of parsing, defaults, error
- * texts, `--help` and the README's table. Names are OpenTelemetry's where it has one (OpenTelemetry
+ * texts, `--help` and the table in docs/settings.md. Names are OpenTelemetry's where it has one (OpenTelemetry
  * environment variable specification); the others begin with `GRPC_METRICS_`.
  */
 export const variables = z.object({
@@ -115,7 +115,7 @@ export const variables = z.object({
     initially: "127.0.0.1",
   }),
   OTEL_EXPORTER_PROMETHEUS_PORT: documented(integerSchema(0, 65535).optional(), {
-    description: "Port that /metrics listens on; 0 is any free one, printed at start",
+    description: "Port that /metrics listens on; 0 is any free port, printed at start",
     allowed: "a port from 0 to 65535",
     initially: "9464 (server), 9465 (client)",
   }),
@@ -137,19 +137,19 @@ export const variables = z.object({
     PROTOCOL,
   ),
   OTEL_EXPORTER_OTLP_ENDPOINT: documented(urlSchema.optional(), {
-    description: "The Collector; /v1/metrics or /v1/traces is added for http",
+    description: "URL of the Collector; with http, /v1/metrics or /v1/traces is appended",
     allowed: "a URL that begins with http:// or https://",
     isSecret: always,
     initially: "http://localhost:4318, or 4317 for grpc",
   }),
   OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: documented(urlSchema.optional(), {
-    description: "Where metrics are pushed to, as it is, instead of the above",
+    description: "URL for metrics only, used as it is; overrides OTEL_EXPORTER_OTLP_ENDPOINT",
     allowed: "a URL that begins with http:// or https://",
     isSecret: always,
     initially: "",
   }),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: documented(urlSchema.optional(), {
-    description: "Where traces are pushed to, as it is, instead of OTEL_EXPORTER_OTLP_ENDPOINT",
+    description: "URL for traces only, used as it is; overrides OTEL_EXPORTER_OTLP_ENDPOINT",
     allowed: "a URL that begins with http:// or https://",
     isSecret: always,
     initially: "",
@@ -161,19 +161,19 @@ export const variables = z.object({
     isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_METRICS_HEADERS: documented(headersSchema.optional(), {
-    description: "The same for metrics alone; a header in both is taken from here",
+    description: "The same for metrics only; overrides headers of the same name",
     allowed: HEADERS,
     initially: "",
     isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_TRACES_HEADERS: documented(headersSchema.optional(), {
-    description: "The same for traces alone; a header in both is taken from here",
+    description: "The same for traces only; overrides headers of the same name",
     allowed: HEADERS,
     initially: "",
     isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_TIMEOUT: documented(timeoutSchema.prefault("10000"), {
-    description: "Milliseconds that one export to a Collector may take, retries included",
+    description: "Longest time of one export to a Collector in milliseconds, retries included",
     allowed: TIMEOUT,
     initially: "10000",
   }),
@@ -197,7 +197,7 @@ export const variables = z.object({
     COMPRESSION,
   ),
   OTEL_EXPORTER_OTLP_CERTIFICATE: documented(exporterCertificateFileSchema.optional(), {
-    description: "Certificates that a Collector's is checked against, in PEM",
+    description: "CA certificates that verify the Collector's certificate, in PEM",
     allowed: CERTIFICATE,
     isSecret: isNoPath,
     initially: "the runtime's",
@@ -262,7 +262,7 @@ export const variables = z.object({
     initially: "60000",
   }),
   OTEL_METRIC_EXPORT_TIMEOUT: documented(integerSchema(1, 2 ** 31 - 1).optional(), {
-    description: "Milliseconds that one export may take, and the last one at shutdown",
+    description: "Longest time of one export in milliseconds, also of the last one at shutdown",
     allowed:
       "a whole number of milliseconds from 1 to 2147483647, at most OTEL_METRIC_EXPORT_INTERVAL",
     initially: "30000, or the interval if that is less; 5000 at shutdown",
@@ -276,12 +276,13 @@ export const variables = z.object({
     },
   ),
   OTEL_TRACES_SAMPLER_ARG: documented(numberSchema(0, 1).prefault("1"), {
-    description: "The share of traces that a sampler with traceidratio records",
+    description: "Share of traces that the traceidratio samplers record",
     allowed: "a number from 0 to 1",
     initially: "1",
   }),
   OTEL_PROPAGATORS: documented(listSchema(PROPAGATORS).prefault("tracecontext,baggage"), {
-    description: "Headers that tell the server of the client's span; several separated by commas",
+    description:
+      "Headers that carry the client's span to the server; several are separated by commas",
     allowed: "tracecontext, baggage, grpc-trace-bin or none; several, but not none, " +
       "separated by commas",
     initially: "tracecontext,baggage",
@@ -298,18 +299,18 @@ export const variables = z.object({
     initially: "",
   }),
   OTEL_SDK_DISABLED: documented(booleanSchema.prefault("false"), {
-    description: "true switches telemetry off altogether",
+    description: "true switches all telemetry off",
     allowed: "true or false",
     initially: "false",
   }),
   OTEL_LOG_LEVEL: documented(logLevelSchema.prefault("warn"), {
-    description: "What OpenTelemetry's own log shows, on standard error",
+    description: "Level of OpenTelemetry's own log, which goes to standard error",
     allowed: "none, error, warn, info, debug, verbose or all",
     initially: "warn",
   }),
   // Secrets come from files: too many can see an environment.
   GRPC_METRICS_TLS_CERT: documented(certificateFileSchema.optional(), {
-    description: "Certificate of /metrics, in PEM; with it /metrics is served over TLS alone",
+    description: "Certificate of /metrics, in PEM; switches TLS on",
     allowed: `${CERTIFICATE}, together with its key`,
     initially: "",
     isSecret: isNoPath,
@@ -321,25 +322,27 @@ export const variables = z.object({
     isSecret: isNoPath,
   }),
   GRPC_METRICS_TLS_CLIENT_CA: documented(certificateFileSchema.optional(), {
-    description: "Authorities of the certificates that whoever reads /metrics then has to show",
+    description:
+      "CA certificates that verify the clients of /metrics, in PEM; switches client certificates on",
     allowed: `${CERTIFICATE}, together with GRPC_METRICS_TLS_CERT`,
     initially: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_BEARER_TOKEN_FILE: documented(fileSchema(parseBearerToken).optional(), {
-    description: "File with the token that /metrics asks for",
+    description: "File with the bearer token that /metrics asks for",
     allowed: "a file that can be read, with one token without blanks",
     initially: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_BASIC_AUTH_FILE: documented(fileSchema(parseUser).optional(), {
-    description: "File with the name and password that /metrics asks for, or the above",
+    description:
+      "File with the name and password that /metrics asks for; if a token is set too, either is accepted",
     allowed: "a file that can be read, with one line of name:password",
     initially: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_ALLOWED_HOSTS: documented(hostNamesSchema.optional(), {
-    description: "Host names with a dot that /metrics answers to; * is any",
+    description: "Host names with a dot that /metrics answers to; * allows any",
     allowed: "host names without ports, separated by commas, or *",
     initially: "none on loopback, any on other addresses",
   }),
