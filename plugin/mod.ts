@@ -1,6 +1,6 @@
 /**
- * The gRPC OpenTelemetry plugin for `@grpc/grpc-js`: the metrics of gRFC A66, A94 and A96, recorded
- * through any OpenTelemetry `MeterProvider`, and the spans of gRFC A72, through any `TracerProvider`.
+ * The gRPC OpenTelemetry plugin for `@grpc/grpc-js`: records the metrics of gRFC A66, A94 and A96 with
+ * any OpenTelemetry `MeterProvider`, and the spans of gRFC A72 with any `TracerProvider`.
  *
  * @example
  * ```ts

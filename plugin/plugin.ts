@@ -2,64 +2,78 @@ import { Channel } from "@grpc/grpc-js";
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
-import { filteredLabel } from "./metrics/attribute-filter.ts";
 import { ClientTelemetry } from "./client/call.ts";
+import { readingCallOptions } from "./client/custom-label.ts";
 import { hookChannel } from "./client/hooks.ts";
 import { ClientTracer } from "./client/spans.ts";
-import { readingCallOptions } from "./client/custom-label.ts";
-import { createInstruments } from "./metrics/instruments.ts";
-import type { Instruments } from "./metrics/instruments.ts";
-import { selectMetrics } from "./metrics/definitions.ts";
-import { selectOptionalLabels } from "./metrics/labels.ts";
-import type { OptionalLabel } from "./metrics/labels.ts";
-import { Propagation } from "./tracing/propagation.ts";
-import { ServerTelemetry } from "./server/call.ts";
-import { hookServer } from "./server/hooks.ts";
-import { ServerTracer } from "./server/spans.ts";
 import { hookSubchannels } from "./client/subchannel-hooks.ts";
 import { SubchannelMetrics } from "./client/subchannel-metrics.ts";
 import { canonicalTarget } from "./client/target.ts";
+import { selectMetrics } from "./metrics/definitions.ts";
+import { createInstruments } from "./metrics/instruments.ts";
+import type { Instruments } from "./metrics/instruments.ts";
+import { filteredLabel, selectOptionalLabels } from "./metrics/labels.ts";
+import type { OptionalLabel } from "./metrics/labels.ts";
+import { ServerTelemetry } from "./server/call.ts";
+import { hookServer } from "./server/hooks.ts";
+import { ServerTracer } from "./server/spans.ts";
+import { Propagation } from "./tracing/propagation.ts";
 import { shielded, warnOfSpanFailure } from "./warning.ts";
 
-/** Options of {@link GrpcOpenTelemetry}. */
+/** Configures a {@link GrpcOpenTelemetry}. Every option may be omitted. */
 export interface GrpcOpenTelemetryOptions {
-  /** Where metrics are recorded. Without one nothing is: the global provider is never used. */
+  /** Creates the meter that records metrics. If omitted, no metrics are recorded. */
   readonly meterProvider?: MeterProvider | undefined;
-  /** Names of metrics to record beyond those of gRFC A66, which are on by default. */
+  /** The names of metrics to turn on. Those of gRFC A66 are on by default, others are off. */
   readonly enableMetrics?: readonly string[];
-  /** Names of metrics not to record. */
+  /** The names of metrics to turn off. */
   readonly disableMetrics?: readonly string[];
   /**
-   * Names of labels to record beyond those that every metric has: `grpc.client.call.custom` (gRFC
-   * A108, see {@link customLabel}), `grpc.lb.locality`, `grpc.lb.backend_service` (gRFC A78, A89;
-   * empty), `grpc.disconnect_error` and `grpc.security_level` (gRFC A94).
+   * The names of labels to record in addition to the default ones:
+   *
+   * - `grpc.client.call.custom`: the label that {@link customLabel} sets (gRFC A108).
+   * - `grpc.lb.locality` (gRFC A78) and `grpc.lb.backend_service` (gRFC A89): always empty.
+   * - `grpc.disconnect_error` and `grpc.security_level`: on the connection metrics (gRFC A94).
    */
   readonly optionalLabels?: readonly string[];
   /**
-   * Decides whether `grpc.method` shows a method, given as `package.Service/Method`; `false` makes
-   * it `other`. Methods that a server did not register are `other` in any case. A filter that throws
-   * or returns a promise makes it `other` too.
+   * Returns whether the label `grpc.method` shows a method, passed as `package.Service/Method`. The
+   * label is `other` if the filter returns false, throws or returns a promise.
+   *
+   * A server always shows a method that is not registered as `other`.
    */
   readonly methodAttributeFilter?: (fullMethod: string) => boolean;
   /**
-   * Decides whether `grpc.target` shows a canonical target; `false` makes it `other`. A filter that
-   * throws or returns a promise makes it `other` too.
+   * Returns whether the label `grpc.target` shows a canonical target. The label is `other` if the
+   * filter returns false, throws or returns a promise.
    */
   readonly targetAttributeFilter?: (target: string) => boolean;
-  /** Where spans are made (gRFC A72). Without one none are: the global provider is never used. */
+  /** Creates the tracer that starts spans (gRFC A72). If omitted, there are no spans. */
   readonly tracerProvider?: TracerProvider | undefined;
   /**
-   * How a client tells the server of its spans, and how a server reads that. Without one spans are
-   * made, but not joined. See {@link GrpcTraceBinPropagator} for peers that use OpenCensus.
+   * Passes span contexts from clients to servers. If omitted, client and server spans are not joined
+   * into one trace. For peers that use OpenCensus see {@link GrpcTraceBinPropagator}.
    */
   readonly textMapPropagator?: TextMapPropagator | undefined;
 }
 
 /**
- * The gRPC OpenTelemetry plugin: records metrics and makes spans for channels and servers.
+ * Adds OpenTelemetry metrics and traces to the channels and servers of `@grpc/grpc-js`.
  *
- * Several plugins may be installed on one channel or server. A plugin that fails to record, or whose
- * provider, propagator or filter throws, warns once of each kind of failure; it never breaks a call.
+ * It records the metrics of gRFC A66, A94 and A96, and the spans of gRFC A72. It uses only the
+ * providers in its options, never the global ones.
+ *
+ * Several plugins may be installed on one channel or server. A plugin never breaks a call: if it
+ * cannot record, or if a provider, propagator or filter throws, it emits one process warning for each
+ * kind of failure.
+ *
+ * @example
+ * ```ts
+ * const otel = new GrpcOpenTelemetry({ meterProvider, tracerProvider, textMapPropagator });
+ *
+ * const client = new EchoClient(address, credentials, otel.clientOptions());
+ * const server = otel.instrumentServer(new Server()); // before bindAsync
+ * ```
  */
 export class GrpcOpenTelemetry {
   readonly #instruments: Instruments;
@@ -72,7 +86,12 @@ export class GrpcOpenTelemetry {
   readonly #hooked = new WeakSet<ChannelInterface | Server>();
   readonly #subchannels = new WeakSet<object>();
 
-  /** @throws {RangeError} for a name of a metric or label that this plugin does not know. */
+  /**
+   * Creates a plugin. Without a meter provider and a tracer provider it does nothing.
+   *
+   * @throws {RangeError} If the name of a metric or label is unknown. The message lists the known
+   * names.
+   */
   constructor(options: GrpcOpenTelemetryOptions) {
     const { meterProvider, tracerProvider, textMapPropagator } = options;
     const selected = selectMetrics(
@@ -99,10 +118,16 @@ export class GrpcOpenTelemetry {
   }
 
   /**
-   * Makes the options for a grpc-js client whose calls are recorded.
+   * Returns options for a grpc-js client whose calls are recorded.
    *
-   * @param options Channel options to keep. A `channelFactoryOverride` among them still makes the
-   * channel; a `channelOverride` is recorded as well.
+   * @example
+   * ```ts
+   * const options = otel.clientOptions({ "grpc.keepalive_time_ms": 30_000 });
+   * const client = new EchoClient(address, credentials, options);
+   * ```
+   *
+   * @param options The client's own options. A `channelFactoryOverride` still creates the channel.
+   * A `channelOverride` is recorded from now on, whether a client uses the returned options or not.
    */
   clientOptions(options: ClientOptions = {}): ClientOptions {
     if (!this.#isOn) return options;
@@ -132,16 +157,22 @@ export class GrpcOpenTelemetry {
   }
 
   /**
-   * Records the calls that a server serves.
+   * Records the calls of a server.
+   *
+   * @example
+   * ```ts
+   * const server = otel.instrumentServer(new Server());
+   * server.addService(EchoService, handlers);
+   * ```
    *
    * @param server A server that is not bound to a port yet.
    * @returns The same server.
-   * @throws {Error} if the server is bound already.
+   * @throws {Error} If the server is already bound to a port.
    */
   instrumentServer<S extends Server>(server: S): S {
     if (!this.#isOn || this.#hooked.has(server)) return server;
     const telemetry = new ServerTelemetry({
-      instruments: this.#instruments.server,
+      instruments: this.#instruments,
       methodLabel: this.#methodLabel,
       tracer: this.#serverTracer,
     });
@@ -158,7 +189,7 @@ export class GrpcOpenTelemetry {
     );
     const optionalLabels = this.#optionalLabels;
     const telemetry = new ClientTelemetry({
-      instruments: this.#instruments.client,
+      instruments: this.#instruments,
       target,
       methodLabel: this.#methodLabel,
       optionalLabels,
@@ -180,13 +211,13 @@ export class GrpcOpenTelemetry {
   }
 }
 
-/** The name of the meter and the tracer. */
+/** The name of the meter and the tracer. Their version is that of grpc-js. */
 const SCOPE = "grpc-js";
 
 /**
- * Whether the application registered a resolver for the scheme: grpc-js then keeps the scheme in
- * the channel's target. Its built-in `ipv4` and `ipv6` do not count: grpc-go has none, and shows
- * such a target as a DNS name.
+ * Returns whether the application registered a resolver for the scheme: grpc-js then keeps the scheme
+ * in the channel's target. Its built-in `ipv4` and `ipv6` do not count, because grpc-go does not have
+ * them and shows such a target as a DNS name.
  */
 function isRegistered(scheme: string, channel: ChannelInterface): boolean {
   return scheme !== "ipv4" && scheme !== "ipv6" &&

@@ -3,12 +3,12 @@ import { namedThrownText } from "../log/thrown-text.ts";
 const given = new Set<string>();
 
 /**
- * Warns the person who runs the program, once for each message. It never throws.
+ * Emits a process warning, once for each message. Never throws.
  *
- * A process warning rather than `diag`: without a `diag` logger, the default, that is silence.
+ * OpenTelemetry's `diag` is no alternative: by default it has no logger and prints nothing.
  *
- * @param message A constant of this code: it is kept as long as the process runs.
- * @param text What is shown, the message itself unless given.
+ * @param message Identifies the warning. A constant, because it stays in memory.
+ * @param text The text to print. Defaults to `message`.
  */
 export function warnOnce(message: string, text: string = message): void {
   if (given.has(message)) return;
@@ -16,15 +16,15 @@ export function warnOnce(message: string, text: string = message): void {
   try {
     process.emitWarning(text, "GrpcOpenTelemetryWarning");
   } catch {
-    // Only an application's own `emitWarning` throws. There is no other place to warn of that.
+    // Only an `emitWarning` that the application replaced can throw. There is nobody else to warn.
   }
 }
 
 /**
- * Warns once that something was thrown. The text of what was thrown is shown the first time only: it
- * may quote what a stranger sent, and would make a warning of every call.
+ * Warns once that something was thrown. Shows the text of the first thrown value only: the text may
+ * quote what a peer sent, so it would turn every call into a new warning.
  *
- * @param message A constant of this code, without a full stop.
+ * @param message A constant, without a full stop.
  */
 export function warnOfThrown(message: string, thrown: unknown): void {
   warnOnce(message, `${message}: ${namedThrownText(thrown)}`);
@@ -40,7 +40,7 @@ export function warnOfSpanFailure(thrown: unknown): void {
   warnOfThrown("gRPC spans could not be recorded", thrown);
 }
 
-/** Runs a piece of recording; whatever it throws ends here, as a warning, never in an RPC. */
+/** Runs `record` and returns its result. Turns anything it throws into a warning, so calls go on. */
 export function shielded<T>(
   record: () => T,
   warn: (thrown: unknown) => void = warnOfFailure,

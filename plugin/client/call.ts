@@ -1,76 +1,75 @@
 import { status as Status } from "@grpc/grpc-js";
 import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes } from "@opentelemetry/api";
-import type { AttemptSpan, CallSpan, ClientTracer } from "./spans.ts";
-import { currentCustomLabel } from "./custom-label.ts";
-import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
-import type { ClientInstruments, RetryInstruments } from "../metrics/instruments.ts";
-import { PerMethod, PerStatus } from "../metrics/per-method.ts";
-import { messageLength, wireMessage } from "../metrics/message-frames.ts";
+import type { Instruments, RetryInstruments } from "../metrics/instruments.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
-import { Retries } from "./retries.ts";
+import { messageLength, wireMessage } from "../metrics/message-frames.ts";
+import { PerMethod, PerStatus } from "../metrics/per-method.ts";
 import { createSeries } from "../metrics/sdk-storage.ts";
 import type { Series } from "../metrics/series.ts";
+import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
+import { currentCustomLabel } from "./custom-label.ts";
+import { Retries } from "./retries.ts";
+import type { AttemptSpan, CallSpan, ClientTracer } from "./spans.ts";
 
-/** How a call or an attempt ended. */
+/** The final status of a call or an attempt. */
 export interface RpcStatus {
   readonly code: number;
   readonly details: string;
 }
 
 export interface ClientTelemetryOptions {
-  readonly instruments: ClientInstruments;
+  readonly instruments: Instruments;
   /** The channel's `grpc.target` label. */
   readonly target: string;
-  /** Gives the `grpc.method` label of a path such as `/package.Service/Method`. */
+  /** Returns the `grpc.method` label of a path such as `/package.Service/Method`. */
   readonly methodLabel: (path: string) => string;
   readonly optionalLabels: ReadonlySet<OptionalLabel>;
-  /** Without one, no spans are made. */
+  /** Turns spans off if undefined. */
   readonly tracer: ClientTracer | undefined;
 }
 
-/** Records the calls of one channel: metrics of gRFC A66 and A96, spans of gRFC A72. */
+/** Records the calls of one channel: the metrics of gRFC A66 and A96, and the spans of gRFC A72. */
 export class ClientTelemetry {
-  readonly #followsRetries: boolean;
+  readonly #tracksRetries: boolean;
   readonly #tracer: ClientTracer | undefined;
   readonly #hasCustomLabel: boolean;
-  /** By path, and by custom label where that is recorded. */
   readonly #methods: PerMethod<ClientMethod>;
 
   constructor(
     { instruments, target, methodLabel, optionalLabels, tracer }: ClientTelemetryOptions,
   ) {
-    this.#followsRetries = instruments.retries !== undefined || tracer !== undefined;
+    this.#tracksRetries = instruments.clientRetries !== undefined || tracer !== undefined;
     this.#tracer = tracer;
     this.#hasCustomLabel = optionalLabels.has("grpc.client.call.custom");
-    // What grpc-js's load balancers know of these is not passed on: they are empty, as the gRFCs
-    // say of a channel without xDS.
-    const ofLoadBalancer = Object.fromEntries(
+    // grpc-js does not expose what its load balancers know about an address. The labels are empty,
+    // as the gRFCs require for a channel without xDS.
+    const loadBalancerLabels = Object.fromEntries(
       (["grpc.lb.locality", "grpc.lb.backend_service"] as const)
         .filter((label) => optionalLabels.has(label))
         .map((label) => [label, ""]),
     );
-    this.#methods = new PerMethod((path, label) => {
+    this.#methods = new PerMethod((path, customLabel) => {
       const method = {
         "grpc.method": methodLabel(path),
         "grpc.target": target,
       };
       const attributes = this.#hasCustomLabel
-        ? { ...method, "grpc.client.call.custom": label }
+        ? { ...method, "grpc.client.call.custom": customLabel }
         : method;
       return {
         attributes,
-        retries: instruments.retries,
-        attemptStarted: createSeries(instruments.attemptStarted, attributes),
+        retries: instruments.clientRetries,
+        attemptStarted: createSeries(instruments.clientAttempt.started, attributes),
         attempt: new PerStatus((status) =>
-          new StreamSeries(instruments.attempt, {
+          new StreamSeries(instruments.clientAttempt, {
             ...attributes,
             "grpc.status": status,
-            ...ofLoadBalancer,
+            ...loadBalancerLabels,
           })
         ),
         callDuration: new PerStatus((status) =>
-          createSeries(instruments.callDuration, {
+          createSeries(instruments.clientCall.duration, {
             ...attributes,
             "grpc.status": status,
           })
@@ -79,22 +78,22 @@ export class ClientTelemetry {
     });
   }
 
-  /** Whether spans are made. */
+  /** Whether calls have spans. */
   get isTraced(): boolean {
     return this.#tracer !== undefined;
   }
 
-  /** The application started a call; its message is not serialized yet. */
+  /** Called when the application starts a call, before its message is serialized. */
   startCall(path: string): ClientCall {
     const label = this.#hasCustomLabel ? currentCustomLabel() : "";
-    const retries = this.#followsRetries ? new Retries() : undefined;
+    const retries = this.#tracksRetries ? new Retries() : undefined;
     return new ClientCall(this.#methods.get(path, label), this.#tracer?.startCall(path), retries);
   }
 }
 
-/** What calls of one method have in common. */
+/** What all calls of one method share. */
 interface ClientMethod {
-  /** The labels of all its metrics. */
+  /** The labels that all its metrics have. */
   readonly attributes: Attributes;
   readonly retries: RetryInstruments | undefined;
   readonly attemptStarted: Series;
@@ -110,7 +109,7 @@ export class ClientCall {
   readonly #retries: Retries | undefined;
   #status: RpcStatus | undefined;
 
-  /** @param retries Missing if nobody wants to know what kind of attempt each is. */
+  /** @param retries Undefined if neither retry metrics nor spans are on. */
   constructor(
     method: ClientMethod,
     span: CallSpan | undefined,
@@ -121,26 +120,28 @@ export class ClientCall {
     this.#retries = retries;
   }
 
-  /** The call has to wait for the name to be resolved. */
+  /** Called when the call has to wait for name resolution. */
   resolutionDelayed(): void {
     this.#span?.resolutionDelayed();
   }
 
-  /** The name is resolved. */
+  /** Called when the name is resolved. */
   resolved(): void {
     this.#span?.resolved();
   }
 
   /**
-   * An attempt starts: the first, a retry, a hedge or a transparent retry. The name is resolved, a
-   * subchannel is not picked yet.
+   * Called when an attempt starts: the first one, a retry, a hedge or a transparent retry. The name
+   * is resolved, and no subchannel is picked yet.
    *
-   * @param metadata That of the attempt.
-   * @param hedging Whether the method's policy is one of hedging.
-   * @returns undefined if what grpc-js starts is not to be followed. Of a call that ends in the turn
-   * in which it is made grpc-js opens a stream nonetheless, which nobody may ever end. As in grpc-go,
-   * a call that was given up by then has no attempt, and one whose message cannot be serialized has
-   * one that ends as the call did.
+   * If a call ends in the same turn of the event loop in which it starts, grpc-js still opens a
+   * stream for it, and may never end that stream. Such a call is recorded as in grpc-go: without an
+   * attempt if it was cancelled or its deadline passed, and otherwise (its message cannot be
+   * serialized) with one attempt that ends with the call's status.
+   *
+   * @param metadata The metadata of the attempt.
+   * @param hedging Whether the method has a hedging policy.
+   * @returns Undefined if the attempt needs no further recording.
    */
   startAttempt(metadata: Metadata, hedging: boolean): ClientAttempt | undefined {
     if (isGivenUp(this.#status)) return undefined;
@@ -153,7 +154,7 @@ export class ClientCall {
     return undefined;
   }
 
-  /** The call has its final status, which the application has not seen yet. */
+  /** Called when the call has its final status, before the application receives it. */
   end(status: RpcStatus): void {
     this.#status = status;
     const { code, details } = status;
@@ -186,42 +187,43 @@ export class ClientAttempt extends StreamMetrics {
     this.#span = span;
   }
 
-  /** The metadata to send in place of this. */
+  /** Returns the metadata to send: a copy with the span's context, or `metadata` without a span. */
   outgoing(metadata: Metadata): Metadata {
     return this.#span?.outgoing(metadata) ?? metadata;
   }
 
-  /** The attempt has to wait for the load balancer to pick a subchannel. */
+  /** Called when the attempt has to wait for the load balancer to pick a subchannel. */
   pickDelayed(): void {
     this.#span?.pickDelayed();
   }
 
-  /** A stream was created on the subchannel that was picked. */
+  /** Called when the attempt has a stream on the picked subchannel. */
   streamCreated(): void {
     this.#span?.streamCreated();
   }
 
-  /** Metadata came in. */
+  /** Called when the server's metadata arrives. */
   incoming(metadata: Metadata): void {
     this.#span?.incoming(metadata);
   }
 
-  /** The application sent a message, given in its frame. */
+  /** Called when the application sends a message. `frame` includes the message's prefix. */
   sending(frame: Uint8Array): void {
     this.#span?.sent(wireMessage(frame));
   }
 
-  /** A message, given in its frame, was handed to the transport. */
+  /** Called when a message is handed to the transport. `frame` includes the message's prefix. */
   sent(frame: Uint8Array): void {
     this.countSent(messageLength(frame));
   }
 
-  /** A message, given in its frame, came in. */
+  /** Called when a message arrives. `frame` includes the message's prefix. */
   received(frame: Uint8Array): void {
     this.countReceived(messageLength(frame));
     this.#span?.received(wireMessage(frame));
   }
 
+  /** Called when the attempt has its status. */
   end({ code, details }: RpcStatus): void {
     this.recordEnd(code, performance.now());
     this.#retries?.endAttempt();

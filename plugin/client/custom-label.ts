@@ -1,25 +1,30 @@
 import type { CallOptions, ClientOptions } from "@grpc/grpc-js";
 import { AsyncLocalStorage } from "node:async_hooks";
+import { withMethods } from "../replace-method.ts";
 
-/** A symbol survives the copies that clients make of call options, and meets no name of theirs. */
+/** A symbol, because clients copy it along with the call options and it cannot clash with a name. */
 const LABEL = Symbol("grpc.client.call.custom");
 
-/** Call options with the key of this file. */
 type LabelledOptions = CallOptions & { [LABEL]?: string };
 
 type Transformer = NonNullable<ClientOptions["callInvocationTransformer"]>;
 type Channel = Parameters<Transformer>[0]["channel"];
 
 const labels = new AsyncLocalStorage<string>();
-/** The label of the call that is being created from call options. */
+/** The label in the call options of the call that is being created. */
 let labelOfOptions: string | undefined;
 
 /**
- * Call options that set the label `grpc.client.call.custom` of one call (gRFC A108). It is recorded
- * by plugins whose `optionalLabels` name it.
+ * Returns call options that set the label `grpc.client.call.custom` of one call (gRFC A108). Plugins
+ * record the label if their `optionalLabels` include it.
  *
- * @param label Each value makes series of its own: one of a few, never an id.
- * @param options Call options to keep.
+ * @example
+ * ```ts
+ * client.UnaryEcho(request, customLabel("checkout"), callback);
+ * ```
+ *
+ * @param label One of a few fixed values, never an id: each value creates its own series.
+ * @param options Other call options, which stay as they are.
  */
 export function customLabel(
   label: string,
@@ -30,25 +35,31 @@ export function customLabel(
 }
 
 /**
- * Sets the label `grpc.client.call.custom` of every call that `body` makes (gRFC A108), also after it
- * waited for something. For clients that do not pass call options on to grpc-js as they are.
+ * Sets the label `grpc.client.call.custom` of every call that `body` makes, synchronously or
+ * asynchronously (gRFC A108). Use it for clients that do not pass call options on to grpc-js.
  *
- * @param label Each value makes series of its own: one of a few, never an id.
+ * @example
+ * ```ts
+ * await withCustomLabel("report", () => makeSomeCalls());
+ * ```
+ *
+ * @param label One of a few fixed values, never an id: each value creates its own series.
  * @returns What `body` returns.
  */
 export function withCustomLabel<T>(label: string, body: () => T): T {
   return labels.run(label, body);
 }
 
-/** The label of the call that is being created; empty unless the application set one (gRFC A108). */
+/** Returns the label of the call that is being created, or `""` if it has none (gRFC A108). */
 export function currentCustomLabel(): string {
   return labelOfOptions ?? labels.getStore() ?? "";
 }
 
 /**
- * Makes a client's calls take their label from their call options, which no channel gets to see.
+ * Returns a call transformer that reads the label from a call's options. Channels do not receive the
+ * call options, so the channel cannot read it.
  *
- * @param transform The client's own transformer of calls, if it has one.
+ * @param transform The client's own transformer, if it has one.
  */
 export function readingCallOptions(
   transform: Transformer = (call) => call,
@@ -56,23 +67,21 @@ export function readingCallOptions(
   return (given) => {
     const call = transform(given);
     const { [LABEL]: label } = call.callOptions as LabelledOptions;
-    return label === undefined ? call : { ...call, channel: labelling(call.channel, label) };
+    return label === undefined ? call : { ...call, channel: withLabel(call.channel, label) };
   };
 }
 
-/** The same channel, whose calls have a label. */
-function labelling(channel: Channel, label: string): Channel {
-  return Object.create(channel, {
-    createCall: {
-      value(...args: Parameters<Channel["createCall"]>) {
-        const outer = labelOfOptions;
-        labelOfOptions = label;
-        try {
-          return channel.createCall(...args);
-        } finally {
-          labelOfOptions = outer;
-        }
-      },
+/** Returns a stand-in for the channel that gives its calls the label. */
+function withLabel(channel: Channel, label: string): Channel {
+  return withMethods(channel, {
+    createCall(...args) {
+      const outer = labelOfOptions;
+      labelOfOptions = label;
+      try {
+        return channel.createCall(...args);
+      } finally {
+        labelOfOptions = outer;
+      }
     },
-  }) as Channel;
+  });
 }

@@ -1,16 +1,19 @@
 /**
- * The client's boundary to grpc-js: the only file that knows the private shape of its channels.
+ * The boundary to grpc-js's channels. Only this file knows their private shape.
  *
- * grpc-js has no stats hook, and client interceptors see calls, never attempts. What sees both is
- * the channel's internal channel: it makes one object per call and one per attempt. Its methods are
- * replaced on the one instance; no prototype is touched, so other channels are not affected.
+ * grpc-js has no stats hook, and client interceptors see calls but not attempts. The channel's
+ * internal channel sees both: it creates one object per call and one per attempt. This file replaces
+ * methods on that one instance and touches no prototype, so other channels stay as they are.
+ *
+ * @module
  */
 import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
+import { replaceMethod } from "../replace-method.ts";
+import { shielded, warnOfFailure, warnOnce } from "../warning.ts";
 import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./call.ts";
 import { hookPublicChannel } from "./fallback.ts";
-import { shielded, warnOfFailure, warnOnce } from "../warning.ts";
 
-/** What an attempt tells the call that it belongs to. */
+/** The listener that a call passes to its attempts. */
 interface AttemptListener {
   onReceiveMetadata(metadata: Metadata): void;
   onReceiveMessage(message: Uint8Array): void;
@@ -28,11 +31,11 @@ interface LoadBalancingCall {
 /** grpc-js's `ResolvingCall`: one call. */
 interface ResolvingCall {
   addStatusWatcher(watcher: (status: RpcStatus) => void): void;
-  /** Asks the channel for the call's configuration, again when the name was not resolved yet. */
+  /** Asks the channel for the call's configuration. Runs again once the name is resolved. */
   getConfig(): void;
 }
 
-/** What the name's resolution says of how a method is called; made for one call. */
+/** The part of the service config that applies to a method. Created for each call. */
 interface CallConfig {
   readonly methodConfig?: {
     readonly retryPolicy?: object;
@@ -44,7 +47,7 @@ type ConfigResult =
   | { readonly type: "SUCCESS"; readonly config: CallConfig }
   | { readonly type: "NONE" | "ERROR" };
 
-/** grpc-js's `InternalChannel`, as far as it is used here. */
+/** The parts of grpc-js's `InternalChannel` that this file uses. */
 interface InternalChannel {
   createCall(method: string, ...rest: unknown[]): ResolvingCall;
   getConfig(method: string, metadata: Metadata): ConfigResult;
@@ -69,8 +72,8 @@ function isInternalChannel(value: unknown): value is InternalChannel {
 }
 
 /**
- * Records every call and attempt of a channel. Of a channel of a grpc-js whose insides look
- * different only calls are recorded, with one warning.
+ * Records every call and attempt of a channel. If this version of grpc-js has a different internal
+ * channel, warns once and records calls without attempts.
  */
 export function hookChannel(
   channel: ChannelInterface,
@@ -90,32 +93,38 @@ export function hookChannel(
   hookPublicChannel(channel, telemetry);
 }
 
-/** Keeps what is recorded with what it is recorded of. Each plugin has a link of its own. */
+/**
+ * An object of grpc-js that carries the object that records it. Each plugin uses its own symbol,
+ * because several plugins may record the same object.
+ */
 type Linked<T, R> = T & { [link: symbol]: R | undefined };
 
 /**
- * Replaces methods of a channel's internal channel, of its calls and of its attempts. Calls and
- * attempts get functions that all of them share: with a few closures for each, recording would cost
- * twice as much.
+ * Replaces methods of a channel's internal channel, its calls and its attempts. All calls and
+ * attempts share the same functions: a few closures for each would double the cost of recording.
  */
 function hookInternalChannel(internalChannel: InternalChannel, telemetry: ClientTelemetry): void {
   const link = Symbol("recorded");
-  /** The call whose configuration is being asked for. */
+  /** The call that is asking for its configuration. */
   let resolving: ClientCall | undefined;
-  const { createCall, getConfig, createLoadBalancingCall } = internalChannel;
 
-  internalChannel.createCall = function (method, ...rest) {
-    const call = createCall.call(this, method, ...rest) as Linked<ResolvingCall, CallHook>;
-    try {
-      const recorded = telemetry.startCall(method);
-      call.addStatusWatcher((status) => endCall(recorded, status));
-      call[link] = new CallHook(recorded, call.getConfig);
-      call.getConfig = getConfigOfCall;
-    } catch (error) {
-      warnOfFailure(error);
-    }
-    return call;
-  };
+  replaceMethod(
+    internalChannel,
+    "createCall",
+    (createCall) =>
+      function (this: InternalChannel, method, ...rest) {
+        const call = createCall.call(this, method, ...rest) as Linked<ResolvingCall, CallHook>;
+        try {
+          const recorded = telemetry.startCall(method);
+          call.addStatusWatcher((status) => endCall(recorded, status));
+          call[link] = new CallHook(recorded, call.getConfig);
+          call.getConfig = getConfigOfCall;
+        } catch (error) {
+          warnOfFailure(error);
+        }
+        return call;
+      },
+  );
 
   function getConfigOfCall(this: ResolvingCall): void {
     const hook = (this as Linked<ResolvingCall, CallHook>)[link]!;
@@ -128,19 +137,24 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     }
   }
 
-  internalChannel.getConfig = function (method, metadata) {
-    const result = getConfig.call(this, method, metadata);
-    if (resolving === undefined) return result;
-    try {
-      return configured(result, resolving);
-    } catch (error) {
-      warnOfFailure(error);
-      return result;
-    }
-  };
+  replaceMethod(
+    internalChannel,
+    "getConfig",
+    (getConfig) =>
+      function (this: InternalChannel, method, metadata) {
+        const result = getConfig.call(this, method, metadata);
+        if (resolving === undefined) return result;
+        try {
+          return linkConfig(result, resolving);
+        } catch (error) {
+          warnOfFailure(error);
+          return result;
+        }
+      },
+  );
 
-  /** Has grpc-js hand on the call with its configuration, to each of its attempts. */
-  function configured(result: ConfigResult, call: ClientCall): ConfigResult {
+  /** Links the call to its configuration, which grpc-js passes to each of the call's attempts. */
+  function linkConfig(result: ConfigResult, call: ClientCall): ConfigResult {
     if (result.type !== "SUCCESS") {
       call.resolutionDelayed();
       return result;
@@ -151,33 +165,43 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
       config[link] = call;
       return result;
     }
-    // A resolver of the application's own may give the same object to several calls.
+    // A resolver of the application may return the same object for several calls.
     const copy = { ...config, [link]: call } as CallConfig;
     return { ...result, config: copy };
   }
 
-  internalChannel.createLoadBalancingCall = function (config, method, ...rest) {
-    const attempt = createLoadBalancingCall.call(this, config, method, ...rest) as Linked<
-      LoadBalancingCall,
-      AttemptHook
-    >;
-    try {
-      const call = (config as Linked<CallConfig, ClientCall>)[link] ?? telemetry.startCall(method);
-      attempt[link] = new AttemptHook(attempt, call, isHedging(config));
-      attempt.start = start;
-      attempt.sendMessageWithContext = sendMessageWithContext;
-    } catch (error) {
-      warnOfFailure(error);
-    }
-    return attempt;
-  };
+  replaceMethod(
+    internalChannel,
+    "createLoadBalancingCall",
+    (createLoadBalancingCall) =>
+      function (this: InternalChannel, config, method, ...rest) {
+        const attempt = createLoadBalancingCall.call(this, config, method, ...rest) as Linked<
+          LoadBalancingCall,
+          AttemptHook
+        >;
+        try {
+          const call = (config as Linked<CallConfig, ClientCall>)[link] ??
+            telemetry.startCall(method);
+          attempt[link] = new AttemptHook(attempt, call, isHedging(config));
+          attempt.start = start;
+          attempt.sendMessageWithContext = sendMessageWithContext;
+        } catch (error) {
+          warnOfFailure(error);
+        }
+        return attempt;
+      },
+  );
 
   if (telemetry.isTraced) {
-    const { queueCallForPick } = internalChannel;
-    internalChannel.queueCallForPick = function (call) {
-      queueCallForPick.call(this, call);
-      shielded(() => (call as Linked<LoadBalancingCall, AttemptHook>)[link]?.queued());
-    };
+    replaceMethod(
+      internalChannel,
+      "queueCallForPick",
+      (queueCallForPick) =>
+        function (this: InternalChannel, call) {
+          queueCallForPick.call(this, call);
+          shielded(() => (call as Linked<LoadBalancingCall, AttemptHook>)[link]?.queued());
+        },
+    );
   }
 
   function start(this: LoadBalancingCall, metadata: Metadata, listener: AttemptListener): void {
@@ -201,12 +225,12 @@ function endCall(recorded: ClientCall, status: RpcStatus): void {
   }
 }
 
-/** Of two policies, which only one may be given of, grpc-js prefers the one of retries. */
+/** A method may have one of the two policies. If it has both, grpc-js uses the retry policy. */
 function isHedging({ methodConfig }: CallConfig): boolean {
   return methodConfig?.hedgingPolicy !== undefined && methodConfig.retryPolicy === undefined;
 }
 
-/** A call of grpc-js's. */
+/** What records a call, and the call's own `getConfig`. */
 class CallHook {
   readonly recorded: ClientCall;
   readonly getConfig: () => void;
@@ -217,7 +241,7 @@ class CallHook {
   }
 }
 
-/** Follows an attempt of grpc-js's. */
+/** Records an attempt: takes the place of its methods and of its listener. */
 class AttemptHook implements AttemptListener {
   readonly #call: LoadBalancingCall;
   readonly #start: LoadBalancingCall["start"];
@@ -226,7 +250,7 @@ class AttemptHook implements AttemptListener {
   #recorded: ClientCall | undefined;
   #attempt: ClientAttempt | undefined;
   #listener: AttemptListener | undefined;
-  /** Grpc-js holds one message back until a subchannel is picked: it is not sent before that. */
+  /** The message that grpc-js holds back until a subchannel is picked. It counts as sent then. */
   #pending: Uint8Array | undefined;
 
   constructor(call: LoadBalancingCall, recorded: ClientCall, hedging: boolean) {
@@ -260,7 +284,7 @@ class AttemptHook implements AttemptListener {
     }
   }
 
-  /** Has to wait for a pick. When its stream is created, it gets a child. */
+  /** Called when the attempt has to wait for a pick. grpc-js sets `child` when it has a stream. */
   queued(): void {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
@@ -304,8 +328,8 @@ class AttemptHook implements AttemptListener {
       warnOfFailure(error);
     }
     const listener = this.#listener;
-    // An attempt can be reached from its HTTP/2 stream, which is kept until a full garbage
-    // collection. The call and its messages need not be kept as long.
+    // The HTTP/2 stream, which references the attempt, stays in memory until a full garbage
+    // collection. Release the call and its messages now.
     this.#recorded = undefined;
     this.#attempt = undefined;
     this.#listener = undefined;

@@ -4,10 +4,10 @@ import { withinLimit } from "../metrics/cardinality.ts";
 import type { RetryInstruments } from "../metrics/instruments.ts";
 import { recordValue } from "../metrics/series.ts";
 
-/** The key of metadata that counts attempts, other than transparent retries, on all but the first. */
+/** The metadata key with the number of previous attempts, which transparent retries do not raise. */
 const PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts";
 
-/** Follows the attempts of one call, for the retry metrics of gRFC A96 and the spans of A72. */
+/** Counts the attempts of one call, for the retry metrics of gRFC A96 and the spans of gRFC A72. */
 export class Retries {
   #attempts = 0;
   #active = 0;
@@ -18,18 +18,17 @@ export class Retries {
   #idleSinceMs = 0;
   #delayMs = 0;
 
-  /** How many attempts there were before the last one, without transparent retries. */
+  /** The number of attempts before the latest one, without transparent retries. */
   get previous(): number {
     return this.#previous;
   }
 
   /**
-   * An attempt starts.
+   * Called when an attempt starts.
    *
-   * @param metadata Has the retry or hedging policy's count of the attempts before, which does not
-   * grow with a transparent retry.
-   * @param hedging Whether the policy is one of hedging.
-   * @returns Whether it is a transparent retry.
+   * @param metadata The attempt's metadata, with the number of previous attempts.
+   * @param hedging Whether the method has a hedging policy.
+   * @returns Whether the attempt is a transparent retry.
    */
   startAttempt(metadata: Metadata, hedging: boolean): boolean {
     const isFirst = this.#attempts === 0;
@@ -48,12 +47,13 @@ export class Retries {
     return false;
   }
 
+  /** Called when an attempt ends. */
   endAttempt(): void {
     this.#active--;
     if (this.#active === 0) this.#idleSinceMs = performance.now();
   }
 
-  /** The call ended: its counts are recorded, except those that are zero (gRFC A96). */
+  /** Records the counts of a call that has ended. Zeros are not recorded (gRFC A96). */
   record(instruments: RetryInstruments, attributes: Attributes, context?: Context): void {
     if (this.#attempts < 2) return;
     const record = (histogram: Histogram, value: number) => {

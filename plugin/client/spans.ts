@@ -2,26 +2,25 @@ import type { Metadata } from "@grpc/grpc-js";
 import { SpanKind } from "@opentelemetry/api";
 import type { Context, Tracer } from "@opentelemetry/api";
 import { activeContext } from "../tracing/application-context.ts";
-import { MessageEvents } from "../tracing/message-events.ts";
 import type { WireMessage } from "../metrics/message-frames.ts";
 import type { Propagation } from "../tracing/propagation.ts";
-import { RpcSpan, spanName } from "../tracing/rpc-span.ts";
+import { MessageEvents, RpcSpan, spanName } from "../tracing/rpc-span.ts";
 
-/** Makes the spans of a channel's calls (gRFC A72). */
+/** Starts the spans of a channel's calls (gRFC A72). */
 export class ClientTracer {
   readonly #tracer: Tracer;
   readonly #propagation: Propagation | undefined;
 
-  /** @param propagation Without one, spans are made but the server is not told of them. */
+  /** @param propagation Sends span contexts to the server. Spans are not joined without it. */
   constructor(tracer: Tracer, propagation: Propagation | undefined) {
     this.#tracer = tracer;
     this.#propagation = propagation;
   }
 
   /**
-   * The parent is the span of the active context.
+   * Starts the span of a call. Its parent is the span of the active context.
    *
-   * @returns undefined if the tracer fails.
+   * @returns Undefined if the tracer fails.
    */
   startCall(path: string): CallSpan | undefined {
     const name = spanName("Sent", path);
@@ -29,7 +28,13 @@ export class ClientTracer {
     return span && new CallSpan(this, path, span);
   }
 
-  /** @returns undefined if the tracer fails. */
+  /**
+   * Starts the span of an attempt.
+   *
+   * @param previous The number of previous attempts, without transparent retries.
+   * @param transparent Whether the attempt is a transparent retry.
+   * @returns Undefined if the tracer fails.
+   */
   startAttempt(
     path: string,
     parent: Context,
@@ -60,23 +65,19 @@ export class CallSpan {
     this.context = span.context;
   }
 
-  /** The call has to wait for the name to be resolved. */
+  /** Called when the call has to wait for name resolution. */
   resolutionDelayed(): void {
     this.#resolutionDelayed = true;
   }
 
-  /** The name is resolved, at last or from before. */
+  /** Called when the name is resolved, whether the call waited for it or not. */
   resolved(): void {
     if (!this.#resolutionDelayed) return;
     this.#resolutionDelayed = false;
     this.#span.addEvent("Delayed name resolution complete");
   }
 
-  /**
-   * @param previous How many attempts were made before, without transparent retries.
-   * @param transparent Whether this one is a transparent retry.
-   * @returns undefined if the tracer fails.
-   */
+  /** Starts the span of an attempt. See {@link ClientTracer.startAttempt}. */
   startAttempt(previous: number, transparent: boolean): AttemptSpan | undefined {
     return this.#tracer.startAttempt(
       this.#path,
@@ -108,22 +109,23 @@ export class AttemptSpan {
     this.context = span.context;
   }
 
-  /** The metadata to send: a copy, to which the propagator has added this span's context. */
+  /** Returns the metadata to send: a copy to which the propagator has added the span's context. */
   outgoing(metadata: Metadata): Metadata {
     this.#sentEncoding = first(metadata, "grpc-encoding");
     return this.#propagation?.inject(this.context, metadata) ?? metadata;
   }
 
+  /** Called when the server's metadata arrives. */
   incoming(metadata: Metadata): void {
     this.#receivedEncoding = first(metadata, "grpc-encoding");
   }
 
-  /** The attempt has to wait for the load balancer to pick a subchannel. */
+  /** Called when the attempt has to wait for the load balancer to pick a subchannel. */
   pickDelayed(): void {
     this.#pickDelayed = true;
   }
 
-  /** A stream was created on the subchannel that was picked, at last or at once. */
+  /** Called when the attempt has a stream on the picked subchannel, whether it waited or not. */
   streamCreated(): void {
     if (!this.#pickDelayed) return;
     this.#pickDelayed = false;

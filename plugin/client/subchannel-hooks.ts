@@ -1,12 +1,15 @@
 /**
- * The boundary to grpc-js's connections: the only file that knows the private shape of its
- * subchannels. Their public interface tells that a connection ended, never why.
+ * The boundary to grpc-js's connections. Only this file knows the private shape of its subchannels.
+ * Their public interface reports that a connection ended, but not why.
+ *
+ * @module
  */
 import { connectivityState as State } from "@grpc/grpc-js";
 import type { ChannelInterface } from "@grpc/grpc-js";
 import type { ClientHttp2Session } from "node:http2";
-import type { SubchannelMetrics } from "./subchannel-metrics.ts";
+import { replaceMethod, withMethods } from "../replace-method.ts";
 import { shielded, warnOnce } from "../warning.ts";
+import type { SubchannelMetrics } from "./subchannel-metrics.ts";
 
 /** grpc-js's `Http2Transport`: one connection. */
 interface Transport {
@@ -14,9 +17,13 @@ interface Transport {
   addDisconnectListener(listener: () => void): void;
 }
 
+interface Connector {
+  connect(...args: unknown[]): Promise<Transport>;
+}
+
 /** grpc-js's `Subchannel`: one address, connected or not. */
 interface Subchannel {
-  readonly connector: { connect(...args: unknown[]): Promise<Transport> };
+  readonly connector: Connector;
   getConnectivityState(): State;
   addConnectivityStateListener(
     listener: (subchannel: unknown, previous: State, current: State) => void,
@@ -25,6 +32,7 @@ interface Subchannel {
 
 interface SubchannelPool {
   getOrCreateSubchannel(...args: unknown[]): Subchannel;
+  unrefUnusedSubchannels(): void;
 }
 
 interface InternalChannel {
@@ -38,7 +46,7 @@ function hasSubchannelPool(value: unknown): value is InternalChannel {
 
 /**
  * Records the connections of a channel. A subchannel that several channels share is recorded once.
- * On a grpc-js whose insides look different nothing is recorded, with one warning.
+ * If this version of grpc-js has no known subchannel pool, warns once and records nothing.
  */
 export function hookSubchannels(
   channel: ChannelInterface,
@@ -54,17 +62,15 @@ export function hookSubchannels(
     );
     return;
   }
-  internalChannel.subchannelPool = new Proxy(internalChannel.subchannelPool, {
-    get(pool, name) {
-      const member: unknown = Reflect.get(pool, name);
-      if (typeof member !== "function") return member;
-      if (name !== "getOrCreateSubchannel") return member.bind(pool);
-      return (...args: unknown[]) => {
-        const subchannel = pool.getOrCreateSubchannel(...args);
-        shielded(() => hookSubchannel(subchannel, metrics));
-        return subchannel;
-      };
+  // Channels share the pool, so it must stay as it is for channels that are not recorded.
+  const pool = internalChannel.subchannelPool;
+  internalChannel.subchannelPool = withMethods(pool, {
+    getOrCreateSubchannel(...args) {
+      const subchannel = pool.getOrCreateSubchannel(...args);
+      shielded(() => hookSubchannel(subchannel, metrics));
+      return subchannel;
     },
+    unrefUnusedSubchannels: () => pool.unrefUnusedSubchannels(),
   });
 }
 
@@ -73,21 +79,24 @@ function hookSubchannel(
   metrics: SubchannelMetrics,
 ): void {
   if (!metrics.isNew(subchannel)) return;
-  /** Why the current connection ends, as soon as that is known. */
+  /** Why the current connection ended, once that is known. */
   let reason: string | undefined;
   let securityLevel: SecurityLevel = "none";
 
-  const { connector } = subchannel;
-  const connect = connector.connect;
-  connector.connect = async function (...args) {
-    const transport = await connect.apply(this, args);
-    shielded(() => {
-      reason = undefined;
-      securityLevel = transport.session?.encrypted ? "privacy_and_integrity" : "none";
-      onDisconnect(transport, (why) => reason ??= why);
-    });
-    return transport;
-  };
+  replaceMethod(
+    subchannel.connector,
+    "connect",
+    (connect) =>
+      async function (this: Connector, ...args) {
+        const transport = await connect.apply(this, args);
+        shielded(() => {
+          reason = undefined;
+          securityLevel = transport.session?.encrypted ? "privacy_and_integrity" : "none";
+          onDisconnect(transport, (why) => reason ??= why);
+        });
+        return transport;
+      },
+  );
 
   subchannel.addConnectivityStateListener((_, previous, current) =>
     shielded(() => {
@@ -104,27 +113,30 @@ function hookSubchannel(
   );
 }
 
-/** The values of `grpc.security_level` that a connection of grpc-js can have (gRFC A94). */
+/** The values of `grpc.security_level` that a grpc-js connection can have (gRFC A94). */
 export type SecurityLevel = "none" | "privacy_and_integrity";
 
-/** Tells the first reason that is seen; nothing when the subchannel itself is shut down. */
+/**
+ * Calls `report` with each sign of why a connection ends; the first one is the reason. Does not call
+ * it when the subchannel itself is shut down.
+ */
 function onDisconnect(
   transport: Transport,
-  tell: (reason: string) => void,
+  report: (reason: string) => void,
 ): void {
-  // Before grpc-js's own listeners: those tell the subchannel.
+  // Listeners go before those of grpc-js, which change the state of the subchannel.
   const { session } = transport;
-  const failed = (error: Error) => tell(shielded(() => ofError(error)) ?? "unknown");
-  session?.prependOnceListener("goaway", (code: number) => tell(goAway(code)));
+  const failed = (error: Error) => report(shielded(() => errorReason(error)) ?? "unknown");
+  session?.prependOnceListener("goaway", (code: number) => report(goAwayReason(code)));
   session?.prependOnceListener("error", failed);
-  session?.prependOnceListener("close", () => tell("unknown"));
+  session?.prependOnceListener("close", () => report("unknown"));
   session?.socket?.prependOnceListener?.("error", failed);
-  session?.socket?.prependOnceListener?.("close", () => tell("unknown"));
-  // What grpc-js reports although nothing happened is a keepalive ping that was not answered.
-  transport.addDisconnectListener(() => tell("connection timed out"));
+  session?.socket?.prependOnceListener?.("close", () => report("unknown"));
+  // grpc-js reports a disconnect without any other event when a keepalive ping is not answered.
+  transport.addDisconnectListener(() => report("connection timed out"));
 }
 
-/** RFC 9113's error codes: each stands at its number. */
+/** The names of HTTP/2 error codes, indexed by code (RFC 9113). */
 const ERROR_CODES = [
   "NO_ERROR",
   "PROTOCOL_ERROR",
@@ -142,13 +154,13 @@ const ERROR_CODES = [
   "HTTP_1_1_REQUIRED",
 ];
 
-function goAway(code: number): string {
-  // The peer may send any of 2^32 numbers; each would be a series of its own.
+function goAwayReason(code: number): string {
+  // A peer may send any of 2^32 codes, and each name would create its own series.
   const name = ERROR_CODES[code];
   return name === undefined ? "unknown" : `GOAWAY ${name}`;
 }
 
-function ofError(error: NodeJS.ErrnoException): string {
+function errorReason(error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case "ECONNRESET":
       return "connection reset";

@@ -13,7 +13,7 @@ export class SubchannelMetrics {
 
   /**
    * @param target The channel's `grpc.target` label.
-   * @param subchannels Those that are recorded already; channels share theirs.
+   * @param subchannels The subchannels that are already recorded. Channels may share subchannels.
    */
   constructor(
     instruments: SubchannelInstruments,
@@ -31,26 +31,33 @@ export class SubchannelMetrics {
     };
   }
 
-  /** Whether a subchannel is not recorded yet; from then on it is. */
+  /** Returns whether a subchannel is not recorded yet, and marks it as recorded. */
   isNew(subchannel: object): boolean {
     if (this.#subchannels.has(subchannel)) return false;
     this.#subchannels.add(subchannel);
     return true;
   }
 
-  /** @param securityLevel The label `grpc.security_level`. */
+  /**
+   * Called when a connection opens.
+   *
+   * @param securityLevel The label `grpc.security_level`.
+   */
   connected(securityLevel: string): void {
     add(this.#instruments.connectionAttemptsSucceeded, 1, this.#attributes);
     add(this.#instruments.openConnections, 1, this.#secured(securityLevel));
   }
 
+  /** Called when an attempt to connect fails. */
   connectionFailed(): void {
     add(this.#instruments.connectionAttemptsFailed, 1, this.#attributes);
   }
 
   /**
+   * Called when a connection ends.
+   *
    * @param reason The label `grpc.disconnect_error`.
-   * @param securityLevel The label that it was connected with.
+   * @param securityLevel The label `grpc.security_level` that the connection opened with.
    */
   disconnected(reason: string, securityLevel: string): void {
     add(this.#instruments.disconnections, 1, {

@@ -1,4 +1,4 @@
-/** Schemes that gRPC's own languages register; with any other, the whole target is a DNS name. */
+/** The schemes that gRPC registers. A target with any other scheme is a DNS name as a whole. */
 const WELL_KNOWN_SCHEMES: ReadonlySet<string> = new Set([
   "dns",
   "passthrough",
@@ -14,12 +14,19 @@ interface Target {
 }
 
 /**
- * The `grpc.target` label of a channel: its canonical target URI, `scheme://authority/endpoint`,
- * with the scheme `dns` when the target names none (gRFC A66; where it leaves room, what grpc-go
- * prints for the same dialled string, so that one fleet in two languages has one label).
+ * Returns the `grpc.target` label of a channel: its canonical target URI,
+ * `scheme://authority/endpoint`, with the scheme `dns` if the target has none (gRFC A66).
  *
- * @param dialled The target as the application gave it, e.g. `localhost:50051`.
- * @param isRegistered Whether the application registered a resolver of its own for a scheme.
+ * Where the gRFC leaves room, the label is what grpc-go records for the same string, so that a fleet
+ * in two languages has one label.
+ *
+ * @example
+ * ```ts
+ * canonicalTarget("localhost:50051"); // "dns:///localhost:50051"
+ * ```
+ *
+ * @param dialled The target as the application passed it, such as `localhost:50051`.
+ * @param isRegistered Whether the application registered its own resolver for a scheme.
  */
 export function canonicalTarget(
   dialled: string,
@@ -35,7 +42,7 @@ export function canonicalTarget(
   return `dns:///${parseTarget(`dns:///${dialled}`)?.endpoint ?? dialled}`;
 }
 
-/** Splits a target as RFC 3986 does; `undefined` if it names no scheme or is not a URI. */
+/** Splits a target as in RFC 3986. Returns undefined if it has no scheme or is not a URI. */
 function parseTarget(uri: string): Target | undefined {
   const match = /^([a-z][a-z0-9+.-]*):([^?#]*)/i.exec(uri);
   if (match === null) return undefined;
@@ -54,6 +61,6 @@ function parseTarget(uri: string): Target | undefined {
       endpoint: decodeURIComponent(path).replace(/^\//, ""),
     };
   } catch {
-    return undefined; // a percent sign that escapes nothing
+    return undefined; // a percent sign that is not part of an escape
   }
 }

@@ -1,41 +1,47 @@
 /**
- * Bounds how many series an instrument can have, whatever labels the application or a peer comes up
- * with. The SDK's own limit holds for the time between two collections alone: what was collected
- * cumulatively it keeps for ever, without a limit.
+ * Limits the number of series of an instrument, whatever labels the application and its peers use.
+ * The SDK's own limit applies between two collections only: it keeps all series that it collected
+ * cumulatively, without a limit.
+ *
+ * @module
  */
 import type { Attributes, Meter } from "@opentelemetry/api";
 import { warnOnce } from "../warning.ts";
 
-/** Together with the overflow as many as the SDK's default limit (OpenTelemetry metrics SDK). */
+/** With the overflow series, this is the SDK's default limit of 2000 (OpenTelemetry metrics SDK). */
 const MAX_LABEL_SETS = 1999;
 
-/** The labels of values beyond a limit of cardinality (OpenTelemetry metrics SDK). */
+/** The labels of values over the cardinality limit (OpenTelemetry metrics SDK). */
 const OVERFLOW: Attributes = { "otel.metric.overflow": true };
 
-/** The label sets that a metric has, as text, for each meter that makes its instruments. */
+/** The label sets of each metric, as JSON, by the meter that creates its instruments. */
 const metrics = new WeakMap<Meter, Map<string, Set<string>>>();
-/** The same for each instrument: plugins of one meter have instruments of their own. */
+/** The same sets by instrument. Plugins that share a meter have their own instruments. */
 const labelSets = new WeakMap<object, Set<string>>();
 
-/** Limits a metric to 1999 label sets, and one for all others together; returns its instrument. */
+/**
+ * Limits a metric to 1999 label sets and the overflow series.
+ *
+ * @returns The instrument.
+ */
 export function limited<T extends object>(
   instrument: T,
   name: string,
   meter: Meter,
 ): T {
-  const ofMeter = metrics.get(meter) ?? new Map<string, Set<string>>();
-  metrics.set(meter, ofMeter);
-  const known = ofMeter.get(name) ?? new Set<string>();
-  ofMeter.set(name, known);
+  const metricsOfMeter = metrics.get(meter) ?? new Map<string, Set<string>>();
+  metrics.set(meter, metricsOfMeter);
+  const known = metricsOfMeter.get(name) ?? new Set<string>();
+  metricsOfMeter.set(name, known);
   labelSets.set(instrument, known);
   return instrument;
 }
 
 /**
- * The labels to record under: those given, or those of the overflow once a limited metric has as many
- * label sets as it may. The first time that is told to whoever runs the program.
+ * Returns the labels to record with: `attributes`, or those of the overflow series once the metric is
+ * at its limit. Warns the first time that a metric reaches its limit.
  *
- * @param attributes For one instrument always with their names in the same order.
+ * @param attributes The labels. Their names must have the same order for all values of an instrument.
  */
 export function withinLimit(
   instrument: object,
@@ -50,9 +56,9 @@ export function withinLimit(
     return attributes;
   }
   warnOnce(
-    `gRPC metrics have too many series: a metric has ${MAX_LABEL_SETS} sets of labels. From now on ` +
-      'others are counted together, with the label otel.metric.overflow="true". Give ' +
-      "methodAttributeFilter, targetAttributeFilter, or fewer custom labels",
+    `gRPC metrics have too many series: a metric has ${MAX_LABEL_SETS} sets of labels. Further sets ` +
+      'share one series with the label otel.metric.overflow="true". Set methodAttributeFilter ' +
+      "or targetAttributeFilter, or use fewer custom labels",
   );
   return OVERFLOW;
 }

@@ -61,144 +61,189 @@ export const SIZE_BOUNDS_BYTES: readonly number[] = [
   4294967296,
 ];
 
-/** Bucket bounds of the counts of further attempts in a call (gRFC A96). */
+/** Bucket bounds of the histograms that count retries and hedges (gRFC A96). */
 const ATTEMPT_BOUNDS: readonly number[] = [1, 2, 3, 4, 5];
 
-/** What one instrument is called, what it measures, and whether it is on when nobody says so. */
-export interface MetricDefinition {
+/** The kinds of OpenTelemetry instruments that the plugin records to. */
+export type InstrumentKind = "counter" | "upDownCounter" | "histogram";
+
+/** One metric: the instrument that records it, and whether it is on by default. */
+export interface MetricDefinition<Kind extends InstrumentKind = InstrumentKind> {
+  readonly name: string;
+  readonly kind: Kind;
   readonly unit: string;
   readonly description: string;
-  /** Bucket bounds of a histogram. */
+  /** The bucket bounds, for a histogram only. */
   readonly bounds?: readonly number[];
   readonly onByDefault: boolean;
 }
 
-function counter(unit: string, description: string): MetricDefinition {
-  return { unit, description, onByDefault: true };
-}
-
-function latency(description: string): MetricDefinition {
-  return histogram("s", description, LATENCY_BOUNDS_SECONDS);
-}
-
-function size(description: string): MetricDefinition {
-  return histogram("By", description, SIZE_BOUNDS_BYTES);
-}
-
-function histogram(
-  unit: string,
-  description: string,
-  bounds: readonly number[],
-): MetricDefinition {
-  return { unit, description, bounds, onByDefault: true };
-}
-
-function offByDefault(definition: MetricDefinition): MetricDefinition {
-  return { ...definition, onByDefault: false };
-}
-
-/** Every metric that the plugin can record, by name; descriptions are those of grpc-go. */
+/**
+ * Every metric that the plugin can record, in groups that are recorded together. The descriptions
+ * are those of grpc-go.
+ */
 export const METRICS = {
-  // gRFC A66
-  "grpc.client.attempt.started": counter(
-    "{attempt}",
-    "Number of client call attempts started.",
-  ),
-  "grpc.client.attempt.duration": latency(
-    "End-to-end time taken to complete a client call attempt.",
-  ),
-  "grpc.client.attempt.sent_total_compressed_message_size": size(
-    "Compressed message bytes sent per client call attempt.",
-  ),
-  "grpc.client.attempt.rcvd_total_compressed_message_size": size(
-    "Compressed message bytes received per call attempt.",
-  ),
-  "grpc.client.call.duration": latency(
-    "Time taken by gRPC to complete an RPC from application's perspective.",
-  ),
-  "grpc.server.call.started": counter(
-    "{call}",
-    "Number of server calls started.",
-  ),
-  "grpc.server.call.duration": latency(
-    "End-to-end time taken to complete a call from server transport's perspective.",
-  ),
-  "grpc.server.call.sent_total_compressed_message_size": size(
-    "Compressed message bytes sent per server call.",
-  ),
-  "grpc.server.call.rcvd_total_compressed_message_size": size(
-    "Compressed message bytes received per server call.",
-  ),
+  /** gRFC A66 */
+  clientAttempt: {
+    started: counter(
+      "grpc.client.attempt.started",
+      "{attempt}",
+      "Number of client call attempts started.",
+    ),
+    duration: latency(
+      "grpc.client.attempt.duration",
+      "End-to-end time taken to complete a client call attempt.",
+    ),
+    sent: size(
+      "grpc.client.attempt.sent_total_compressed_message_size",
+      "Compressed message bytes sent per client call attempt.",
+    ),
+    received: size(
+      "grpc.client.attempt.rcvd_total_compressed_message_size",
+      "Compressed message bytes received per call attempt.",
+    ),
+  },
+  /** gRFC A66 */
+  clientCall: {
+    duration: latency(
+      "grpc.client.call.duration",
+      "Time taken by gRPC to complete an RPC from application's perspective.",
+    ),
+  },
+  /** gRFC A66 */
+  serverCall: {
+    started: counter(
+      "grpc.server.call.started",
+      "{call}",
+      "Number of server calls started.",
+    ),
+    duration: latency(
+      "grpc.server.call.duration",
+      "End-to-end time taken to complete a call from server transport's perspective.",
+    ),
+    sent: size(
+      "grpc.server.call.sent_total_compressed_message_size",
+      "Compressed message bytes sent per server call.",
+    ),
+    received: size(
+      "grpc.server.call.rcvd_total_compressed_message_size",
+      "Compressed message bytes received per server call.",
+    ),
+  },
+  /** gRFC A96 */
+  clientRetries: {
+    retries: offByDefault(histogram(
+      "grpc.client.call.retries",
+      "{retry}",
+      "Number of retries during the client call. If there were no retries, 0 is not reported.",
+      ATTEMPT_BOUNDS,
+    )),
+    transparentRetries: offByDefault(histogram(
+      "grpc.client.call.transparent_retries",
+      "{transparent_retry}",
+      "Number of transparent retries during the client call. If there were no transparent " +
+        "retries, 0 is not reported.",
+      [...ATTEMPT_BOUNDS, 10],
+    )),
+    hedges: offByDefault(histogram(
+      "grpc.client.call.hedges",
+      "{hedge}",
+      "Number of hedges during the client call. If there were no hedges, 0 is not reported.",
+      ATTEMPT_BOUNDS,
+    )),
+    retryDelay: offByDefault(latency(
+      "grpc.client.call.retry_delay",
+      "Total time of delay while there is no active attempt during the client call.",
+    )),
+  },
+  /** gRFC A94 */
+  subchannel: {
+    disconnections: offByDefault(counter(
+      "grpc.subchannel.disconnections",
+      "{disconnection}",
+      "EXPERIMENTAL. Number of times the selected subchannel becomes disconnected.",
+    )),
+    connectionAttemptsSucceeded: offByDefault(counter(
+      "grpc.subchannel.connection_attempts_succeeded",
+      "{attempt}",
+      "EXPERIMENTAL. Number of successful connection attempts.",
+    )),
+    connectionAttemptsFailed: offByDefault(counter(
+      "grpc.subchannel.connection_attempts_failed",
+      "{attempt}",
+      "EXPERIMENTAL. Number of failed connection attempts.",
+    )),
+    openConnections: offByDefault(upDownCounter(
+      "grpc.subchannel.open_connections",
+      "{connection}",
+      "EXPERIMENTAL. Number of open connections.",
+    )),
+  },
+} as const satisfies Record<string, Record<string, MetricDefinition>>;
 
-  // gRFC A96
-  "grpc.client.call.retries": offByDefault(histogram(
-    "{retry}",
-    "Number of retries during the client call. If there were no retries, 0 is not reported.",
-    ATTEMPT_BOUNDS,
-  )),
-  "grpc.client.call.transparent_retries": offByDefault(histogram(
-    "{transparent_retry}",
-    "Number of transparent retries during the client call. If there were no transparent " +
-      "retries, 0 is not reported.",
-    [...ATTEMPT_BOUNDS, 10],
-  )),
-  "grpc.client.call.hedges": offByDefault(histogram(
-    "{hedge}",
-    "Number of hedges during the client call. If there were no hedges, 0 is not reported.",
-    ATTEMPT_BOUNDS,
-  )),
-  "grpc.client.call.retry_delay": offByDefault(latency(
-    "Total time of delay while there is no active attempt during the client call.",
-  )),
-
-  // gRFC A94
-  "grpc.subchannel.disconnections": offByDefault(counter(
-    "{disconnection}",
-    "EXPERIMENTAL. Number of times the selected subchannel becomes disconnected.",
-  )),
-  "grpc.subchannel.connection_attempts_succeeded": offByDefault(counter(
-    "{attempt}",
-    "EXPERIMENTAL. Number of successful connection attempts.",
-  )),
-  "grpc.subchannel.connection_attempts_failed": offByDefault(counter(
-    "{attempt}",
-    "EXPERIMENTAL. Number of failed connection attempts.",
-  )),
-  "grpc.subchannel.open_connections": offByDefault(counter(
-    "{connection}",
-    "EXPERIMENTAL. Number of open connections.",
-  )),
-} as const satisfies Record<string, MetricDefinition>;
-
-export type MetricName = keyof typeof METRICS;
+const DEFINITIONS: readonly MetricDefinition[] = Object.values(METRICS).flatMap((group) =>
+  Object.values<MetricDefinition>(group)
+);
 
 /** The names of all metrics that the plugin can record. */
-export const METRIC_NAMES: readonly MetricName[] = Object.keys(
-  METRICS,
-) as MetricName[];
+export const METRIC_NAMES: readonly string[] = DEFINITIONS.map(({ name }) => name);
 
 /**
- * Which metrics are on: those that their gRFCs switch on by default, plus `enable`, minus `disable`.
+ * Returns the names of the metrics that are on: those that are on by default, plus `enable`, minus
+ * `disable`.
  *
- * @throws {RangeError} for a name that is no metric of this plugin; the message lists those that are.
+ * @throws {RangeError} If a name is not a metric of this plugin. The message lists the known ones.
  */
 export function selectMetrics(
   enable: readonly string[],
   disable: readonly string[],
-): ReadonlySet<MetricName> {
+): ReadonlySet<string> {
   const selected = new Set(
-    METRIC_NAMES.filter((name) => METRICS[name].onByDefault),
+    DEFINITIONS.filter(({ onByDefault }) => onByDefault).map(({ name }) => name),
   );
   for (const name of enable) selected.add(knownMetric("enableMetrics", name));
-  for (const name of disable) {
-    selected.delete(knownMetric("disableMetrics", name));
-  }
+  for (const name of disable) selected.delete(knownMetric("disableMetrics", name));
   return selected;
 }
 
-function knownMetric(option: string, name: string): MetricName {
-  if (Object.hasOwn(METRICS, name)) return name as MetricName;
+function knownMetric(option: string, name: string): string {
+  if (METRIC_NAMES.includes(name)) return name;
   throw new RangeError(
     `${option}: "${name}" is not a metric of this plugin; known are ${METRIC_NAMES.join(", ")}`,
   );
+}
+
+function counter(name: string, unit: string, description: string): MetricDefinition<"counter"> {
+  return { name, kind: "counter", unit, description, onByDefault: true };
+}
+
+function upDownCounter(
+  name: string,
+  unit: string,
+  description: string,
+): MetricDefinition<"upDownCounter"> {
+  return { name, kind: "upDownCounter", unit, description, onByDefault: true };
+}
+
+function latency(name: string, description: string): MetricDefinition<"histogram"> {
+  return histogram(name, "s", description, LATENCY_BOUNDS_SECONDS);
+}
+
+function size(name: string, description: string): MetricDefinition<"histogram"> {
+  return histogram(name, "By", description, SIZE_BOUNDS_BYTES);
+}
+
+function histogram(
+  name: string,
+  unit: string,
+  description: string,
+  bounds: readonly number[],
+): MetricDefinition<"histogram"> {
+  return { name, kind: "histogram", unit, description, bounds, onByDefault: true };
+}
+
+function offByDefault<Kind extends InstrumentKind>(
+  definition: MetricDefinition<Kind>,
+): MetricDefinition<Kind> {
+  return { ...definition, onByDefault: false };
 }

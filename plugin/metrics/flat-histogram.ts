@@ -1,6 +1,6 @@
 import type { HrTime } from "@opentelemetry/api";
 
-/** What the SDK adds the values of one label set up to, between two collections. */
+/** The SDK's state of one label set between two collections. */
 export interface Accumulation {
   startTime: HrTime;
   record(value: number): void;
@@ -8,7 +8,7 @@ export interface Accumulation {
   toPointValue(): unknown;
 }
 
-/** Of a histogram with explicit bounds. */
+/** The value of a histogram with explicit bucket bounds. */
 interface HistogramPoint {
   readonly buckets: { readonly boundaries: readonly number[]; readonly counts: readonly number[] };
   readonly sum: number;
@@ -26,18 +26,19 @@ function isHistogramPoint(value: unknown): value is HistogramPoint {
 const SUM = 0;
 const MIN = 1;
 const MAX = 2;
-/** Where the counts of buckets begin. */
+/** The index of the first bucket's count. */
 const COUNTS = 3;
 
 /**
- * A histogram in one array of numbers. It takes the place of the SDK's own accumulation, whose
- * numbers are spread over eight objects: when calls go to many methods in turns, fetching these from
- * memory costs more than anything else in a call's metrics.
+ * A histogram in one array of numbers, which takes the place of the SDK's own accumulation.
+ *
+ * The SDK spreads the numbers over eight objects. When calls alternate between many methods, fetching
+ * those objects from memory is the largest part of the cost of recording a call.
  */
 export class FlatHistogram implements Accumulation {
   startTime: HrTime;
   readonly #boundaries: readonly number[];
-  /** Whether the least and the greatest value are shown. */
+  /** Whether the histogram reports its minimum and maximum. */
   readonly #hasMinMax: boolean;
   readonly #values: number[];
 
@@ -45,16 +46,17 @@ export class FlatHistogram implements Accumulation {
     this.startTime = startTime;
     this.#boundaries = buckets.boundaries;
     this.#hasMinMax = hasMinMax;
-    // Engines keep an array that had a number like this without a pointer for each element.
+    // An array that has held a floating-point number stores its elements without pointers, so it
+    // starts with Infinity.
     this.#values = [Infinity, min, max, ...buckets.counts];
     this.#values[SUM] = sum;
   }
 
   /**
-   * Makes the same of one of the SDK's.
+   * Converts an accumulation of the SDK.
    *
-   * @returns undefined if that is no histogram with explicit bounds, or has no value yet: then it does
-   * not tell whether it minds the least and the greatest one.
+   * @returns Undefined if it is not a histogram with explicit bounds, or if it has no value yet. An
+   * empty histogram does not show whether it records its minimum and maximum.
    */
   static of(accumulation: Accumulation): FlatHistogram | undefined {
     const point = accumulation.toPointValue();
@@ -88,7 +90,7 @@ export class FlatHistogram implements Accumulation {
   }
 }
 
-/** The index of the first bucket whose upper bound is not below the value. */
+/** Returns the index of the first bucket whose upper bound is not below the value. */
 function bucketOf(value: number, boundaries: readonly number[]): number {
   let low = 0;
   let high = boundaries.length;

@@ -1,4 +1,26 @@
-/** Every label that is recorded only where it is asked for, and the gRFC that defines it. */
+import { status } from "@grpc/grpc-js";
+import { isPromise } from "node:util/types";
+import { onRejection } from "../../log/rejection.ts";
+import { warnOfThrown } from "../warning.ts";
+
+/**
+ * The value of `grpc.method` for methods that are not registered or that a filter hides, of
+ * `grpc.target` for targets that a filter hides, and of `grpc.status` for status codes over the
+ * limit.
+ */
+export const OTHER = "other";
+
+/**
+ * Returns the `grpc.status` label of a status code: its name (`"OK"`, `"CANCELLED"`), or `CODE(17)`
+ * for a number that gRPC does not define, as grpc-go prints it (gRFC A66). Anything that is not a
+ * non-negative integer is `UNKNOWN` (gRPC over HTTP/2).
+ */
+export function statusName(code: number): string {
+  const isCode = Number.isInteger(code) && code >= 0;
+  return isCode ? status[code] ?? `CODE(${code})` : "UNKNOWN";
+}
+
+/** The labels that are recorded only on request, and the gRFC that defines each. */
 const OPTIONAL_LABELS = [
   "grpc.client.call.custom", // A108
   "grpc.lb.locality", // A78
@@ -10,14 +32,11 @@ const OPTIONAL_LABELS = [
 export type OptionalLabel = typeof OPTIONAL_LABELS[number];
 
 /**
- * The labels to record besides those that every gRPC metric has.
+ * Checks the names of optional labels.
  *
- * @throws {RangeError} for a name that is no optional label of this plugin; the message lists those
- * that are.
+ * @throws {RangeError} If a name is not an optional label. The message lists the known ones.
  */
-export function selectOptionalLabels(
-  names: readonly string[],
-): ReadonlySet<OptionalLabel> {
+export function selectOptionalLabels(names: readonly string[]): ReadonlySet<OptionalLabel> {
   const known: readonly string[] = OPTIONAL_LABELS;
   for (const name of names) {
     if (!known.includes(name)) {
@@ -28,4 +47,36 @@ export function selectOptionalLabels(
     }
   }
   return new Set(names as readonly OptionalLabel[]);
+}
+
+/** The plugin options that decide whether a label shows a value. */
+export type AttributeFilterName = "methodAttributeFilter" | "targetAttributeFilter";
+
+/**
+ * Returns a function that maps a value to its label: the value itself, or `other` if the
+ * application's filter hides it.
+ *
+ * A filter that throws or returns a promise hides the value, with one warning. A mistake in a filter
+ * must not lose metrics, and must not show what the filter should hide.
+ *
+ * @param filter Shows every value if undefined.
+ */
+export function filteredLabel(
+  name: AttributeFilterName,
+  filter: ((value: string) => boolean) | undefined,
+): (value: string) => string {
+  if (filter === undefined) return (value) => value;
+  return (value) => {
+    try {
+      const isShown: unknown = filter(value);
+      if (isPromise(isShown)) {
+        onRejection(isShown, () => {});
+        throw new TypeError("it returned a promise, return true or false instead");
+      }
+      return isShown ? value : OTHER;
+    } catch (error) {
+      warnOfThrown(`gRPC metrics have the label "${OTHER}", because ${name} fails`, error);
+      return OTHER;
+    }
+  };
 }

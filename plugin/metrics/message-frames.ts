@@ -1,25 +1,25 @@
 const PREFIX_BYTES = 5;
 
-/** One message as it was on the wire. */
+/** A message as it is on the wire. */
 export interface WireMessage {
-  /** Its length as it was sent, in bytes, without its frame. */
+  /** Its length in bytes, compressed, without its prefix. */
   readonly bytes: number;
   readonly compressed: boolean;
   /**
-   * The last four bytes of a compressed one as a little-endian number: of a gzip stream, the size
+   * The last four bytes of a compressed message as a little-endian number. For gzip, this is the size
    * before compression.
    */
   readonly trailer: number;
 }
 
-/** Is told of each message when its last byte is there, in the terms of {@link WireMessage}. */
 export interface MessageReceiver {
+  /** Called when the last byte of a message arrives. See {@link WireMessage} for the parameters. */
   received(bytes: number, compressed: boolean, trailer: number): void;
 }
 
 /**
- * Finds the messages in a stream of bytes framed as gRPC over HTTP/2 frames them: a flag byte, four
- * bytes of length, then the message. Nothing is copied.
+ * Finds the messages in a stream of bytes. Each message has a prefix: a flag byte and four bytes of
+ * length (gRPC over HTTP/2). Copies nothing.
  */
 export class MessageFrames {
   readonly #receiver: MessageReceiver;
@@ -33,7 +33,7 @@ export class MessageFrames {
     this.#receiver = receiver;
   }
 
-  /** Takes the next bytes. */
+  /** Reads the next bytes of the stream. */
   push(chunk: Uint8Array): void {
     let offset = 0;
     while (offset < chunk.length) {
@@ -61,19 +61,19 @@ export class MessageFrames {
   }
 }
 
-/** Whether bytes are one message in its frame, no more and no less. */
+/** Returns whether `bytes` is exactly one message with its prefix. */
 export function isWholeFrame(bytes: Uint8Array): boolean {
   let length = 0;
   for (let i = 1; i < PREFIX_BYTES; i++) length = length * 256 + (bytes[i] ?? 0);
   return bytes.length >= PREFIX_BYTES && length === messageLength(bytes);
 }
 
-/** The length in bytes of the message in one whole frame. */
+/** Returns the length in bytes of the message in a whole frame. */
 export function messageLength(frame: Uint8Array): number {
   return frame.length - PREFIX_BYTES;
 }
 
-/** The message in one whole frame. */
+/** Returns the message in a whole frame. */
 export function wireMessage(frame: Uint8Array): WireMessage {
   const compressed = frame[0] === 1;
   return {
@@ -83,7 +83,7 @@ export function wireMessage(frame: Uint8Array): WireMessage {
   };
 }
 
-/** Appends the bytes before `end`, four at most, to the last four that were seen. */
+/** Shifts the bytes before `end`, at most four, into the last four bytes of the message so far. */
 function shiftIn(trailer: number, bytes: Uint8Array, end: number): number {
   for (let i = Math.max(0, end - 4); i < end; i++) {
     trailer = (trailer >>> 8 | (bytes[i] ?? 0) << 24) >>> 0;

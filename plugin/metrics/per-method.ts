@@ -1,33 +1,34 @@
 import { status } from "@grpc/grpc-js";
 import { warnOnce } from "../warning.ts";
-
-/**
- * The `grpc.method` label of a method that nobody registered, or that a filter demotes, and the
- * `grpc.status` label of codes that are too many.
- */
-export const OTHER = "other";
+import { OTHER, statusName } from "./labels.ts";
 
 const OK = status.OK;
 
-/** What belongs to each status of a method, made once and reused by every call. */
+/** The 17 status codes that gRPC defines, and some more. */
+const MAX_STATUSES = 32;
+
+/** Equals the SDK's default limit of label sets per instrument. */
+const MAX_KEPT = 2000;
+
+/** One value for each status of a method. Each is created once and shared by all calls. */
 export class PerStatus<T> {
   readonly #create: (grpcStatus: string) => T;
-  /** Of the code that most calls end with: it is at hand without an array. */
+  /** For OK, the most frequent code: found without an array lookup. */
   #ok: T | undefined;
-  /** Of the other codes that gRPC defines, by code. */
+  /** For the other codes that gRPC defines, by code. */
   readonly #defined: T[] = [];
-  /** Of other codes, by label. */
+  /** For codes that gRPC does not define, by label. */
   readonly #others = new Map<string, T>();
   #size = 0;
 
-  /** @param create Is given the `grpc.status` label. */
+  /** @param create Receives the `grpc.status` label. */
   constructor(create: (grpcStatus: string) => T) {
     this.#create = create;
   }
 
   /**
-   * A peer may send any number as a code: those beyond a bound that gRPC does not define have the
-   * label `other` in common.
+   * Returns the value for a status code. A peer may send any number as a code, so codes that gRPC
+   * does not define share the label `other` once there are {@link MAX_STATUSES} statuses.
    */
   get(statusCode: number): T {
     if (statusCode === OK) return this.#ok ??= this.#add("OK");
@@ -42,7 +43,7 @@ export class PerStatus<T> {
     if (this.#size >= MAX_STATUSES && label !== OTHER) {
       warnOnce(
         `gRPC metrics: calls of a method end with more than ${MAX_STATUSES} different status ` +
-          `codes. Further ones that gRPC does not define are recorded as grpc.status="${OTHER}"`,
+          `codes. Further codes that gRPC does not define are recorded as grpc.status="${OTHER}"`,
       );
       return this.#find(OTHER);
     }
@@ -57,29 +58,17 @@ export class PerStatus<T> {
   }
 }
 
-/** The 17 that gRPC defines and some more. */
-const MAX_STATUSES = 32;
-
 /**
- * The `grpc.status` label of a status code: the code's name (`"OK"`, `"CANCELLED"`), or `CODE(17)`
- * for a number that gRPC does not define, as the Go plugin prints it (gRFC A66). What is no code at
- * all is `UNKNOWN` (gRPC over HTTP/2).
- */
-export function statusName(code: number): string {
-  const isCode = Number.isInteger(code) && code >= 0;
-  return isCode ? status[code] ?? `CODE(${code})` : "UNKNOWN";
-}
-
-/**
- * What belongs to each method of a channel or server, and to each custom label of its calls, made
- * once and reused by every call.
+ * One value for each method of a channel, and for each custom label of its calls. Each is created
+ * once and shared by all calls.
  *
- * How many are kept is bounded. A proxy may call what its own clients name; what is beyond the bound
- * is made anew for each call, and costs time instead of memory.
+ * At most {@link MAX_KEPT} values are kept. A proxy calls the methods that its own clients name, so
+ * their number has no limit. Beyond the limit a value is created for each call, which costs time
+ * instead of memory.
  */
 export class PerMethod<T> {
   readonly #create: (path: string, customLabel: string) => T;
-  /** By path: of calls without a custom label, which are found with one look. */
+  /** For calls without a custom label, by path: found with a single lookup. */
   readonly #methods = new Map<string, T>();
   /** By custom label, then by path. */
   readonly #labelled = new Map([["", this.#methods]]);
@@ -105,6 +94,3 @@ export class PerMethod<T> {
     return created;
   }
 }
-
-/** The SDK's own default limit of label sets per instrument. */
-const MAX_KEPT = 2000;

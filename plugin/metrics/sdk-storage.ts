@@ -1,11 +1,13 @@
 /**
- * The boundary to the OpenTelemetry SDK: the only file that knows the private shape of its storages.
+ * The boundary to the OpenTelemetry SDK. Only this file knows the private shape of its storages.
  *
- * An instrument finds the state of a label set by the text of all its labels, which it makes anew for
- * every value. That is most of what recording costs. Here the state is kept from one value to the
- * next, and that of a histogram takes the place of the SDK's. Readers, views, temporality and limits of
- * cardinality stay what they are, because whatever is new to the SDK goes through its own methods
- * first.
+ * For every value, an instrument of the SDK builds a text of all labels to find the state of the label
+ * set, which is most of the cost of recording. A series in this file keeps the state from one value
+ * to the next, and replaces the state of a histogram with a {@link FlatHistogram}. Readers, views,
+ * temporality and cardinality limits work as before, because the first value after each collection
+ * goes through the SDK's own methods.
+ *
+ * @module
  */
 import type { Attributes, Context, Counter, Histogram } from "@opentelemetry/api";
 import { withinLimit } from "./cardinality.ts";
@@ -14,15 +16,15 @@ import type { Accumulation } from "./flat-histogram.ts";
 import { Series } from "./series.ts";
 import { shielded, warnOfFailure } from "../warning.ts";
 
-/** The label sets that had values since the last collection. */
+/** The state of the label sets that have values since the last collection. */
 interface AccumulationMap {
   get(attributes: Attributes): Accumulation | undefined;
   set(attributes: Attributes, accumulation: Accumulation): void;
 }
 
-/** `SyncMetricStorage`: the state of one instrument for one reader, or for one view. */
+/** The SDK's `SyncMetricStorage`: the state of an instrument for one reader or one view. */
 interface MetricStorage {
-  /** `DeltaMetricProcessor`: at each collection it begins a new map. */
+  /** The SDK's `DeltaMetricProcessor`, which starts a new map at each collection. */
   readonly _deltaMetricStorage: {
     readonly _activeCollectionStorage: AccumulationMap;
   };
@@ -45,16 +47,17 @@ function isMetricStorage(value: unknown): value is MetricStorage {
 }
 
 /**
- * Whether a storage takes labels as they come. What they become otherwise may depend on the context.
- * A view that says nothing of labels has the SDK's `NoopAttributesProcessor`, which is not exported.
+ * Returns whether a storage leaves labels as they are. If a view changes labels, the result may depend
+ * on the context. A view that does not change labels has the SDK's `NoopAttributesProcessor`, which
+ * the SDK does not export.
  */
 function keepsLabels(processor: object | undefined): boolean {
   return processor === undefined || processor.constructor?.name === "NoopAttributesProcessor";
 }
 
 /**
- * The storages behind an instrument of the SDK; undefined for an instrument of another kind or
- * version, and for one whose labels a view changes.
+ * Returns the storages of an instrument of the SDK. Returns undefined for an instrument of another
+ * SDK or version, and if a view changes the instrument's labels.
  */
 function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
   const storage: unknown = "_writableMetricStorage" in instrument
@@ -66,10 +69,10 @@ function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
   return Array.isArray(several) && several.every(isMetricStorage) ? several : undefined;
 }
 
-/** A series in one of the SDK's storages, and in those that follow. */
+/** A series in one storage of the SDK, and in the storages after it. */
 class StoredSeries extends Series {
   readonly #storage: MetricStorage;
-  /** The same label set in the next storage. */
+  /** The series with the same labels in the next storage. */
   readonly #next: StoredSeries | undefined;
   #map: AccumulationMap | undefined;
   #accumulation: Accumulation | undefined;
@@ -101,11 +104,11 @@ class StoredSeries extends Series {
     const known = map.get(this.attributes);
     this.#storage.record(value, this.attributes, undefined, Date.now());
     this.#map = map;
-    // Others may have kept one that was there before, and would go on with it.
+    // Another series may already hold the known accumulation, so it must stay in the map.
     this.#accumulation = known ?? this.#flatten(map);
   }
 
-  /** @returns undefined if the storage is full: it has joined the value with others. */
+  /** @returns Undefined if the storage is full and has recorded the value in its overflow series. */
   #flatten(map: AccumulationMap): Accumulation | undefined {
     const accumulation = map.get(this.attributes);
     const flat = accumulation && FlatHistogram.of(accumulation);
@@ -116,9 +119,9 @@ class StoredSeries extends Series {
 }
 
 /**
- * Makes the series of an instrument with some labels, or with those of the overflow if it has too
- * many. With an instrument of the SDK it need not search for its state each time, in any of the
- * storages: there is one for each reader or view.
+ * Creates the series of an instrument with the given labels, or with those of the overflow series if
+ * the instrument is at its limit. With an instrument of the SDK, the series keeps its state in each
+ * storage instead of searching for it. There is one storage for each reader or view.
  */
 export function createSeries(instrument: Histogram | Counter, attributes: Attributes): Series {
   const limited = withinLimit(instrument, attributes);

@@ -2,7 +2,7 @@ import type { Attributes, Context, Counter, Histogram, UpDownCounter } from "@op
 import { onRejection } from "../../log/rejection.ts";
 import { warnOfFailure } from "../warning.ts";
 
-/** One instrument with one set of labels. */
+/** An instrument with one label set. */
 export class Series {
   protected readonly attributes: Attributes;
   readonly #instrument: Histogram | Counter;
@@ -13,9 +13,9 @@ export class Series {
   }
 
   /**
-   * Records a value of a histogram, or adds one to a counter. It never throws.
+   * Records a value in a histogram, or adds it to a counter. Never throws.
    *
-   * @param context The one of a span, for exemplars.
+   * @param context The context of a span, for exemplars.
    */
   record(value: number, context: Context | undefined): void {
     recordValue(this.#instrument, value, this.attributes, context);
@@ -23,8 +23,8 @@ export class Series {
 }
 
 /**
- * Records a value of a histogram, or adds it to a counter. What the application's SDK throws ends
- * here, as a warning, so that it costs neither other metrics nor the end of a span.
+ * Records a value in a histogram, or adds it to a counter. Turns an error of the application's SDK
+ * into a warning, so that other metrics and spans are still recorded.
  */
 export function recordValue(
   instrument: Histogram | Counter | UpDownCounter,

@@ -3,17 +3,17 @@ import type { PerStatus } from "./per-method.ts";
 import { createSeries } from "./sdk-storage.ts";
 import type { Series } from "./series.ts";
 
-/** The three histograms that every client attempt and every server call has an entry in. */
+/** The three histograms that record every client attempt and every server call. */
 export interface StreamHistograms {
-  /** Seconds. */
+  /** In seconds. */
   readonly duration: Histogram;
-  /** Bytes, compressed, without frames. */
+  /** In bytes, compressed, without message prefixes. */
   readonly sent: Histogram;
-  /** Bytes, compressed, without frames. */
+  /** In bytes, compressed, without message prefixes. */
   readonly received: Histogram;
 }
 
-/** The three series of one label set. */
+/** The series of the three histograms with one label set. */
 export class StreamSeries {
   readonly duration: Series;
   readonly sent: Series;
@@ -26,7 +26,7 @@ export class StreamSeries {
   }
 }
 
-/** The metrics of one client attempt or one server call in progress. */
+/** Measures one HTTP/2 stream: a client attempt or a server call in progress. */
 export class StreamMetrics {
   readonly #series: PerStatus<StreamSeries>;
   readonly #context: Context | undefined;
@@ -34,26 +34,26 @@ export class StreamMetrics {
   #sentBytes = 0;
   #receivedBytes = 0;
 
-  /** @param context The one of its span, if it has one. */
+  /** @param context The context of the stream's span, if it has one. */
   constructor(series: PerStatus<StreamSeries>, context: Context | undefined) {
     this.#series = series;
     this.#context = context;
   }
 
-  /** Messages of so many bytes, compressed, without their frames, were handed to the transport. */
+  /** @param bytes The compressed size of a message handed to the transport, without its prefix. */
   protected countSent(bytes: number): void {
     this.#sentBytes += bytes;
   }
 
-  /** Messages of so many bytes, compressed, without their frames, came in. */
+  /** @param bytes The compressed size of a received message, without its prefix. */
   protected countReceived(bytes: number): void {
     this.#receivedBytes += bytes;
   }
 
   /**
-   * It has its status: one entry in each histogram, zeros included (gRFC A66).
+   * Records the stream once in each histogram, zeros included (gRFC A66).
    *
-   * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
+   * @param endMs The end, in milliseconds on the clock of `performance.now()`.
    */
   protected recordEnd(statusCode: number, endMs: number): void {
     const { duration, sent, received } = this.#series.get(statusCode);

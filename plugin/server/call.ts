@@ -1,30 +1,31 @@
 import type { Context } from "@opentelemetry/api";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
-import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
-import type { ServerInstruments } from "../metrics/instruments.ts";
-import { OTHER, PerStatus } from "../metrics/per-method.ts";
+import type { Instruments } from "../metrics/instruments.ts";
+import { OTHER } from "../metrics/labels.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
 import type { MessageReceiver } from "../metrics/message-frames.ts";
+import { PerStatus } from "../metrics/per-method.ts";
 import { createSeries } from "../metrics/sdk-storage.ts";
 import type { Series } from "../metrics/series.ts";
+import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
 import type { ReceivedSpan, ServerTracer } from "./spans.ts";
 
 export interface ServerTelemetryOptions {
-  readonly instruments: ServerInstruments;
-  /** Gives the `grpc.method` label of a registered method's path. */
+  readonly instruments: Instruments;
+  /** Returns the `grpc.method` label of a registered method's path. */
   readonly methodLabel: (path: string) => string;
-  /** Without one, no spans are made. */
+  /** Turns spans off if undefined. */
   readonly tracer: ServerTracer | undefined;
 }
 
 /**
- * Records the calls of one server: metrics of gRFC A66, spans of gRFC A72.
+ * Records the calls of one server: the metrics of gRFC A66 and the spans of gRFC A72.
  *
- * Series are made for registered methods alone, so a stranger who calls methods that do not exist adds
- * neither series nor memory.
+ * Only registered methods have their own series, so a client that calls methods that do not exist
+ * adds neither series nor memory.
  */
 export class ServerTelemetry {
-  readonly #instruments: ServerInstruments;
+  readonly #instruments: Instruments;
   readonly #methodLabel: (path: string) => string;
   readonly #tracer: ServerTracer | undefined;
   readonly #other: ServerMethod;
@@ -36,15 +37,15 @@ export class ServerTelemetry {
     this.#other = serverMethod(instruments, OTHER);
   }
 
-  /** Makes the series of a registered method, which its calls have in common. */
+  /** Creates the series of a registered method, which all its calls share. */
   method(path: string): ServerMethod {
     return serverMethod(this.#instruments, this.#methodLabel(path));
   }
 
   /**
-   * The first header frame of a call came in.
+   * Called when the headers of a call arrive.
    *
-   * @param method Missing if its `:path` is none that the application registered.
+   * @param method Omitted if the application did not register the method in `:path`.
    */
   startCall(headers: IncomingHttpHeaders, method = this.#other): ServerCall {
     const span = this.#tracer?.startCall(headers);
@@ -53,9 +54,9 @@ export class ServerTelemetry {
   }
 
   /**
-   * The handler of a registered method was called; nothing else is known of the call.
+   * Called when the handler of a registered method starts, where nothing else of the call is visible.
    *
-   * @returns What to tell how it ended.
+   * @returns An object to call when the handler ends.
    */
   startHandler({ started, ended }: ServerMethod): { end(code: number): void } {
     const startMs = performance.now();
@@ -67,24 +68,18 @@ export class ServerTelemetry {
   }
 }
 
-/** What calls of one method have in common. */
+/** What all calls of one method share. */
 export interface ServerMethod {
   readonly started: Series;
   readonly ended: PerStatus<StreamSeries>;
 }
 
-function serverMethod(
-  instruments: ServerInstruments,
-  label: string,
-): ServerMethod {
+function serverMethod({ serverCall }: Instruments, label: string): ServerMethod {
   const attributes = { "grpc.method": label };
   return {
-    started: createSeries(instruments.callStarted, attributes),
+    started: createSeries(serverCall.started, attributes),
     ended: new PerStatus((status) =>
-      new StreamSeries(instruments.call, {
-        ...attributes,
-        "grpc.status": status,
-      })
+      new StreamSeries(serverCall, { ...attributes, "grpc.status": status })
     ),
   };
 }
@@ -98,30 +93,32 @@ export class ServerCall extends StreamMetrics implements MessageReceiver {
     this.#span = span;
   }
 
-  /** The context that the call is to be handled in: its span's, if it has one. */
+  /** The context to handle the call in: that of its span, if it has one. */
   get context(): Context | undefined {
     return this.#span?.context;
   }
 
   /**
-   * A message, given in its frame, was handed to the transport.
+   * Called when a message is handed to the transport.
    *
-   * @param headers Those of the response.
+   * @param frame The message with its prefix.
+   * @param headers The response headers.
    */
   sent(frame: Uint8Array, headers: OutgoingHttpHeaders | undefined): void {
     this.countSent(messageLength(frame));
     this.#span?.sent(wireMessage(frame), headers?.["grpc-encoding"]?.toString());
   }
 
-  /** A message came in. */
   received(bytes: number, compressed: boolean, trailer: number): void {
     this.countReceived(bytes);
     this.#span?.received({ bytes, compressed, trailer });
   }
 
   /**
-   * @param message As in the trailer `grpc-message`, percent-encoded.
-   * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
+   * Called when the call has its status.
+   *
+   * @param message The percent-encoded trailer `grpc-message`.
+   * @param endMs The end, in milliseconds on the clock of `performance.now()`.
    */
   end(code: number, message: string, endMs: number): void {
     this.recordEnd(code, endMs);

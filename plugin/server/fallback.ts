@@ -1,9 +1,10 @@
 import { status as Status } from "@grpc/grpc-js";
 import type { Server } from "@grpc/grpc-js";
-import type { ServerMethod, ServerTelemetry } from "./call.ts";
+import { replaceMethod } from "../replace-method.ts";
 import { shielded } from "../warning.ts";
+import type { ServerMethod, ServerTelemetry } from "./call.ts";
 
-/** What grpc-js calls for a registered method: with a callback if it sends a single response. */
+/** The handler of a registered method. It has a callback if the method has a single response. */
 type Handler = (
   call: PublicCall,
   callback?: (...args: unknown[]) => void,
@@ -19,21 +20,19 @@ interface PublicServer {
 }
 
 /**
- * Records what can be seen through the public interface of a server: calls of the methods that are
- * registered from now on, and how they end. It is what is left where the insides of a grpc-js are
- * not known.
+ * Records what a server's public interface shows: calls of the methods that are registered from now
+ * on and their status, without message sizes. Used for versions of grpc-js whose private parts are
+ * unknown.
  */
 export function hookRegister(server: Server, telemetry: ServerTelemetry): void {
-  const publicServer = server as unknown as PublicServer;
-  const { register } = publicServer;
-  publicServer.register = function (path, handler, ...rest) {
-    return register.call(
-      this,
-      path,
-      recorded(path, handler, telemetry),
-      ...rest,
-    );
-  };
+  replaceMethod(
+    server as unknown as PublicServer,
+    "register",
+    (register) =>
+      function (this: PublicServer, path, handler, ...rest) {
+        return register.call(this, path, recorded(path, handler, telemetry), ...rest);
+      },
+  );
 }
 
 function recorded(
@@ -64,7 +63,7 @@ function recorded(
   };
 }
 
-/** An application may throw anything, even what throws when its code is read. */
+/** Returns the status code of an error. An application may pass anything, even a throwing getter. */
 function codeOf(error: unknown): number {
   const code = shielded(() => (error as { code?: unknown } | null)?.code);
   return typeof code === "number" ? code : Status.UNKNOWN;

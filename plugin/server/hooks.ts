@@ -1,30 +1,34 @@
 /**
- * The server's boundary to grpc-js: the only file that knows the private shape of its servers.
+ * The boundary to grpc-js's servers. Only this file knows their private shape.
  *
- * grpc-js has no stats hook, and server interceptors never see a method that nobody registered nor
- * compressed sizes. What sees every call is the handler of HTTP/2 streams; it is replaced on the
- * one instance. From there on only Node's public HTTP/2 stream is used.
+ * grpc-js has no stats hook, and server interceptors see neither calls of unregistered methods nor
+ * compressed sizes. The handler of HTTP/2 streams sees every call. This file replaces it on one
+ * instance, and then uses only the public HTTP/2 stream of Node.
+ *
+ * @module
  */
 import { status as Status } from "@grpc/grpc-js";
 import type { Server } from "@grpc/grpc-js";
 import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { callInContext } from "../tracing/application-context.ts";
 import { isWholeFrame, MessageFrames, wireMessage } from "../metrics/message-frames.ts";
+import { replaceMethod } from "../replace-method.ts";
+import { callInContext } from "../tracing/application-context.ts";
+import { warnOfFailure, warnOnce } from "../warning.ts";
 import type { ServerCall, ServerMethod, ServerTelemetry } from "./call.ts";
 import { hookRegister } from "./fallback.ts";
-import { warnOfFailure, warnOnce } from "../warning.ts";
+import { afterTwoTurns, isOverOnArrival, isUnheardError } from "./runtime-faults.ts";
 
-/** Called as `(interceptors, stream, headers)`, up to grpc-js 1.10 as `(stream, headers)`. */
+/** Called with `(interceptors, stream, headers)`, up to grpc-js 1.10 with `(stream, headers)`. */
 type StreamHandler = (...args: unknown[]) => void;
 
-/** A registered method's handler. */
+/** The handler of a registered method. */
 interface Handler {
   readonly type: "unary" | "serverStream" | "clientStream" | "bidi";
 }
 
-/** grpc-js's `Server`, as far as it is used here. */
+/** The parts of grpc-js's `Server` that this file uses. */
 interface ServerInternals {
   handlers: ReadonlyMap<string, Handler>;
   boundPorts: ReadonlyMap<string, unknown>;
@@ -41,10 +45,10 @@ function hasInternals(server: object): server is ServerInternals {
 }
 
 /**
- * Records every call of a server. On a server of a grpc-js whose insides look different only how
- * registered methods end is recorded, with one warning.
+ * Records every call of a server. If this version of grpc-js has a different server, warns once and
+ * records only the status of calls of registered methods.
  *
- * @throws {Error} if the server is bound to a port already: its handlers cannot be replaced then.
+ * @throws {Error} If the server is already bound to a port: its handlers are in use by then.
  */
 export function hookServer(server: Server, telemetry: ServerTelemetry): void {
   const internals: object = server;
@@ -61,17 +65,14 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
     throw new Error("instrumentServer must be called before bindAsync");
   }
 
-  const follow = streamHooks(telemetry);
+  const record = streamHooks(telemetry);
   function hook(handler: StreamHandler): StreamHandler {
     return function (this: ServerInternals, ...args) {
       const streamIndex = isStream(args[0]) ? 0 : 1;
       const stream = args[streamIndex] as ServerHttp2Stream;
       const headers = args[streamIndex + 1] as IncomingHttpHeaders;
-      const recorder = follow(stream, headers, this.handlers);
-      if (stream.destroyed || stream.closed) {
-        // On Deno a stream that was reset at once gets here when it is over. Grpc-js would answer
-        // it, and the exception would end the process.
-        stream.on("error", () => {});
+      const recorder = record(stream, headers, this.handlers);
+      if (isOverOnArrival(stream)) {
         recorder?.closed();
         return;
       }
@@ -83,39 +84,42 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
       }
     };
   }
-  // Which of the two is bound depends on the server's channelz option, so both are replaced.
-  internals._channelzHandler = hook(internals._channelzHandler);
-  internals._streamHandler = hook(internals._streamHandler);
+  // The server's channelz option decides which of the two is used.
+  replaceMethod(internals, "_channelzHandler", hook);
+  replaceMethod(internals, "_streamHandler", hook);
 }
 
 function isStream(value: unknown): boolean {
   return typeof value === "object" && value !== null && "respond" in value;
 }
 
-/** A stream that is followed. Each plugin has a link of its own: several may be installed. */
-type FollowedStream = ServerHttp2Stream & { [link: symbol]: StreamRecorder };
+/**
+ * A stream that carries the object that records it. Each plugin uses its own symbol, because several
+ * plugins may record the same stream.
+ */
+type RecordedStream = ServerHttp2Stream & { [link: symbol]: StreamRecorder };
 
-/** A handler that had a call. What its calls have in common is found with it. */
+/** A handler that carries what all calls of its method share. */
 type KnownHandler = Handler & { [link: symbol]: ServerMethod | undefined };
 
-/** Follows a stream; returns undefined if it is no call. */
-type Follow = (
+/** Records a stream. Returns undefined if the stream is not a gRPC call. */
+type RecordStream = (
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   handlers: ReadonlyMap<string, Handler>,
 ) => StreamRecorder | undefined;
 
 /**
- * Makes what follows the streams of one server. Two of their methods are replaced, by functions that
- * all of them share, and no listener is added: with some closures and listeners for each, recording
- * would cost several times as much.
+ * Returns a function that records the streams of one server. It replaces two methods of a stream with
+ * functions that all streams share, and adds no listener: closures and listeners for each stream
+ * would make recording several times as expensive.
  */
-function streamHooks(telemetry: ServerTelemetry): Follow {
+function streamHooks(telemetry: ServerTelemetry): RecordStream {
   const link = Symbol("recorded");
 
   type Written = (error?: Error | null) => void;
   function write(
-    this: FollowedStream,
+    this: RecordedStream,
     frame: Uint8Array,
     encodingOrWritten?: BufferEncoding | Written,
     written?: Written,
@@ -131,31 +135,29 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
     return flushed;
   }
 
-  function emit(this: FollowedStream, event: string | symbol, ...args: unknown[]): boolean;
-  // Named parameters and `arguments` are passed on faster than a rest parameter.
-  function emit(this: FollowedStream, event: string | symbol, chunk?: unknown): boolean {
+  function emit(this: RecordedStream, event: string | symbol, ...args: unknown[]): boolean;
+  // Named parameters and `arguments` are faster to pass on than a rest parameter.
+  function emit(this: RecordedStream, event: string | symbol, chunk?: unknown): boolean {
     const recorder = this[link]!;
     if (event === "close") recorder.closed();
     else if (event === "error") {
       recorder.failed();
-      // Grpc-js listens for errors of the calls that it serves; one of a call that it refused, such
-      // as a reset by the client, would end the process.
-      if (this.listenerCount("error") === 0) return false;
+      if (isUnheardError(this)) return false;
     }
     const given = arguments as unknown as EmitArguments;
-    // Grpc-js calls the application from events of the stream, which have a context of their own.
+    // grpc-js calls the application from events of the stream, which do not run in the call's context.
     const heard = recorder.context === undefined
       ? recorder.methods.emit.apply(this, given)
       : callInContext(recorder.context, recorder.methods.emit, this, given);
-    // Grpc-js has taken the bytes by now, or refused them.
+    // By now grpc-js has accepted or rejected the bytes.
     if (event === "data") recorder.read(chunk as Uint8Array);
-    // It sends trailers while it is told that they are wanted; a response of headers alone finishes
-    // the stream while it is made.
+    // grpc-js sends trailers in its listener for `wantTrailers`. A response of headers alone finishes
+    // the stream when it is sent.
     else if (event === "wantTrailers" || event === "prefinish") recorder.trailersSent();
     return heard;
   }
 
-  /** Those of the last stream, which are those of the next one unless somebody else replaces them. */
+  /** The methods of the last stream. The next stream has the same, unless other code replaces them. */
   let methods: StreamMethods | undefined;
 
   function methodsOf(stream: ServerHttp2Stream): StreamMethods {
@@ -165,7 +167,7 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
 
   return (stream, headers, handlers) => {
     try {
-      // As in the Go plugin, a request that is not gRPC (answered with HTTP 415) is no call.
+      // As in grpc-go, a request that is not gRPC (answered with HTTP 415) is not a call.
       if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
       const path = String(headers[":path"]);
       const handler = handlers.get(path) as KnownHandler | undefined;
@@ -176,7 +178,7 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
         telemetry.startCall(headers, method),
         handler?.type === "clientStream" || handler?.type === "bidi",
       );
-      (stream as FollowedStream)[link] = recorder;
+      (stream as RecordedStream)[link] = recorder;
       stream.write = write;
       stream.emit = emit;
       return recorder;
@@ -189,12 +191,12 @@ function streamHooks(telemetry: ServerTelemetry): Follow {
 
 type EmitArguments = [event: string | symbol, ...args: unknown[]];
 
-/** The text of a header. One that is sent several times arrives as a list with commas (RFC 9110). */
+/** Returns the text of a header. Several values are joined with commas (RFC 9110). */
 function textOf(value: number | string | string[] | undefined): string {
   return Array.isArray(value) ? value.join(", ") : `${value ?? ""}`;
 }
 
-/** A stream's own methods, which are called from those that replace them. */
+/** A stream's own methods, which the methods in their place call. */
 class StreamMethods {
   readonly write: ServerHttp2Stream["write"];
   readonly emit: (...args: EmitArguments) => boolean;
@@ -209,21 +211,21 @@ class StreamMethods {
   }
 }
 
-/** Records one HTTP/2 stream until its status is known. Nothing that it is told throws. */
+/** Records one HTTP/2 stream until its status is known. Its methods do not throw. */
 class StreamRecorder {
   readonly methods: StreamMethods;
-  /** The context that the call is to be handled in, if it has one. */
+  /** The context to handle the call in, if it has one. */
   readonly context: Context | undefined;
   readonly #stream: ServerHttp2Stream;
   readonly #streamsRequests: boolean;
   /**
-   * Undefined once it has ended: a stream is kept until a full garbage collection, with all that can
-   * be reached from it.
+   * Undefined once the call has ended: a stream stays in memory until a full garbage collection, with
+   * everything that it references.
    */
   #call: ServerCall | undefined;
-  /** Made for the first message that does not come in a chunk of its own. */
+  /** Created for the first message that does not arrive in a chunk of its own. */
   #requests: MessageFrames | undefined;
-  /** When the status OK was sent, as long as it is not known whether the client has cancelled. */
+  /** When the status OK was sent, while it is unknown whether the client cancelled the call. */
   #unconfirmedEndMs: number | undefined;
 
   constructor(
@@ -239,7 +241,7 @@ class StreamRecorder {
     this.#streamsRequests = streamsRequests;
   }
 
-  /** If the status was sent, in trailers or in the headers of a response without messages, it ends. */
+  /** Ends the call if its status was sent, in trailers or in the headers of a trailers-only response. */
   trailersSent(): void {
     if (this.#call === undefined || this.#unconfirmedEndMs !== undefined) return;
     try {
@@ -254,7 +256,7 @@ class StreamRecorder {
     }
   }
 
-  /** A message was handed to the stream, in its frame. */
+  /** Called when a message is handed to the stream. `frame` includes the message's prefix. */
   written(frame: Uint8Array): void {
     try {
       this.#call?.sent(frame, this.#stream.sentHeaders);
@@ -263,7 +265,7 @@ class StreamRecorder {
     }
   }
 
-  /** Bytes of requests came in. Once the response is over grpc-js takes no further message. */
+  /** Called when request bytes arrive. grpc-js drops messages that arrive after the response ended. */
   read(chunk: Uint8Array): void {
     const call = this.#call;
     if (call === undefined || this.#stream.writableEnded) return;
@@ -277,7 +279,7 @@ class StreamRecorder {
     }
   }
 
-  /** A stream that closes without a status was reset, or lost its connection. */
+  /** Called when the stream closes. Without a status, it was reset or lost its connection. */
   closed(): void {
     this.trailersSent();
     if (this.#unconfirmedEndMs === undefined) this.#end(Status.CANCELLED, "", performance.now());
@@ -285,24 +287,25 @@ class StreamRecorder {
   }
 
   /**
-   * One that grpc-js writes a message to after its status, because the deadline passed meanwhile,
-   * fails: it then neither sends the status nor closes, for as long as the client leaves it open.
-   * A status that was scheduled before goes first.
+   * Called when the stream fails. If the deadline passes while a handler sends messages, grpc-js
+   * writes a message after the status, and the stream fails: it neither sends the status nor closes
+   * until the client closes it. A status that is already scheduled is sent first.
    */
   failed(): void {
     if (this.#call === undefined) return;
-    setImmediate(() => setImmediate(() => this.#end(Status.CANCELLED, "", performance.now())));
+    afterTwoTurns(() => this.#end(Status.CANCELLED, "", performance.now()));
   }
 
   /**
-   * A client that cancels while it streams requests half-closes first, then resets the stream. A
-   * handler that answers the half-close with OK has then not succeeded: the reset is in the bytes
-   * that follow, so the outcome is known when they are read (grpc/grpc-node#2583).
+   * Ends the call with OK, unless the client cancelled it. A client that cancels while it streams
+   * requests first half-closes the stream, then resets it. If the handler answers the half-close with
+   * OK, the call is still cancelled: the reset is in the bytes that follow, so the outcome is known
+   * once they are read (grpc/grpc-node#2583).
    */
   #endUnlessCancelled(): void {
     const endMs = performance.now();
     this.#unconfirmedEndMs = endMs;
-    setImmediate(() => setImmediate(() => this.#confirm(endMs)));
+    afterTwoTurns(() => this.#confirm(endMs));
   }
 
   #confirm(endMs: number): void {
@@ -310,7 +313,7 @@ class StreamRecorder {
     this.#end(cancelled ? Status.CANCELLED : Status.OK, "", endMs);
   }
 
-  /** @param message As in the trailer `grpc-message`, percent-encoded. */
+  /** @param message The percent-encoded trailer `grpc-message`. */
   #end(statusCode: number, message: string, endMs: number): void {
     const call = this.#call;
     if (call === undefined) return;

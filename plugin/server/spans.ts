@@ -2,27 +2,25 @@ import { SpanKind } from "@opentelemetry/api";
 import type { Context, Tracer } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
 import { activeContext } from "../tracing/application-context.ts";
-import { MessageEvents } from "../tracing/message-events.ts";
 import type { WireMessage } from "../metrics/message-frames.ts";
 import type { Propagation } from "../tracing/propagation.ts";
-import { RpcSpan, spanName } from "../tracing/rpc-span.ts";
-import { decodedMessage } from "../tracing/status-message.ts";
+import { MessageEvents, RpcSpan, spanName } from "../tracing/rpc-span.ts";
 
-/** Makes the spans of a server's calls (gRFC A72). */
+/** Starts the spans of a server's calls (gRFC A72). */
 export class ServerTracer {
   readonly #tracer: Tracer;
   readonly #propagation: Propagation | undefined;
 
-  /** @param propagation Without one, what the client tells of its span is not read. */
+  /** @param propagation Reads the client's span context. Spans are not joined without it. */
   constructor(tracer: Tracer, propagation: Propagation | undefined) {
     this.#tracer = tracer;
     this.#propagation = propagation;
   }
 
   /**
-   * The parent is the span that the client told of, if it told of one.
+   * Starts the span of a call. Its parent is the client's span, if the headers have one.
    *
-   * @returns undefined if the tracer fails.
+   * @returns Undefined if the tracer fails.
    */
   startCall(headers: IncomingHttpHeaders): ReceivedSpan | undefined {
     const active = activeContext();
@@ -47,7 +45,7 @@ export class ReceivedSpan {
     this.context = span.context;
   }
 
-  /** @param encoding The `grpc-encoding` of the messages that the server sends. */
+  /** @param encoding The `grpc-encoding` of the response. */
   sent(message: WireMessage, encoding: string | undefined): void {
     this.#events?.outbound(message, encoding);
   }
@@ -57,10 +55,22 @@ export class ReceivedSpan {
   }
 
   /**
-   * @param message As in the trailer `grpc-message`, percent-encoded.
-   * @param endMs When it ended, in milliseconds on the clock of `performance.now()`.
+   * @param message The percent-encoded trailer `grpc-message`.
+   * @param endMs The end, in milliseconds on the clock of `performance.now()`.
    */
   end(code: number, message: string, endMs: number): void {
     this.#span.end(code, decodedMessage(message), endMs);
+  }
+}
+
+/**
+ * Decodes the percent-encoded trailer `grpc-message`. Returns a badly encoded message as it is: it
+ * must not be dropped (gRPC over HTTP/2, Responses).
+ */
+function decodedMessage(message: string): string {
+  try {
+    return decodeURIComponent(message);
+  } catch {
+    return message;
   }
 }

@@ -2,7 +2,7 @@ import { context, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { warnOfThrown } from "../warning.ts";
 
-/** The active context; the root if the application's context manager fails, with one warning. */
+/** Returns the active context. Returns the root and warns once if the context manager fails. */
 export function activeContext(): Context {
   try {
     return context.active();
@@ -13,8 +13,8 @@ export function activeContext(): Context {
 }
 
 /**
- * Calls a function once, in a context; without one if the application's context manager fails, with
- * one warning.
+ * Calls a function in a context, exactly once. If the application's context manager fails, warns once
+ * and calls the function without the context.
  *
  * @returns What the function returns.
  * @throws What the function throws.

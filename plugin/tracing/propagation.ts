@@ -1,13 +1,36 @@
 import type { Metadata } from "@grpc/grpc-js";
-import type { Context, TextMapPropagator } from "@opentelemetry/api";
+import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
-import { headersGetter, metadataSetter } from "./carriers.ts";
 import { onRejection } from "../../log/rejection.ts";
 import { warnOfThrown } from "../warning.ts";
 
+/** The suffix of binary headers. Their values are Base64 on the wire (gRPC over HTTP/2). */
+const BINARY_SUFFIX = "-bin";
+
+/** Lets a propagator write to a client's metadata. It passes binary values in Base64. */
+const metadataSetter: TextMapSetter<Metadata> = {
+  set(metadata, key, value) {
+    metadata.set(
+      key,
+      key.endsWith(BINARY_SUFFIX) ? Buffer.from(value, "base64") : value,
+    );
+  },
+};
+
+/** Lets a propagator read a server's request headers. The last of several values counts. */
+const headersGetter: TextMapGetter<IncomingHttpHeaders> = {
+  keys: (headers) => Object.keys(headers),
+  get(headers, key) {
+    const value = headers[key.toLowerCase()];
+    const text = Array.isArray(value) ? value.at(-1) : value;
+    // A client may send several binary values in one header, separated by commas.
+    return key.endsWith(BINARY_SUFFIX) ? text?.split(",").at(-1)?.trim() : text;
+  },
+};
+
 /**
- * Passes the contexts of spans from clients to servers, with the application's propagator. What that
- * throws ends here, as a warning: the spans are not joined then.
+ * Passes span contexts from clients to servers with the application's propagator. An error of the
+ * propagator becomes a warning, and the spans are not joined.
  */
 export class Propagation {
   readonly #propagator: TextMapPropagator;
@@ -16,7 +39,7 @@ export class Propagation {
     this.#propagator = propagator;
   }
 
-  /** Adds a context to metadata. @returns A copy, or the same metadata if that fails. */
+  /** Returns a copy of the metadata with the context added, or the same metadata on failure. */
   inject(context: Context, metadata: Metadata): Metadata {
     try {
       const outgoing = metadata.clone();
@@ -29,7 +52,7 @@ export class Propagation {
     }
   }
 
-  /** Reads a client's context from its headers. @returns The given context if there is none. */
+  /** Returns `context` with the client's span from its headers, or `context` itself on failure. */
   extract(context: Context, headers: IncomingHttpHeaders): Context {
     try {
       const extracted: unknown = this.#propagator.extract(context, headers, headersGetter);

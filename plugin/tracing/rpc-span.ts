@@ -1,16 +1,17 @@
 import { SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Attributes, Context, Span, SpanOptions, TimeInput, Tracer } from "@opentelemetry/api";
-import { statusName } from "../metrics/per-method.ts";
 import { onRejection } from "../../log/rejection.ts";
+import { statusName } from "../metrics/labels.ts";
+import type { WireMessage } from "../metrics/message-frames.ts";
 import { warnOfSpanFailure } from "../warning.ts";
 
 /**
- * A span of gRFC A72. What the application's tracer throws ends here, as a warning: it costs a span,
- * never a metric or an RPC.
+ * A span of gRFC A72. An error of the application's tracer becomes a warning: it costs a span, but
+ * never a metric or a call.
  */
 export class RpcSpan {
   readonly #span: Span;
-  /** The one that it is the active span in. */
+  /** The context in which this span is the active one. */
   readonly context: Context;
   readonly isRecording: boolean;
 
@@ -24,7 +25,7 @@ export class RpcSpan {
    * Starts a span.
    *
    * @param name See {@link spanName}.
-   * @returns undefined if the tracer fails.
+   * @returns Undefined if the tracer fails.
    */
   static start(
     tracer: Tracer,
@@ -49,9 +50,9 @@ export class RpcSpan {
   }
 
   /**
-   * Sets its status from an RPC's, and ends it (gRFC A72).
+   * Sets the span's status from the status of a call or attempt, and ends the span (gRFC A72).
    *
-   * @param endTime Now, unless given.
+   * @param endTime Defaults to now.
    */
   end(code: number, details: string, endTime?: TimeInput): void {
     try {
@@ -73,10 +74,57 @@ export class RpcSpan {
   }
 }
 
-/** The name of a span of a method's call: `Sent.package.Service.Method` (gRFC A72). */
+/** Returns the name of a span, such as `Sent.package.Service.Method` (gRFC A72). */
 export function spanName(
   prefix: "Sent" | "Attempt" | "Recv",
   path: string,
 ): string {
   return `${prefix}.${path.replace(/^\//, "").replaceAll("/", ".")}`;
+}
+
+/** Adds message events to a span, numbered from 0 in each direction (gRFC A72). */
+export class MessageEvents {
+  readonly #span: RpcSpan;
+  #sent = 0;
+  #received = 0;
+
+  constructor(span: RpcSpan) {
+    this.#span = span;
+  }
+
+  /** @param encoding The `grpc-encoding` of compressed messages. */
+  outbound(message: WireMessage, encoding: string | undefined): void {
+    this.#span.addEvent(
+      "Outbound message",
+      messageAttributes(this.#sent++, message, encoding),
+    );
+  }
+
+  /** @param encoding The `grpc-encoding` of compressed messages. */
+  inbound(message: WireMessage, encoding: string | undefined): void {
+    this.#span.addEvent(
+      "Inbound message",
+      messageAttributes(this.#received++, message, encoding),
+    );
+  }
+}
+
+/**
+ * Returns the attributes of a message event. As in grpc-go, one event has both sizes of a compressed
+ * message. A gzip stream ends with the size before compression. A deflate stream does not contain
+ * it, so the event lacks `message-size`.
+ */
+function messageAttributes(
+  sequenceNumber: number,
+  { bytes, compressed, trailer }: WireMessage,
+  encoding: string | undefined,
+): Attributes {
+  if (!compressed) {
+    return { "sequence-number": sequenceNumber, "message-size": bytes };
+  }
+  return {
+    "sequence-number": sequenceNumber,
+    ...(encoding === "gzip" && { "message-size": trailer }),
+    "message-size-compressed": bytes,
+  };
 }

@@ -2,12 +2,19 @@ import { isSpanContextValid, trace } from "@opentelemetry/api";
 import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from "@opentelemetry/api";
 
 const HEADER = "grpc-trace-bin";
-/** A version, then three fields of a number and a fixed length: trace id, span id, flags. */
+/** A version byte, then three numbered fields of fixed length: trace id, span id and flags. */
 const LENGTH = 29;
 
 /**
- * Propagates span contexts in the binary header `grpc-trace-bin`, as OpenCensus does, for peers that
- * do not read W3C's `traceparent` yet (gRFC A72). The value that carriers are given is Base64.
+ * Propagates span contexts in the binary header `grpc-trace-bin`, for OpenCensus peers that do not
+ * read the W3C header `traceparent` yet (gRFC A72). Carriers receive the value in Base64.
+ *
+ * @example
+ * ```ts
+ * const textMapPropagator = new CompositePropagator({
+ *   propagators: [new W3CTraceContextPropagator(), new GrpcTraceBinPropagator()],
+ * });
+ * ```
  */
 export class GrpcTraceBinPropagator implements TextMapPropagator {
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
@@ -22,7 +29,7 @@ export class GrpcTraceBinPropagator implements TextMapPropagator {
     setter.set(carrier, HEADER, bytes.toString("base64"));
   }
 
-  /** What is no valid span context is ignored. */
+  /** Ignores a value that is not a valid span context. */
   extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {
     const value = getter.get(carrier, HEADER);
     const text = Array.isArray(value) ? value.at(-1) : value;

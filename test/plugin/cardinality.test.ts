@@ -238,7 +238,7 @@ function clientTelemetry(
 ): ClientTelemetry {
   const instruments = setting.instruments ?? instrumentsOf(recording);
   return new ClientTelemetry({
-    instruments: instruments.client,
+    instruments,
     target: setting.target ?? "dns:///localhost:1",
     methodLabel: setting.methodLabel ?? ((path) => path),
     optionalLabels: setting.optionalLabels ?? new Set(),
