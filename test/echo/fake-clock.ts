@@ -2,9 +2,9 @@ import type { Clock } from "../../echo/pacing.ts";
 
 /** A clock whose time jumps from timer to timer, so that minutes of load take milliseconds. */
 export class FakeClock implements Clock {
-  /** How many timers were set. */
+  /** The number of timers set so far. */
   timersSet = 0;
-  // As real as `performance.now()`: neither zero nor a whole number.
+  // Neither zero nor a whole number, like `performance.now()`.
   #nowMs = 12_345.678;
   readonly #timers = new Set<{ atMs: number; callback: () => void }>();
 
@@ -23,12 +23,12 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Lets time pass in which no timer fires, as when the process is stopped. */
+  /** Lets time pass without firing timers, as if the process were stopped. */
   stall(ms: number): void {
     this.#nowMs += ms;
   }
 
-  /** Fires timers in order, all promise reactions run in between, until `promise` settles. */
+  /** Fires timers in order until `promise` settles, and runs all promise reactions in between. */
   async settle<T>(promise: Promise<T>): Promise<T> {
     let settled = false;
     const settle = () => settled = true;

@@ -15,7 +15,7 @@ const OPTIONS: LoadOptions = {
 };
 const same = (buffer: Buffer) => buffer;
 
-/** Runs `body` with calls to a real server, whose handler `answer` is. */
+/** Runs `body` with calls to a real server that has the handler `answer`. */
 async function withServer(
   answer: grpc.handleUnaryCall<Buffer, Buffer>,
   body: (call: Call, server: grpc.Server) => Promise<void>,
@@ -79,7 +79,7 @@ test("calls that a real server never answers are cancelled after the grace", asy
   });
 });
 
-test("without a server: UNAVAILABLE with the reason, and the run goes on", async () => {
+test("without a server, calls fail with UNAVAILABLE and the reason, and the run continues", async () => {
   await withServer((call, callback) => callback(null, call.request), async (call, server) => {
     server.forceShutdown();
     const recorder = new Recorder();

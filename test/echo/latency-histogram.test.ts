@@ -4,7 +4,7 @@ import { LatencyHistogram } from "../../echo/latency-histogram.ts";
 
 const PERCENTS = [0.1, 1, 10, 50, 75, 90, 95, 99, 99.9, 100];
 
-/** The nearest-rank percentile of all values: the oracle. */
+/** Returns the exact nearest-rank percentile, to compare with. */
 function percentile(values: readonly number[], percent: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.ceil((percent / 100) * sorted.length) - 1]!;
@@ -20,7 +20,7 @@ const distributions: Record<string, () => number> = {
 
 for (const [name, draw] of Object.entries(distributions)) {
   for (const size of [1, 2, 10, 999, 20_000]) {
-    test(`percentiles of ${size} values, ${name}, are within 1 % of a sorted array's`, () => {
+    test(`percentiles of ${size} values, ${name}, are within 1 % of the exact ones`, () => {
       const values = Array.from({ length: size }, draw);
       const histogram = new LatencyHistogram();
       for (const value of values) histogram.record(value);
@@ -41,7 +41,7 @@ for (const [name, draw] of Object.entries(distributions)) {
   }
 }
 
-test("values out of range are kept: 0, nanoseconds, a day", () => {
+test("values out of range are counted: 0, nanoseconds, a day", () => {
   const histogram = new LatencyHistogram();
   for (const value of [0, 1e-9, 86_400, 86_400]) histogram.record(value);
   assert.equal(histogram.count, 4);
@@ -55,7 +55,7 @@ test("without values there are no percentiles", () => {
   assert.ok(Number.isNaN(new LatencyHistogram().percentile(50)));
 });
 
-test("since(copy) holds what came later", () => {
+test("since(copy) has the values recorded later", () => {
   const histogram = new LatencyHistogram();
   for (let i = 0; i < 1000; i++) histogram.record(0.001);
   const earlier = histogram.copy();

@@ -14,7 +14,7 @@ const OPTIONS: LoadOptions = {
 };
 const UNAVAILABLE: CallError = { code: 14, details: "No connection established" };
 
-/** A call that ends after `ms` of the clock's time; cancelled, it ends at once. */
+/** Returns a call that ends after `ms` of the clock's time, or when it is cancelled. */
 function timed(clock: FakeClock, ms: number): Call {
   return (done) => {
     const cancelTimer = clock.after(ms, () => done(null, "ok"));
@@ -49,7 +49,7 @@ for (const [concurrency, count] of [[1, 1], [7, 100], [50, 3]] as const) {
     let started = 0;
     const call: Call = (done) => {
       started += 1;
-      // Some fail: those count too.
+      // Failed calls count too.
       const error = started % 10 === 0 ? UNAVAILABLE : null;
       setImmediate(() => done(error, `reply ${started}`));
       return { cancel() {} };
@@ -91,7 +91,7 @@ test("stops after the duration", async () => {
   assert.equal(clock.timersLeft, 0);
 });
 
-test("a duration longer than the longest timer is not over at once", async () => {
+test("a duration longer than the longest timer does not end at once", async () => {
   const call: Call = (done) => {
     setTimeout(() => done(null, "ok"), 10);
     return { cancel() {} };
@@ -155,7 +155,7 @@ test("counts errors by the code's name", async () => {
   ]);
 });
 
-test("codes that a server makes up are counted together beyond a bound", async () => {
+test("beyond a limit, unknown codes are counted together", async () => {
   let code = 100;
   const call: Call = (done) => {
     const failure = { code: code === 400 ? 14 : code, details: "planned" };
@@ -174,7 +174,7 @@ test("codes that a server makes up are counted together beyond a bound", async (
   assert.equal(new Set(recorder.errors.map((error) => error.code)).size, 34);
 });
 
-test("latencies are those of succeeded calls", async () => {
+test("latencies are of succeeded calls only", async () => {
   const clock = new FakeClock();
   let calls = 0;
   const call: Call = (done) => {
@@ -274,7 +274,7 @@ test("an abort ends a back-off", async () => {
   assert.equal(summary.elapsedSeconds, 0);
 });
 
-test("a signal that has aborted before: no call", async () => {
+test("no call is made if the signal has already aborted", async () => {
   const clock = new FakeClock();
   const options = { ...OPTIONS, concurrency: 3, signal: AbortSignal.abort() };
   const run = new LoadRun(() => assert.fail("called"), options, new Recorder(), clock);

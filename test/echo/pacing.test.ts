@@ -5,7 +5,7 @@ import type { Call, LoadOptions } from "../../echo/load.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { Recorder } from "./recorder.ts";
 
-/** Runs calls that take `callMs(number of the call)`; returns when each started, in ms. */
+/** Runs calls that take `callMs(number of the call)`, and returns their start times in ms. */
 async function startTimes(
   clock: FakeClock,
   options: Partial<LoadOptions>,
@@ -28,7 +28,7 @@ function startedWithin(starts: readonly number[], fromMs: number, toMs: number):
 }
 
 for (const [qps, concurrency] of [[1, 1], [100, 1], [100, 10], [370, 50], [0.5, 50]] as const) {
-  test(`${qps} QPS, ${concurrency} workers: as many calls as due, evenly spaced`, async () => {
+  test(`${qps} QPS, ${concurrency} workers: all due calls are made, evenly spaced`, async () => {
     const starts = await startTimes(new FakeClock(), { qps, concurrency }, () => 1);
     assert.ok(Math.abs(starts.length - 10 * qps) <= 1, `${starts.length} calls`);
     for (const [index, at] of starts.entries()) {
@@ -46,14 +46,14 @@ test("late timers cost no calls", async () => {
   assert.ok(Math.abs(starts.length - 1000) <= 10, `${starts.length} calls`);
 });
 
-test("waits on timers: about one a call", async () => {
+test("about one timer is set for each call", async () => {
   const clock = new FakeClock();
   const starts = await startTimes(clock, { qps: 100, concurrency: 10 }, () => 1);
-  // One more is the call's own; some for the duration, the progress and the waiting workers.
+  // The call itself sets one more; some are for the duration, the progress and waiting workers.
   assert.ok(clock.timersSet < 2 * starts.length + 40, `${clock.timersSet} timers`);
 });
 
-test("at the limit of concurrency, calls that found no worker are not made up for", async () => {
+test("calls that were due while all workers were busy are dropped", async () => {
   // All 10 workers hang for 3 s from call 101 to 110, then answer quickly again.
   const starts = await startTimes(
     new FakeClock(),
@@ -68,12 +68,12 @@ test("at the limit of concurrency, calls that found no worker are not made up fo
   assert.ok(Math.abs(startedWithin(starts, 5000, 10_000) - 500) <= 1);
 });
 
-test("slow calls: the rate is what the workers can do", async () => {
+test("with slow calls, the workers limit the rate", async () => {
   const starts = await startTimes(new FakeClock(), { qps: 100, concurrency: 2 }, () => 50);
   assert.ok(Math.abs(starts.length - 400) <= 4, `${starts.length} calls`);
 });
 
-test("no burst after the whole process was stopped", async () => {
+test("no burst follows when the whole process was stopped", async () => {
   const clock = new FakeClock();
   clock.after(2005, () => clock.stall(4000));
   const starts = await startTimes(clock, { qps: 100, concurrency: 50 }, () => 1);
@@ -92,6 +92,6 @@ test("on the real clock the rate is never exceeded", async () => {
   const options = { concurrency: 4, qps: 200, count: 100, durationSeconds: 0, intervalMs: 0 };
   const summary = await runLoad(call, options, new Recorder());
   assert.equal(summary.calls, 100);
-  // The first is due at once, so 100 calls take 99 intervals of 5 ms.
+  // The first call is due at once, so 100 calls take 99 intervals of 5 ms.
   assert.ok(summary.elapsedSeconds >= 0.494, `${summary.elapsedSeconds} s`);
 });

@@ -1,7 +1,7 @@
 import type { Reporter } from "../../echo/reporter.ts";
 import type { Tally } from "../../echo/summary.ts";
 
-/** A reporter that keeps what it is told. */
+/** A reporter that records its events. */
 export class Recorder implements Reporter {
   readonly replies: string[] = [];
   readonly errors: Array<{ code: string; details: string; elapsedSeconds: number }> = [];

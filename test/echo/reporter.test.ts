@@ -20,7 +20,7 @@ class Outputs {
     return createReporter({ concurrency, stdout, stderr });
   }
 
-  /** What a terminal shows that gets both: the text after the last erasure of each line. */
+  /** Returns what a terminal shows: the text after the last erasure of each line. */
   get screen(): string[] {
     return this.#both.split("\n").map((line) => line.split("\r\x1b[K").at(-1)!);
   }
@@ -31,7 +31,7 @@ class Tally {
   readonly errorsByCode = new Map<string, number>();
   elapsedSeconds = 0;
 
-  /** `seconds` more, in which `calls` succeeded after `latency` seconds each. */
+  /** Adds `seconds` in which `calls` succeeded after `latency` seconds each. */
   add(seconds: number, calls: number, latency: number): this {
     this.elapsedSeconds += seconds;
     for (let i = 0; i < calls; i++) this.latency.record(latency);
@@ -47,7 +47,7 @@ class Tally {
 for (const terminal of [undefined, { columns: 80 }]) {
   const where = terminal ? "on a terminal" : "without a terminal";
 
-  test(`one concurrent call, ${where}: a line per reply, nothing else`, () => {
+  test(`one concurrent call, ${where}: only a line per reply`, () => {
     const outputs = new Outputs();
     const reporter = outputs.reporter(1, terminal);
     const tally = new Tally();
@@ -97,7 +97,7 @@ test("an error stays one line and can't control the terminal", () => {
   assert.equal(outputs.stderr, "INTERNAL: first second [2J 2Jthird:\n");
 });
 
-test("concurrent calls, no terminal: a line every 5 s with rate and latency since the last", () => {
+test("concurrent calls, no terminal: a line every 5 s with rate and latency since the last line", () => {
   const outputs = new Outputs();
   const reporter = outputs.reporter(50, undefined);
   const tally = new Tally();
@@ -134,7 +134,7 @@ test("concurrent calls on a terminal: one line, redrawn in place, gone at the en
   assert.deepEqual(outputs.screen, [""]);
 });
 
-test("an error goes above the live line", () => {
+test("an error is printed above the live line", () => {
   const outputs = new Outputs();
   const reporter = outputs.reporter(50, { columns: 80 });
   reporter.progress(new Tally().add(1, 1000, 0.002));
@@ -167,7 +167,7 @@ test("a terminal of unknown width, as in some containers, counts as 80 columns",
   }
 });
 
-test("nothing drawn, nothing erased: a run shorter than a second leaves stdout alone", () => {
+test("a run shorter than a second writes no live line and erases none", () => {
   const outputs = new Outputs();
   const reporter = outputs.reporter(50, { columns: 80 });
   reporter.error("UNAVAILABLE", "No connection", 0.1);

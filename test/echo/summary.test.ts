@@ -43,7 +43,7 @@ Errors:
   );
 });
 
-test("the summary of a run without any success or call", () => {
+test("the summary of a run without a succeeded call, and without calls", () => {
   const none = { calls: 0, succeeded: 0, elapsedSeconds: 0, qps: 0, latency: undefined };
   const head = "Summary:\n  Calls      0\n  Succeeded  0\n  Duration   0.00 s\n  QPS        0.00\n";
   assert.equal(formatSummary({ ...none, errorsByCode: new Map() }), head);

@@ -1,4 +1,4 @@
-/** The README's two commands, as typed, in a fresh clone: nothing is installed, nothing is cached. */
+/** The two commands in the README work in a fresh clone, with nothing installed or cached. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";

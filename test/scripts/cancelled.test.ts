@@ -1,4 +1,4 @@
-/** What every server sees of calls that every client cancels while its connection stays. */
+/** What each server records when a client cancels its calls and keeps its connection. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
@@ -35,9 +35,9 @@ for (const pair of pairs) {
 
   // A known limit. To cancel a call that streams requests, grpc-js half-closes its stream and then
   // resets it (https://github.com/grpc/grpc-node/issues/2583). A server that answers the half-close
-  // at once may have sent OK before it reads the reset: on Bun it always has, on Deno and Node it
-  // depends on whether both arrive together.
-  test(`${name}: cancelled, and the half-close answered at once`, async (t) => {
+  // at once may send OK before it reads the reset: always on Bun, and on Deno and Node if the two
+  // do not arrive together.
+  test(`${name}: cancelled, with the half-close answered at once`, async (t) => {
     const server = await startServer(t, pair.server);
     await cancelCalls(t, pair.client, server);
     const streamed = pair.server === "bun" ? ["OK"] : ["OK", "CANCELLED"];
@@ -56,7 +56,7 @@ async function seriesOf(server: RunningServer): Promise<Series> {
   return grpcSeries(await scrape(server.metricsUrl));
 }
 
-/** Has a client make its calls, and cancel them once the server has all. */
+/** Starts a client that makes its calls, and cancels them when the server has received all. */
 async function cancelCalls(t: TestContext, runtime: Runtime, server: RunningServer): Promise<void> {
   const command = run(runtime, "test/scripts/cancelling-client.ts", server.address);
   const client = new Script(t, command);
@@ -70,7 +70,7 @@ async function cancelCalls(t: TestContext, runtime: Runtime, server: RunningServ
   await client.printed(/CANCELLED[^]*CANCELLED/);
 }
 
-/** How the one ended call of each method ended. */
+/** Returns the status of the one ended call of each method. */
 function statusByMethod(series: Series): Record<string, string> {
   const statuses: Record<string, string> = {};
   for (const [key, value] of Object.entries(series)) {

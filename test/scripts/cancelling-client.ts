@@ -1,7 +1,7 @@
 /**
- * Makes a call of each kind to the address in its argument, and leaves those open that stream
- * requests. SIGTERM cancels them all; it stays connected, so that the server learns of that from the
- * calls alone.
+ * Makes a call of each kind to the address in its argument, and does not half-close those that stream
+ * requests. SIGTERM cancels all calls. The connection stays open, so that the server sees only the
+ * cancelled calls.
  */
 import { echoClient } from "../support/echo.ts";
 

@@ -1,4 +1,4 @@
-/** What the client does and prints. Some at a time: they mostly wait. */
+/** What the client does and prints. Several tests run at a time, because they mostly wait. */
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
 import { suite, test } from "node:test";
@@ -10,7 +10,7 @@ const LATENCIES = ["min", "mean", "p50", "p90", "p95", "p99", "max"];
 
 suite("client", { concurrency: 3 }, () => {
   for (const runtime of RUNTIMES) {
-    test(`${runtime}: a line for each reply as Go prints it, then a summary`, async (t) => {
+    test(`${runtime}: prints each reply as Go does, then a summary`, async (t) => {
       const address = `:${await freePort()}`;
       await startServer(t, runtime, { ECHO_ADDR: address });
       const { script } = await startClient(t, runtime, {
@@ -54,7 +54,7 @@ suite("client", { concurrency: 3 }, () => {
       );
     });
 
-    test(`${runtime}: a deadline that passes is an error like any other`, async (t) => {
+    test(`${runtime}: a deadline that passes is an error`, async (t) => {
       const server = await startServer(t, runtime, { ECHO_DELAY_MS: "3600000" });
       const { script } = await startClient(t, runtime, {
         ECHO_ADDR: server.address,
@@ -66,7 +66,7 @@ suite("client", { concurrency: 3 }, () => {
       assert.match(script.stdout, /^Errors:\n {2}DEADLINE_EXCEEDED {2}1$/m);
     });
 
-    test(`${runtime}: without a server an error line with its code, and exit code 1`, async (t) => {
+    test(`${runtime}: without a server, it prints an error line with the code and exits with 1`, async (t) => {
       const { script } = await startClient(t, runtime, {
         ECHO_ADDR: `127.0.0.1:${await freePort()}`,
         ECHO_COUNT: "3",
@@ -77,7 +77,7 @@ suite("client", { concurrency: 3 }, () => {
       assert.match(script.stdout, /^Errors:\n {2}UNAVAILABLE {2}3$/m);
     });
 
-    test(`${runtime}: goes on when the server is gone, and when it is back`, async (t) => {
+    test(`${runtime}: continues when the server stops, and when it is back`, async (t) => {
       const address = `127.0.0.1:${await freePort()}`;
       const { script } = await startClient(t, runtime, {
         ECHO_ADDR: address,
@@ -110,7 +110,7 @@ suite("client", { concurrency: 3 }, () => {
       }));
     });
 
-    test(`${runtime}: one live line on a terminal, with more than one call at a time`, {
+    test(`${runtime}: several calls at a time have one live line on a terminal`, {
       skip: withoutTerminal(),
     }, async (t) => {
       const server = await startServer(t, runtime, { ECHO_DELAY_MS: "10" });
@@ -123,7 +123,7 @@ suite("client", { concurrency: 3 }, () => {
       const live = await onTerminal(t, command, { ...environment, ECHO_ADDR: server.address });
       assert.match(live, /<clear>\d s {2}[\d.]+ QPS {2}p50 [^<]+ {2}p95 [^<]+ {2}p99 [^<]+<clear>/);
       assert.doesNotMatch(live, /message:/);
-      // The line is gone when the summary comes.
+      // The line is erased before the summary.
       assert.match(live, /<clear>Summary:\r\n/);
 
       const nobody = `127.0.0.1:${await freePort()}`;
@@ -133,7 +133,7 @@ suite("client", { concurrency: 3 }, () => {
   }
 });
 
-/** The reason to skip tests that need IPv6, if there is one. */
+/** Returns the reason to skip tests that need IPv6, if any. */
 function withoutIpv6(): string | false {
   const addresses = Object.values(networkInterfaces()).flat();
   return addresses.some((address) => address?.family === "IPv6") ? false : "no IPv6 here";

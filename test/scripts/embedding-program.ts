@@ -1,7 +1,7 @@
 /**
- * A program of somebody else that prints its metrics and OpenTelemetry's log: what happens to it when
- * nobody reads them is the matter of `startTelemetry` alone. After SIGTERM, or at once with the argument
- * `now`, it goes on for 50 exports.
+ * A program that uses `startTelemetry`, prints its metrics and OpenTelemetry's log, and does nothing
+ * itself about output errors. After SIGTERM, or at once with the argument `now`, it runs for 50 more
+ * exports.
  */
 import { diag } from "@opentelemetry/api";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -11,7 +11,7 @@ const { meterProvider, shutdown } = await startTelemetry({
   defaultServiceName: "embedding",
   defaultPrometheusPort: 0,
 });
-// Exports alone keep no program alive.
+// Exports alone do not keep a program alive.
 setInterval(() => {}, 1000);
 const stopped = new Promise<void>((resolve) => {
   if (process.argv[2] === "now") return resolve();
@@ -31,6 +31,6 @@ const printed = stopped.then(() =>
 await printed;
 await shutdown();
 for (let turn = 0; turn < 10; turn++) await nextTurn();
-// No handler of telemetry stays behind.
+// Telemetry must leave no error handler behind.
 const left = process.stdout.listenerCount("error") + process.stderr.listenerCount("error");
 process.exit(left === 0 ? 7 : 8);

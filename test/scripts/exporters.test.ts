@@ -1,4 +1,4 @@
-/** Where metrics go, as `OTEL_METRICS_EXPORTER` says, and what they say of the service. */
+/** The outputs that `OTEL_METRICS_EXPORTER` selects, and the attributes of the service. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import project from "../../package.json" with { type: "json" };
@@ -6,7 +6,7 @@ import { occupiedPort } from "../support/ports.ts";
 import { scrape } from "../support/scrape.ts";
 import { RUNTIMES, Script, startClient, startServer } from "../support/script.ts";
 
-/** As the three runtimes print an object on their consoles. */
+/** An object as the consoles of the three runtimes print it. */
 const CONSOLE_METRIC = /name: ["']grpc\.client\.call\.duration["']/;
 
 for (const runtime of RUNTIMES) {
@@ -22,7 +22,7 @@ for (const runtime of RUNTIMES) {
     assert.equal(script.stderr, "");
   });
 
-  test(`${runtime}: console prints what is left at exit`, async (t) => {
+  test(`${runtime}: console prints the last metrics at exit`, async (t) => {
     const server = await startServer(t, runtime);
     const { script } = await startClient(t, runtime, {
       ECHO_ADDR: server.address,
@@ -45,7 +45,7 @@ for (const runtime of RUNTIMES) {
   });
 
   for (const environment of [{ OTEL_METRICS_EXPORTER: "none" }, { OTEL_SDK_DISABLED: "True" }]) {
-    test(`${runtime}: ${JSON.stringify(environment)} calls but measures nothing, and listens nowhere`, async (t) => {
+    test(`${runtime}: ${JSON.stringify(environment)} makes calls without metrics, and listens nowhere`, async (t) => {
       const silent = {
         ...environment,
         OTEL_EXPORTER_PROMETHEUS_PORT: `${await occupiedPort(t)}`,
@@ -84,7 +84,7 @@ for (const runtime of RUNTIMES) {
     assert.notEqual(others["service_instance_id"], labels["service_instance_id"]);
   });
 
-  test(`${runtime}: the environment's resource attributes win, and OTEL_SERVICE_NAME over them`, async (t) => {
+  test(`${runtime}: resource attributes override defaults, and OTEL_SERVICE_NAME overrides them`, async (t) => {
     const attributes = "service.name=shop,service.instance.id=i-7,team=a%2C%20b,quote=%22";
     const [server, client] = await Promise.all([
       startServer(t, runtime, { OTEL_RESOURCE_ATTRIBUTES: attributes }),
@@ -103,7 +103,7 @@ for (const runtime of RUNTIMES) {
   });
 }
 
-/** The labels of `target_info`, as they are printed. */
+/** Returns the printed labels of `target_info`. */
 async function targetInfo(url: string): Promise<Record<string, string>> {
   const labels = /^target_info\{(.*)\} 1$/m.exec(await scrape(url))?.[1] ?? "";
   return Object.fromEntries(

@@ -1,10 +1,10 @@
-/** Servers whose metrics others can reach say so. */
+/** The warning of servers whose metrics other hosts can reach. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RUNTIMES, startServer } from "../support/script.ts";
 
 for (const runtime of RUNTIMES) {
-  test(`${runtime}: one line warns of metrics that everybody can read`, async (t) => {
+  test(`${runtime}: one line warns about metrics that anybody can read`, async (t) => {
     const host = { OTEL_EXPORTER_PROMETHEUS_HOST: "0.0.0.0" };
     const { script, metricsUrl } = await startServer(t, runtime, host);
     assert.match(metricsUrl, /^http:\/\/0\.0\.0\.0:/);

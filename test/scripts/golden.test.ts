@@ -1,6 +1,6 @@
 /**
- * `/metrics` of both scripts after the codelab's seven calls is, line by line, what the codelab's Go
- * programs print. The fixtures hold what those printed, without their `go_*` families.
+ * After the codelab's seven calls, `/metrics` of both scripts equals that of the codelab's Go programs
+ * line by line. The fixtures hold the output of the Go programs, without their `go_*` families.
  */
 import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import assert from "node:assert/strict";
@@ -12,18 +12,18 @@ import { scrape } from "../support/scrape.ts";
 import { RUNTIMES, startClient, startServer } from "../support/script.ts";
 
 const CALLS = 7;
-/** Of the codelab 2000; a JavaScript timer may be early by a millisecond, into the bucket below. */
+/** The codelab has 2000, but an early JavaScript timer could fall into the bucket below. */
 const DELAY_MS = 2050;
 
 for (const runtime of RUNTIMES) {
   test(`the codelab's seven calls on ${runtime}`, async (t) => {
-    // Five digits, as in the codelab: the address is part of the answer and so of its size.
+    // Five digits, as in the codelab, because the address is part of the reply and of its size.
     const address = `:${await freePort()}`;
     const server = await startServer(t, runtime, {
       ECHO_ADDR: address,
       ECHO_DELAY_MS: `${DELAY_MS}`,
     });
-    // At once instead of one by one; each worker pauses for an hour after its call.
+    // All calls at once instead of one by one; each worker pauses for an hour after its call.
     const client = await startClient(t, runtime, {
       ECHO_ADDR: address,
       ECHO_CONCURRENCY: `${CALLS}`,
@@ -62,31 +62,31 @@ function goText(file: string): string {
   return readFileSync(new URL(`fixtures/${file}`, import.meta.url), "utf8");
 }
 
-/** Go's text with everything replaced that is known to be different here, and why. */
+/** Returns Go's text with the known differences replaced, each with its reason. */
 function asOurs(text: string, address: string, scrapesBefore: number): string {
   return text
-    // The implementation is another one, and scopes without a schema don't have an empty label.
+    // The scope has another name, and no empty label for a missing schema.
     .replaceAll('otel_scope_name="grpc-go"', 'otel_scope_name="grpc-js"')
     .replaceAll('otel_scope_version="1.85.0"', `otel_scope_version="${grpcJs.version}"`)
     .replaceAll('otel_scope_schema_url="",', "")
     // Go dials `:50051`; grpc-js can't, so the script spells it out.
     .replaceAll('grpc_target="dns:///:50051"', `grpc_target="dns:///localhost${address}"`)
-    // When Go's server was scraped, an eighth call was under way.
+    // An eighth call was in progress when Go's server was scraped.
     .replace(/^(grpc_server_call_started_total\{.*\}) 8$/m, `$1 ${CALLS}`)
-    // Go's programs were scraped for the first time.
+    // The Go programs were scraped for the first time.
     .replace(/^(promhttp_metric_handler_requests_total\{code="200"\}) 0$/m, `$1 ${scrapesBefore}`);
 }
 
-/** The lines to compare: without the runtime's own families, and without what depends on time. */
+/** Returns the lines to compare, without families of the runtime and values that depend on time. */
 function comparable(text: string): string[] {
   return text.trimEnd().split("\n")
     .filter((line) => !/^(# (HELP|TYPE) )?(nodejs|v8js)_/.test(line))
     .map((line) =>
       line
         .replace(/^(\w+_duration_seconds_sum\{.*\}) \S+$/, "$1 (time)")
-        // The process is another one at each run, and read by a meter here: its samples have a scope.
+        // Process values differ in each run, and have a scope here because a meter records them.
         .replace(/^(process_\w+).*$/, "$1 (sample)")
-        // So is the service.
+        // The service differs too.
         .replace(/^target_info\{.*\}/, "target_info{}")
     );
 }

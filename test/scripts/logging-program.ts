@@ -1,4 +1,4 @@
-/** A program with telemetry, in which all that can be thrown is logged. It prints `stopped` at its end. */
+/** A program with telemetry that logs every kind of thrown value, and prints `stopped` at its end. */
 import { diag, DiagLogLevel } from "@opentelemetry/api";
 import { startTelemetry } from "../../telemetry.ts";
 import { THROWN } from "../support/thrown.ts";
@@ -22,7 +22,7 @@ const provider = telemetry.meterProvider as typeof telemetry.meterProvider & {
 };
 await provider.forceFlush();
 await provider.shutdown();
-// The shutdown of the provider's that follows is one too many, which it logs.
+// `telemetry.shutdown` shuts the provider down again, which the SDK logs.
 let isBroken = false;
 const log = () => {
   if (isBroken) throw new Error("the log is broken");

@@ -1,4 +1,4 @@
-/** What is logged is a line each, whatever is in it, and cannot end a program. */
+/** Every log message is one line, and no value in it can end a program. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { run, RUNTIMES, Script } from "../support/script.ts";
@@ -6,7 +6,7 @@ import { THROWN } from "../support/thrown.ts";
 
 suite("logging", { concurrency: true }, () => {
   for (const runtime of RUNTIMES) {
-    test(`${runtime}: all that can be thrown is logged in a line each`, async (t) => {
+    test(`${runtime}: every kind of thrown value is logged in one line`, async (t) => {
       const script = new Script(t, run(runtime, "test/scripts/logging-program.ts"), {
         environment: { OTEL_METRICS_EXPORTER: "console", OTEL_LOG_LEVEL: "WARN" },
       });

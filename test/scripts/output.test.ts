@@ -1,4 +1,4 @@
-/** Standard output and error that nobody reads, that are closed, or whose disk is full. */
+/** Standard output and error that are not read, are closed, or have a full disk. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -9,7 +9,7 @@ import { freePort } from "../support/ports.ts";
 import { run, RUNTIMES, Script, startClient, startServer } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
 
-/** Everything that can be printed is. */
+/** An environment in which everything is printed. */
 const TALKATIVE: Environment = {
   OTEL_METRICS_EXPORTER: "console",
   OTEL_TRACES_EXPORTER: "console",
@@ -24,12 +24,12 @@ const OUTPUTS = ["stdout", "stderr"] as const;
 const REDIRECTIONS = [">/dev/full", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-"];
 const withoutFullDevice = existsSync("/dev/full") ? false : "there is no /dev/full";
 
-/** A command whose outputs the shell redirects. */
+/** Returns a command with its outputs redirected by the shell. */
 function redirected(command: readonly string[], redirection: string): string[] {
   return ["sh", "-c", `exec "$@" ${redirection}`, "sh", ...command];
 }
 
-/** Waits until somebody listens there. */
+/** Waits until a server listens at the address. */
 async function listens(port: number): Promise<void> {
   await eventually(async () => {
     const socket = connect(port, "127.0.0.1");
@@ -38,7 +38,7 @@ async function listens(port: number): Promise<void> {
   }, 30_000);
 }
 
-/** Fails unless a server answers calls and then stops as it should. */
+/** Fails unless a server answers calls and then stops cleanly. */
 async function assertServes(owner: Owner, server: Script, address: string): Promise<void> {
   const { script } = await startClient(owner, "node", {
     ...PACE,
@@ -53,7 +53,7 @@ async function assertServes(owner: Owner, server: Script, address: string): Prom
 for (const runtime of RUNTIMES) {
   suite(runtime, { concurrency: 2 }, () => {
     for (const output of OUTPUTS) {
-      test(`the server goes on when nobody reads its ${output}`, async (t) => {
+      test(`the server continues when its ${output} is not read`, async (t) => {
         const { script, address } = await startServer(t, runtime, TALKATIVE);
         await script.stopReading(output);
         await assertServes(t, script, address);
@@ -61,7 +61,7 @@ for (const runtime of RUNTIMES) {
     }
 
     for (const redirection of REDIRECTIONS) {
-      test(`the server goes on with ${redirection}`, { skip: withoutFullDevice }, async (t) => {
+      test(`the server continues with ${redirection}`, { skip: withoutFullDevice }, async (t) => {
         const port = await freePort();
         const address = `127.0.0.1:${port}`;
         const script = new Script(t, redirected(run(runtime, "server.ts"), redirection), {
@@ -71,7 +71,7 @@ for (const runtime of RUNTIMES) {
         await assertServes(t, script, address);
       });
 
-      test(`the client goes on with ${redirection}`, { skip: withoutFullDevice }, async (t) => {
+      test(`the client continues with ${redirection}`, { skip: withoutFullDevice }, async (t) => {
         const { address } = await startServer(t, runtime);
         const script = new Script(t, redirected(run(runtime, "client.ts"), redirection), {
           environment: { ...TALKATIVE, ...PACE, ECHO_ADDR: address, ECHO_COUNT: "20" },
@@ -80,7 +80,7 @@ for (const runtime of RUNTIMES) {
       });
     }
 
-    test("the client ends when nobody reads its replies", async (t) => {
+    test("the client ends when its replies are not read", async (t) => {
       const { address } = await startServer(t, runtime);
       const { script } = await startClient(t, runtime, { ...PACE, ECHO_ADDR: address });
       await script.printed(/^message:/m);
@@ -88,7 +88,7 @@ for (const runtime of RUNTIMES) {
       assert.equal(await script.exit(), 0);
     });
 
-    test("the client goes on when nobody reads its errors", async (t) => {
+    test("the client continues when its errors are not read", async (t) => {
       const { script } = await startClient(t, runtime, {
         ...PACE,
         ECHO_ADDR: `127.0.0.1:${await freePort()}`,
@@ -102,7 +102,7 @@ for (const runtime of RUNTIMES) {
     });
 
     for (const output of OUTPUTS) {
-      test(`telemetry does not end another's program when nobody reads its ${output}`, async (t) => {
+      test(`telemetry does not end a program whose ${output} is not read`, async (t) => {
         const script = new Script(t, run(runtime, "test/scripts/embedding-program.ts"), {
           environment: TALKATIVE,
         });
@@ -113,7 +113,7 @@ for (const runtime of RUNTIMES) {
     }
 
     for (const redirection of REDIRECTIONS.filter((text) => text.includes("full"))) {
-      test(`telemetry does not end another's program with ${redirection}`, {
+      test(`telemetry does not end a program with ${redirection}`, {
         skip: withoutFullDevice,
       }, async (t) => {
         const program = run(runtime, "test/scripts/embedding-program.ts", "now");
@@ -124,7 +124,7 @@ for (const runtime of RUNTIMES) {
   });
 }
 
-test("the demo goes on when nobody reads it", async (t) => {
+test("the demo continues when its output is not read", async (t) => {
   const script = new Script(t, ["node", "stack/demo/demo.ts"]);
   await script.printed(/^server \| Serving/m);
   await script.stopReading("stdout");

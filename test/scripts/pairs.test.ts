@@ -1,6 +1,6 @@
 /**
- * Every runtime as server and as client of every other: four kinds of calls, then both sides'
- * `/metrics`, every series and label, every count and size.
+ * Every pair of runtimes as server and client: calls of all four kinds, then `/metrics` of both sides
+ * with every series, label, count and size.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,11 +14,11 @@ import {
 } from "../support/scrape.ts";
 import { RUNTIMES, startClient, startServer } from "../support/script.ts";
 
-/** The codelab's text in a message of one field; the answer names the address as it was given. */
+/** The size of the codelab's message, which has one field; the reply adds the address as given. */
 const REQUEST = "this is examples/opentelemetry".length + 2;
 const RESPONSE = REQUEST + " (from 127.0.0.1:0)".length;
 
-/** Another count for each kind, so that none is taken for another. */
+/** A different count for each kind, so that they cannot be mixed up. */
 const KINDS = [
   { method: "UnaryEcho", count: 2, requestBytes: REQUEST, responseBytes: RESPONSE },
   { method: "ServerStreamingEcho", count: 3, requestBytes: REQUEST, responseBytes: 3 * RESPONSE },
@@ -40,7 +40,7 @@ for (const pair of pairs) {
     const target = server.address.replace("127.0.0.1", "localhost");
     const ended = KINDS.map((kind) => ({ ...kind, status: "OK" }));
     await Promise.all(ended.map(async (calls) => {
-      // Each worker makes one call and then pauses for an hour, its metrics still served.
+      // Each worker makes one call and then pauses for an hour, while metrics are still served.
       const client = await startClient(t, pair.client, {
         ECHO_ADDR: target,
         ECHO_METHOD: calls.method,
@@ -62,7 +62,7 @@ for (const pair of pairs) {
     assert.equal(await server.script.stop(), 0);
   });
 
-  test(`server on ${pair.server}, client on ${pair.client}: a client that is stopped cancels its calls`, async (t) => {
+  test(`server on ${pair.server}, client on ${pair.client}: a stopped client cancels its calls`, async (t) => {
     const server = await startServer(t, pair.server, { ECHO_DELAY_MS: "3600000" });
     const clients = await Promise.all(KINDS.map(async ({ method, count }) => ({
       count,
@@ -70,7 +70,7 @@ for (const pair of pairs) {
         ECHO_ADDR: server.address,
         ECHO_METHOD: method,
         ECHO_CONCURRENCY: `${count}`,
-        // Its own last word on the calls, at an exit after which nobody can scrape it any more.
+        // The client prints its last metrics at exit, when it can no longer be scraped.
         OTEL_METRICS_EXPORTER: "prometheus,console",
       })).script,
     })));
@@ -82,7 +82,7 @@ for (const pair of pairs) {
     await Promise.all(clients.map(async ({ script, count }) => {
       assert.equal(await script.stop(), 1, "no call of this client succeeded");
       assert.match(script.stdout, new RegExp(`Errors:\n  CANCELLED  ${count}\n`));
-      // The three histograms of attempts, and the one of calls.
+      // The three histograms of attempts, and that of calls.
       assert.equal(script.stdout.match(/grpc\.status["']: ["']CANCELLED/g)?.length, 4);
       assert.doesNotMatch(script.stdout, /grpc\.status["']: ["']OK/);
     }));

@@ -1,4 +1,4 @@
-/** The scripts under Deno with the permissions of `deno.json`, none of which can be left out. */
+/** The permissions in `deno.json` are enough for the scripts, and all of them are needed. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,8 +16,8 @@ import type { Environment, Owner } from "../support/script.ts";
 import { onTerminal, withoutTerminal } from "./terminal.ts";
 
 /**
- * Both at the addresses they have unless told otherwise. Behind a proxy: that is when grpc-js reads
- * all the variables it knows.
+ * Both scripts use their default addresses. The proxy is set because grpc-js then reads all of its
+ * variables.
  */
 const ADDRESSES: Environment = {
   ECHO_ADDR: ":0",
@@ -28,11 +28,11 @@ const ADDRESSES: Environment = {
 };
 
 const { server, client } = deno.permissions;
-/** `grpc-health-check` and `@grpc/reflection` read protos of their own, from Deno's cache. */
+/** `grpc-health-check` and `@grpc/reflection` read their own protos from Deno's cache. */
 const { npmCache } = JSON.parse(execFileSync("deno", ["info", "--json"], { encoding: "utf8" }));
 const literalServer = { ...server, read: ["./echo.proto", npmCache] };
 
-/** `--quiet` for Deno's word that permission sets are experimental. */
+/** `--quiet` hides Deno's note that permission sets are experimental. */
 const run = ["deno", "run", "--quiet", "--no-prompt"];
 
 for (
@@ -59,7 +59,7 @@ for (
   });
 }
 
-/** What the server needs as a client itself, of a Collector by gRPC. */
+/** The permissions that the server needs as the client of a Collector over gRPC. */
 const PUSHING = /^net localhost$|_proxy$/;
 
 for (const { without, set } of allButOne(literalServer)) {
@@ -86,7 +86,7 @@ for (const { without, set } of allButOne(literalServer)) {
 
 for (const protocol of OTLP_PROTOCOLS) {
   for (const name of ["server", "client"]) {
-    test(`with its set the ${name} pushes to a Collector on this host, by ${protocol}`, async (t) => {
+    test(`with its set, the ${name} pushes to a Collector on this host over ${protocol}`, async (t) => {
       const receiver = await RecordingReceiver.start(t, protocol);
       const { address } = await startServer(t, "deno", { ECHO_ADDR: ":0" });
       const script = new Script(t, [...run, `-P=${name}`, `${name}.ts`], {
@@ -103,7 +103,7 @@ for (const protocol of OTLP_PROTOCOLS) {
     });
   }
 
-  test(`over TLS by ${protocol}, the client needs to read the certificates`, async (t) => {
+  test(`over TLS with ${protocol}, the client needs to read the certificates`, async (t) => {
     const authority = await CertificateAuthority.create(t, "an authority");
     const collector = await authority.issue("collector");
     const { certificate, key } = await authority.issue("client");
@@ -123,7 +123,7 @@ for (const protocol of OTLP_PROTOCOLS) {
       OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: certificate,
       OTEL_EXPORTER_OTLP_CLIENT_KEY: key,
     };
-    // Instead of what the set allows to read, not besides.
+    // Replaces the paths that the set allows to read.
     const read = ["./echo.proto", authority.certificate, certificate, key];
     const script = new Script(t, [...run, "-P=client", ...flags({ read }), "client.ts"], {
       environment,
@@ -141,7 +141,7 @@ for (const protocol of OTLP_PROTOCOLS) {
   });
 }
 
-test("with TLS and secrets, the scripts need to read these files, and nothing more", async (t) => {
+test("with TLS and secrets, the scripts need to read only these files", async (t) => {
   const authority = await CertificateAuthority.create(t, "an authority");
   const ofServer = await authority.issue("server");
   const ofClient = await authority.issue("client");
@@ -206,7 +206,7 @@ test("the client's permissions", async (t) => {
   }
 });
 
-test("on a terminal Deno asks for nothing", { skip: withoutTerminal() }, async (t) => {
+test("on a terminal, Deno does not prompt", { skip: withoutTerminal() }, async (t) => {
   const { address } = await startServer(t, "deno", { ECHO_ADDR: ":0" });
   const shown = await onTerminal(t, ["deno", "run", "--quiet", "-P=client", "client.ts"], {
     ...ADDRESSES,
@@ -232,7 +232,7 @@ function exitCode(owner: Owner, set: PermissionSet, environment: Environment) {
 
 type PermissionSet = Readonly<Record<string, readonly string[]>>;
 
-/** The same as a set's, on the command line. */
+/** Returns a permission set as command-line flags. */
 function flags(set: PermissionSet): string[] {
   return Object.entries(set).filter(([, values]) => values.length > 0)
     .map(([kind, values]) => `--allow-${kind}=${values.join(",")}`);

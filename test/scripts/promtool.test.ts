@@ -1,4 +1,4 @@
-/** Prometheus' own checker and a strict OpenMetrics parser accept what the scripts serve. */
+/** promtool and a strict OpenMetrics parser accept the metrics of the scripts. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { openMetricsParser, promtool, skipWithout } from "../tools.ts";
 const checker = await promtool();
 const python = await openMetricsParser();
 
-/** Prints how many samples each family has. */
+/** A Python program that prints the number of samples of each family. */
 const PARSE = `
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -21,7 +21,7 @@ for family in text_string_to_metric_families(sys.stdin.read()):
 `;
 
 for (const runtime of RUNTIMES) {
-  test(`${runtime}: promtool has nothing to complain of`, {
+  test(`${runtime}: promtool reports no problem`, {
     skip: skipWithout(checker, "promtool"),
   }, async (t) => {
     for (const url of await scriptsAfterLoad(t, runtime)) {
@@ -52,7 +52,7 @@ for (const runtime of RUNTIMES) {
   });
 }
 
-/** `/metrics` of a server and of a client that has called it a hundred times. */
+/** Returns `/metrics` of a server and of a client that has called it a hundred times. */
 async function scriptsAfterLoad(t: TestContext, runtime: Runtime): Promise<string[]> {
   const server = await startServer(t, runtime);
   const client = await startClient(t, runtime, {

@@ -1,4 +1,4 @@
-/** What the `OTEL_EXPORTER_OTLP_*` variables do, as a Collector sees it, and what is never shown. */
+/** What a Collector receives with each `OTEL_EXPORTER_OTLP_*` variable, and what is never printed. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -15,7 +15,7 @@ const CONTENT_TYPES = {
   "http/protobuf": "application/x-protobuf",
   "grpc": "application/grpc",
 };
-/** Any other protocol than this one. */
+/** For each protocol, another one. */
 const OTHER = { "http/json": "grpc", "http/protobuf": "http/json", "grpc": "http/json" };
 const EVERY_500_MS = { OTEL_METRICS_EXPORTER: "otlp", OTEL_METRIC_EXPORT_INTERVAL: "500" };
 
@@ -23,7 +23,7 @@ async function firstRequest({ requests }: RecordingReceiver): Promise<ExportRequ
   return await eventually(() => requests[0] ?? assert.fail("no request yet"), 30_000);
 }
 
-/** The message in a request, and whether it was compressed. */
+/** Returns the message in a request, and whether it was compressed. */
 function read(protocol: OtlpProtocol, { headers, body }: ExportRequest) {
   const compressed = protocol === "grpc" ? body[0] === 1 : headers["content-encoding"] === "gzip";
   const message = protocol === "grpc" ? body.subarray(5) : body;
@@ -33,7 +33,7 @@ function read(protocol: OtlpProtocol, { headers, body }: ExportRequest) {
 for (const runtime of RUNTIMES) {
   suite(runtime, { concurrency: 2, timeout: 300_000 }, () => {
     for (const protocol of OTLP_PROTOCOLS) {
-      test(`${protocol}: gzip, headers, and a base path, all of them general`, async (t) => {
+      test(`${protocol}: the variables for both signals set gzip, headers and a base path`, async (t) => {
         const receiver = await RecordingReceiver.start(t, protocol);
         const { script } = await startServer(t, runtime, {
           ...EVERY_500_MS,
@@ -63,7 +63,7 @@ for (const runtime of RUNTIMES) {
         assert.doesNotMatch(script.stdout + script.stderr, new RegExp(SECRET));
       });
 
-      test(`${protocol}: what is set for metrics alone wins`, async (t) => {
+      test(`${protocol}: variables for metrics only override those`, async (t) => {
         const receiver = await RecordingReceiver.start(t, protocol);
         const path = protocol === "grpc" ? "" : "/as/it/is";
         const { script, metricsUrl } = await startServer(t, runtime, {
@@ -91,7 +91,7 @@ for (const runtime of RUNTIMES) {
         assert.equal(script.stderr, "");
       });
 
-      test(`${protocol}: an export that gets no answer ends after the timeout for metrics`, async (t) => {
+      test(`${protocol}: an export without an answer ends after the timeout for metrics`, async (t) => {
         const receiver = await RecordingReceiver.start(t, protocol);
         receiver.answers = false;
         const { script } = await startServer(t, runtime, {
@@ -108,20 +108,20 @@ for (const runtime of RUNTIMES) {
           /cannot be delivered to \S+: .*(no answer within 0\.8 s|DEADLINE_EXCEEDED)/,
         );
         const elapsedMs = performance.now() - startedMs;
-        // The other limits are the interval, 5 s, and the general timeout.
+        // The other limits are the interval, 5 s, and the timeout for both signals.
         assert.ok(elapsedMs > 400 && elapsedMs < 4000, `${elapsedMs} ms`);
       });
     }
 
     for (const protocol of OTLP_PROTOCOLS) {
-      test(`${protocol}: failing, at every level of the log, no secret is shown`, async (t) => {
+      test(`${protocol}: no secret is shown when exports fail, at any log level`, async (t) => {
         const { script } = await startServer(t, runtime, {
           ...EVERY_500_MS,
           OTEL_TRACES_EXPORTER: "otlp",
           OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
           OTEL_EXPORTER_OTLP_METRICS_ENDPOINT:
             `http://user:${SECRET}@127.0.0.1:1/${SECRET}?key=${SECRET}#${SECRET}`,
-          // The "/" ends the host, which makes 127.0.0.1 of the name and 1 of the password.
+          // The "/" ends the host, so 127.0.0.1, meant as the user name, is the host and 1 the port.
           OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:1/${SECRET}@collector:4318`,
           OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${SECRET}`,
           OTEL_EXPORTER_OTLP_METRICS_HEADERS: `x-key=${SECRET}`,
@@ -141,7 +141,7 @@ for (const runtime of RUNTIMES) {
     }
 
     for (const endpoint of [`http://user:${SECRET}@127.0.0.1:1 `, `user:${SECRET}@127.0.0.1:1`]) {
-      test(`an endpoint that is no URL, ${JSON.stringify(endpoint)}, is refused unseen`, async (t) => {
+      test(`an endpoint that is no URL, ${JSON.stringify(endpoint)}, is refused and not shown`, async (t) => {
         const script = new Script(t, run(runtime, "server.ts"), {
           environment: { ...EVERY_500_MS, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint },
         });
@@ -155,15 +155,15 @@ for (const runtime of RUNTIMES) {
     }
 
     for (const proxy of [`${SECRET}:x@127.0.0.1:1`, `http://user:${SECRET}/x@127.0.0.1:1`]) {
-      test(`a proxy's URL that is wrong, ${proxy}, is not shown`, async (t) => {
+      test(`a malformed proxy URL, ${proxy}, is not shown`, async (t) => {
         const { script } = await startClient(t, runtime, {
           grpc_proxy: proxy,
           HTTP_PROXY: proxy,
           no_grpc_proxy: "",
-          // With this, Node and Bun refuse such a URL themselves, before a script runs.
+          // With this variable, Node and Bun refuse such a URL before a script runs.
           ...(runtime === "deno" && { NODE_USE_ENV_PROXY: "1" }),
           NO_PROXY: "",
-          // An address of documentation, for which each runtime asks the proxy.
+          // An address for documentation, so that each runtime uses the proxy.
           ECHO_ADDR: "192.0.2.1:50051",
           ECHO_COUNT: "1",
           ECHO_DEADLINE_MS: "500",
@@ -180,7 +180,7 @@ for (const runtime of RUNTIMES) {
     }
 
     for (const headers of [`key=${SECRET}%0Ax`, `k y=${SECRET}`, `key-bin=${SECRET}`, SECRET]) {
-      test(`headers that cannot be sent, ${headers}, are refused unseen`, async (t) => {
+      test(`headers that cannot be sent, ${headers}, are refused and not shown`, async (t) => {
         const script = new Script(t, run(runtime, "server.ts"), {
           environment: {
             ...EVERY_500_MS,

@@ -1,4 +1,4 @@
-/** Metrics pushed over TLS, by each runtime with each protocol. */
+/** Metrics pushed over TLS, by each runtime and with each protocol. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
@@ -19,14 +19,14 @@ const authority = await CertificateAuthority.create(owner, "an authority");
 const stranger = await CertificateAuthority.create(owner, "another authority");
 const client = await authority.issue("client");
 
-/** The TLS of a Collector that shows a certificate. */
+/** The TLS settings of a Collector with a certificate. */
 function tls(server: KeyPair, options: ReceiverTls = {}): ReceiverTls {
   return { cert: readFileSync(server.certificate), key: readFileSync(server.key), ...options };
 }
 
 const foreign = await stranger.issue("foreign");
 const good = tls(await authority.issue("server"));
-/** Of a Collector that takes exports from our own clients only. */
+/** The TLS settings of a Collector that requires certificates of our clients. */
 const mutual: ReceiverTls = {
   ...good,
   ca: readFileSync(authority.certificate),
@@ -45,10 +45,10 @@ function showing({ certificate, key }: KeyPair): Environment {
 
 interface Case {
   readonly name: string;
-  /** Not there: it does not speak TLS at all. */
+  /** Undefined if it does not speak TLS. */
   readonly receiver?: ReceiverTls;
   readonly environment: Environment;
-  /** Why nothing arrives; nothing fails if this is not there. */
+  /** Why exports fail; undefined if they succeed. */
   readonly reason?: RegExp;
 }
 
@@ -131,7 +131,9 @@ for (const runtime of RUNTIMES) {
             assert.equal(script.stderr, "");
             return;
           }
-          const complaint = await script.printedError(/cannot be delivered to \S+: (.*); recording/);
+          const complaint = await script.printedError(
+            /cannot be delivered to \S+: (.*); recording/,
+          );
           assert.match(complaint, reason);
           assert.equal(await script.stop(), 0);
           assert.match(script.stderr, /^telemetry: .*\ntelemetry: the last metrics .*\n$/);
@@ -141,7 +143,7 @@ for (const runtime of RUNTIMES) {
     }
 
     for (const protocol of OTLP_PROTOCOLS) {
-      test(`${protocol}: new certificates are shown and believed without a restart`, async (t) => {
+      test(`${protocol}: new certificates are used without a restart`, async (t) => {
         const folder = await mkdtemp(join(tmpdir(), "push-reload-"));
         t.after(() => rm(folder, { recursive: true }));
         const path = (name: string) => join(folder, name);
@@ -169,7 +171,7 @@ for (const runtime of RUNTIMES) {
       });
     }
 
-    test("grpc: an IP address works, or it is said that it does not", async (t) => {
+    test("grpc: an IP address works, or the error says that it does not", async (t) => {
       const receiver = await RecordingReceiver.start(t, "grpc", good);
       const { script } = await startServer(t, runtime, {
         OTEL_METRICS_EXPORTER: "otlp",

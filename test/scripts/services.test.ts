@@ -1,4 +1,4 @@
-/** What the server serves besides Echo: health checks for probes, reflection for grpcurl. */
+/** The other services of the server: health checks for probes, reflection for grpcurl. */
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { service as healthService } from "grpc-health-check";

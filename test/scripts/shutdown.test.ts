@@ -1,4 +1,4 @@
-/** How the server stops. All at once: they mostly wait. */
+/** How the server stops. The tests run at the same time, because they mostly wait. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -19,11 +19,11 @@ suite("shutdown", { concurrency: true }, () => {
         const { script, address, reply } = await serverWithCall(t, runtime, "2000");
         script.signal(signal);
         await eventuallyRefused(address);
-        // A second one, from an impatient user, changes nothing.
+        // A second signal, from an impatient user, changes nothing.
         script.signal(signal);
         assert.equal(await reply, "hello (from 127.0.0.1:0)");
         assert.equal(await script.exit(), 0);
-        // What is left is still exported.
+        // The last metrics are still exported.
         assert.match(script.stdout, /grpc\.status["']: ["']OK["']/);
         assert.equal(script.stderr, "");
       });
@@ -39,7 +39,7 @@ suite("shutdown", { concurrency: true }, () => {
   }
 });
 
-/** A server that has got a call, which it answers after so many milliseconds. */
+/** Starts a server with a call in progress that it answers after `delayMs` milliseconds. */
 async function serverWithCall(t: TestContext, runtime: Runtime, delayMs: string) {
   const { script, address, metricsUrl } = await startServer(t, runtime, {
     ECHO_DELAY_MS: delayMs,
@@ -57,7 +57,7 @@ async function serverWithCall(t: TestContext, runtime: Runtime, delayMs: string)
   return { script, address, reply };
 }
 
-/** Waits until nobody listens at the address any more. */
+/** Waits until the address refuses connections. */
 async function eventuallyRefused(address: string): Promise<void> {
   const [host = "", port] = address.split(":");
   await eventually(async () => {

@@ -1,4 +1,4 @@
-/** How the scripts start, and how they refuse to. */
+/** How the scripts start, and how they refuse to start. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings, variables } from "../../echo/settings.ts";
@@ -9,7 +9,7 @@ import type { Environment, Owner } from "../support/script.ts";
 
 const SCRIPTS = ["server.ts", "client.ts"];
 
-/** Runs a command to its end. */
+/** Runs a command until it ends. */
 async function outcome(owner: Owner, command: readonly string[], environment: Environment = {}) {
   const script = new Script(owner, command, { environment });
   const code = await script.exit();
@@ -47,8 +47,8 @@ for (const runtime of RUNTIMES) {
       });
     });
 
-    test(`${runtime}: ${script} lists all that is bad in the environment and starts nothing`, async (t) => {
-      // Were anything started, it would complain of this port.
+    test(`${runtime}: ${script} reports all bad variables and starts nothing`, async (t) => {
+      // If anything started, it would report that this port is in use.
       const port = await occupiedPort(t);
       const environment = {
         OTEL_EXPORTER_PROMETHEUS_PORT: `${port}`,
@@ -91,7 +91,7 @@ for (const runtime of RUNTIMES) {
   }
 }
 
-/** What {@link readSettings} says; its tests have the texts. */
+/** Returns the error message of {@link readSettings}, whose own tests check the texts. */
 function complaint(environment: Environment): string {
   try {
     readSettings(environment);

@@ -1,4 +1,4 @@
-/** Certificates that are replaced while calls go on. */
+/** Certificates that are replaced while calls are made. */
 import assert from "node:assert/strict";
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ const second = await CertificateAuthority.create(owner, "second authority");
 const folder = await mkdtemp(join(tmpdir(), "tls-reload-"));
 after(() => rm(folder, { recursive: true }));
 
-/** Files that one script reads, to be replaced. */
+/** Certificate files of one script, which the tests replace. */
 class Replaceable {
   readonly #paths: { certificate: string; key: string; ca: string };
 
@@ -69,7 +69,7 @@ for (const runtime of RUNTIMES) {
       assert.equal(script.stderr.trimEnd().split("\n").length, 1, script.stderr);
     });
 
-    test("the server: a new authority of clients lets its own in, and no longer others", async (t) => {
+    test("the server: a new client authority admits its own clients and no others", async (t) => {
       const files = new Replaceable(`${runtime}-mutual`);
       const [before, after] = [
         await first.issue(`${runtime}-mutual-before`),
@@ -98,7 +98,7 @@ for (const runtime of RUNTIMES) {
       assert.equal(await script.stop(), 0);
     });
 
-    test("the client: its next connection shows and believes the new certificates", async (t) => {
+    test("the client: its next connection uses the new certificates", async (t) => {
       const files = new Replaceable(`${runtime}-client`);
       await files.replace(await first.issue(`${runtime}-first`), first);
       const start = async (address: string, authority: CertificateAuthority) => {

@@ -26,15 +26,15 @@ interface Case {
   readonly name: string;
   readonly server: Environment;
   readonly client: Environment;
-  /** What the client says of it; the call succeeds if this is not there. */
+  /** The error that the client prints; undefined if the call succeeds. */
   readonly reason?: RegExp;
-  /** Whose own certificate has expired, which it says when it starts. */
+  /** The script whose own certificate has expired, so that it prints a warning at start. */
   readonly expired?: "server" | "client";
 }
 
 const UNVERIFIED =
   "its certificate cannot be verified: it has expired, or its authority is missing in GRPC_TLS_CA";
-/** A server refuses after the client's handshake is over: most say no more than that they close. */
+/** A server refuses a client after the handshake, so most runtimes report only a closed connection. */
 const REFUSED =
   /^(.*; it may require a valid client certificate \(GRPC_TLS_CERT\)|it refuses the client certificate in GRPC_TLS_CERT)$/;
 
@@ -101,7 +101,7 @@ for (const serverRuntime of RUNTIMES) {
       test(name, async (t) => {
         const { script, address } = await startServer(t, serverRuntime, {
           ...server,
-          // The default roots must not become part of what a server shows.
+          // The default roots must not become part of the chain that a server sends.
           GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: stranger.certificate,
         });
         for (const runtime of RUNTIMES) {
@@ -128,7 +128,7 @@ for (const serverRuntime of RUNTIMES) {
   });
 }
 
-/** The address with a name instead of the IP address, which certificates are asked for. */
+/** Returns the address with a host name, because certificates are checked for one. */
 function named(address: string): string {
   return address.replace("127.0.0.1", "localhost");
 }

@@ -1,4 +1,4 @@
-/** Traces of the scripts, as `OTEL_TRACES_EXPORTER` says. */
+/** Traces of the scripts, which `OTEL_TRACES_EXPORTER` switches on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
@@ -25,7 +25,7 @@ interface Attribute {
   readonly value: { readonly stringValue?: string };
 }
 
-/** The spans that were received, by service and name. */
+/** Returns the received spans by service and name. */
 function received(receiver: RecordingReceiver): Map<string, Span> {
   const spans = new Map<string, Span>();
   for (const { path, body } of receiver.requests) {
@@ -50,7 +50,7 @@ const NAMES = [
 
 for (const runtime of RUNTIMES) {
   for (const propagators of ["tracecontext,baggage", "grpc-trace-bin"]) {
-    test(`${runtime}: a call is one trace over both processes, by ${propagators}`, async (t) => {
+    test(`${runtime}: a call is one trace in both processes, with ${propagators}`, async (t) => {
       const receiver = await RecordingReceiver.start(t, "http/json");
       const traced = {
         OTEL_TRACES_EXPORTER: "otlp",
@@ -81,7 +81,7 @@ for (const runtime of RUNTIMES) {
     });
   }
 
-  test(`${runtime}: without being told to, no trace is made nor sent on`, async (t) => {
+  test(`${runtime}: by default, no trace is made or propagated`, async (t) => {
     const receiver = await RecordingReceiver.start(t, "http/json");
     const pushing = {
       OTEL_METRICS_EXPORTER: "otlp",
@@ -118,7 +118,7 @@ for (const runtime of RUNTIMES) {
   });
 }
 
-test("spans that nobody takes are told of in one line, and again at the end", async (t) => {
+test("spans that cannot be delivered are reported in one line, and again at the end", async (t) => {
   const receiver = await RecordingReceiver.start(t, "http/json");
   receiver.answers = false;
   const server = await startServer(t, "node");

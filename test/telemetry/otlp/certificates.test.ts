@@ -11,7 +11,7 @@ const PATIENCE_MS = 30_000;
 const folder = mkdtempSync(join(tmpdir(), "otlp-certificates-"));
 after(() => rmSync(folder, { recursive: true }));
 
-test("what two exporters have in common is told once, and both are renewed", async () => {
+test("files that two exporters share are reported once, and both exporters are renewed", async () => {
   const authority = await CertificateAuthority.create({ after }, "an authority");
   const expired = await authority.issue("expired", { expired: true });
   const files = {

@@ -9,7 +9,7 @@ import type { Answer } from "./otlp-receiver.ts";
 
 const TICK_MS = 100;
 
-/** A counter that is pushed every {@link TICK_MS} milliseconds to a port, and the lines about it. */
+/** Pushes a counter to a port every {@link TICK_MS} milliseconds, and keeps the log lines. */
 async function push(port: number, timeoutMs = TICK_MS) {
   process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = `http://127.0.0.1:${port}`;
   const lines: string[] = [];
@@ -42,7 +42,7 @@ function failing(reason: string): string {
     "recording goes on, and the next delivery makes up for it";
 }
 
-test("a Collector that is down at start: one line, another when it is there, and nothing lost", async () => {
+test("a Collector that is down at start costs one line, another when it is up, and no data", async () => {
   const receiver = new OtlpReceiver();
   const port = await receiver.listen();
   await receiver.close();
@@ -79,7 +79,7 @@ const REFUSALS: readonly [what: string, answer: Answer, reason: RegExp][] = [
 ];
 
 for (const [what, answer, reason] of REFUSALS) {
-  test(`a Collector that answers ${what}: one line however often, another when it accepts`, async () => {
+  test(`a Collector that answers ${what} costs one line, and another when it accepts`, async () => {
     const receiver = new OtlpReceiver();
     receiver.answer = answer;
     const { lines, counter, meterProvider } = await push(await receiver.listen());
@@ -96,7 +96,7 @@ for (const [what, answer, reason] of REFUSALS) {
   });
 }
 
-test("a busy Collector that says when to come back is asked again then, with the same export", async () => {
+test("an export is repeated at the time that a busy Collector asks for", async () => {
   const receiver = new OtlpReceiver();
   let refusedAt = 0;
   receiver.answer = (response) => {
@@ -116,7 +116,7 @@ test("a busy Collector that says when to come back is asked again then, with the
   await receiver.close();
 });
 
-test("a Collector that is slow: the export is given up in time, and made up for later", async () => {
+test("an export to a slow Collector is given up in time, and the next one makes up for it", async () => {
   const receiver = new OtlpReceiver();
   const held: (() => void)[] = [];
   receiver.answer = (response) => held.push(() => accept(response));
@@ -132,7 +132,7 @@ test("a Collector that is slow: the export is given up in time, and made up for 
   await receiver.close();
 });
 
-test("at shutdown it can be asked what was not delivered, and why", async () => {
+test("after shutdown, the exporter reports data that was not delivered, and why", async () => {
   const receiver = new OtlpReceiver();
   const port = await receiver.listen();
   await receiver.close();

@@ -1,4 +1,4 @@
-/** Whatever an exporter gives as an error, or throws, is told in one line, and the export ends. */
+/** Any error value that an exporter passes or throws makes one line, and the export ends. */
 import {
   AggregationTemporality,
   InMemoryMetricExporter,
@@ -15,7 +15,7 @@ import { THROWN } from "../../support/thrown.ts";
 type Callback = (result: { code: number; error?: Error }) => void;
 type Export = (exported: unknown, done: Callback) => unknown;
 
-/** In which ways an exporter fails. */
+/** The ways in which an exporter fails. */
 const WAYS: Readonly<Record<string, (make: () => unknown) => Export>> = {
   "calls back with": (make) => (_, done) => done({ code: 1, error: make() as Error }),
   "throws": (make) => () => {

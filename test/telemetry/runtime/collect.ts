@@ -3,9 +3,8 @@ import { AggregationTemporality, MetricReader } from "@opentelemetry/sdk-metrics
 import type { MetricData } from "@opentelemetry/sdk-metrics";
 
 /**
- * A reader that collects when told to. Delta, because with cumulative temporality the SDK goes on
- * exporting the last value of an observable instrument that nobody observes any more, which would
- * hide a removed or failing callback.
+ * A reader that collects on demand. It uses delta temporality: with cumulative temporality, the SDK
+ * keeps exporting the last value of an observable instrument after its callback is removed or fails.
  */
 export class TestReader extends MetricReader {
   constructor() {
@@ -21,7 +20,7 @@ export class TestReader extends MetricReader {
   }
 }
 
-/** Collects once, which must succeed, and returns the metrics by name. */
+/** Collects once, fails on errors, and returns the metrics by name. */
 export async function collect(reader: TestReader): Promise<Map<string, MetricData>> {
   const { resourceMetrics, errors } = await reader.collect();
   assert.deepEqual(errors, []);
@@ -30,8 +29,8 @@ export async function collect(reader: TestReader): Promise<Map<string, MetricDat
 }
 
 /**
- * The sum over all data points of a metric; of a histogram, the number of recorded values.
- * `undefined` without the metric.
+ * Returns the sum of a metric's data points, or the number of values in a histogram; undefined if
+ * the metric is missing.
  */
 export function total(metrics: Map<string, MetricData>, name: string): number | undefined {
   const points = metrics.get(name)?.dataPoints;
@@ -41,7 +40,7 @@ export function total(metrics: Map<string, MetricData>, name: string): number | 
   );
 }
 
-/** `total` of a metric that must be there. */
+/** Returns {@link total} of a metric, which must exist. */
 export function requireTotal(metrics: Map<string, MetricData>, name: string): number {
   const value = total(metrics, name);
   assert.ok(value !== undefined, `${name} is missing from ${[...metrics.keys()].join(", ")}`);

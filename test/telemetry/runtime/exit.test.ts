@@ -18,10 +18,7 @@ const HEAP = {
 
 const { name: runtime } = currentRuntime();
 
-/**
- * Runs a command, which fails unless it ends by itself, and returns what the observed process in it
- * printed.
- */
+/** Runs a command that must end by itself, and returns the metrics that it printed. */
 async function execute(file: string, args: string[]): Promise<Record<string, number>> {
   const { stdout } = await promisify(execFile)(file, args, { cwd: ROOT, timeout: 30_000 });
   return JSON.parse(stdout);
@@ -52,19 +49,19 @@ function assertWithoutProc(metrics: Record<string, number>): void {
   assert.deepEqual(names.sort(), EVERYWHERE);
 }
 
-test("Deno's least permissions suffice, and without /proc its metrics are left out", {
+test("the scripts' permissions on Deno suffice, and the metrics from /proc are left out", {
   skip: runtime !== "deno",
 }, async () => {
-  // With the second, Deno says that reading /proc is granted, and then refuses it.
+  // With `--allow-read`, Deno reports that reading /proc is granted, and then refuses it.
   for (const permissions of [LEAST, ["--allow-read"]]) {
     assertWithoutProc(await run("run", "--quiet", "--no-prompt", ...permissions));
   }
 });
 
-test("on a terminal, Deno does not ask for permissions", {
+test("on a terminal, Deno does not prompt for permissions", {
   skip: runtime !== "deno" || !existsSync("/usr/bin/script"),
 }, async () => {
   const command = [`'${process.execPath}'`, "run", "--quiet", ...LEAST, CHILD].join(" ");
-  // If Deno asked, nobody would answer, and the timeout end the test.
+  // If Deno prompted, nothing would answer, and the test would time out.
   assertWithoutProc(await execute("/usr/bin/script", ["-qec", command, "/dev/null"]));
 });

@@ -1,4 +1,4 @@
-// Started by exit.test.ts: observes everything, prints what was collected, and removes nothing.
+// Started by exit.test.ts. It observes everything, prints the metrics, and removes no observer.
 import { setTimeout as delay } from "node:timers/promises";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { observeProcess, observeRuntime } from "../../../telemetry/runtime/mod.ts";

@@ -25,7 +25,7 @@ IpExt: InNoRoutes InTruncatedPkts InMcastPkts InOctets OutOctets InMcastOctets
 IpExt: 0 0 0 442807166 843388 0
 `;
 
-test("virtual memory is field 23 of stat, whatever the command is called", () => {
+test("virtual memory is field 23 of stat for any command name", () => {
   assert.equal(parseVirtualMemory(`4784 (MainThread) ${STAT_TAIL}`), 1440645120);
   assert.equal(parseVirtualMemory(`4784 (a b) S (c) ${STAT_TAIL}`), 1440645120);
   assert.equal(parseVirtualMemory(""), undefined);
@@ -48,10 +48,10 @@ test("netstat counters are found by protocol and name", () => {
   assert.equal(parseNetstat("", "IpExt", "InOctets"), undefined);
 });
 
-test("descriptors are counted alike with and without the kernel's own count", {
+test("the descriptor count is the same with and without the kernel's own count", {
   skip: process.platform !== "linux",
 }, () => {
-  // fdinfo has the same entries as fd, but its size is always 0: as fd's is before Linux 6.2.
+  // fdinfo has the same entries as fd, but its size is always 0, like that of fd before Linux 6.2.
   const open = countEntries("/proc/self/fd");
   assert.ok(open > 2);
   assert.equal(countEntries("/proc/self/fdinfo"), open);

@@ -12,7 +12,7 @@ import type { MetricData } from "@opentelemetry/sdk-metrics";
 import { observeProcess } from "../../../telemetry/runtime/mod.ts";
 import { block, collect, requireTotal, TestReader } from "./collect.ts";
 
-/** Copied from what a Go program exports. */
+/** Copied from the output of a Go program. */
 const EXPECTED = `\
 # HELP process_cpu_seconds_total Total user and system CPU time spent in seconds.
 # TYPE process_cpu_seconds_total counter
@@ -54,7 +54,7 @@ afterEach(async () => {
   await provider.shutdown();
 });
 
-/** The OpenTelemetry to Prometheus translation, as far as these metrics need it. */
+/** The part of the translation from OpenTelemetry to Prometheus that these metrics need. */
 function header(metric: MetricData): string[] {
   const { name, unit, description } = metric.descriptor;
   const kind = metric.dataPointType === DataPointType.SUM ? "counter" : "gauge";
@@ -73,7 +73,7 @@ test("names, help and types are those of a Go program", async () => {
   }
 });
 
-test("burnt CPU time is counted", async () => {
+test("CPU time is counted", async () => {
   await collect(reader);
   const before = process.cpuUsage();
   block(300);
@@ -115,7 +115,7 @@ test("the start time lies between the kernel's and the loading of this file", on
   assert.equal(requireTotal(await collect(reader), "process.start_time"), started);
 });
 
-test("an opened file is one more descriptor, closed it is one less", onLinux, async () => {
+test("opening a file adds a descriptor, and closing it removes one", onLinux, async () => {
   const count = async () => requireTotal(await collect(reader), "process.open_fds");
   const before = await count();
   const file = openSync(fileURLToPath(import.meta.url), "r");
@@ -125,7 +125,7 @@ test("an opened file is one more descriptor, closed it is one less", onLinux, as
   assert.equal(await count(), before);
 });
 
-test("limits are those of the shell", onLinux, async () => {
+test("limits are those that the shell reports", onLinux, async () => {
   const metrics = await collect(reader);
   const ulimit = (option: string, unit: number): number => {
     const limit = execFileSync("sh", ["-c", `ulimit -S${option}`], { encoding: "utf8" }).trim();
@@ -151,7 +151,7 @@ test("bytes sent and received over a socket are counted", onLinux, async () => {
   assert.ok(requireTotal(metrics, "process.network.transmit") > size);
 });
 
-test("a source that fails later takes no other with it", async () => {
+test("a source that fails later does not fail the others", async () => {
   const names = [...(await collect(reader)).keys()];
   const cpuUsage = process.cpuUsage;
   process.cpuUsage = () => {

@@ -27,7 +27,7 @@ test("resource attributes follow the semantic conventions", () => {
   });
 });
 
-test("Deno 2.9.4 and later are warned of, in one line that says what to use", () => {
+test("Deno 2.9.4 and later get a warning of one line that says what to use", () => {
   for (const version of ["2.9.4", "2.9.6", "2.9.10", "2.10.0", "3.0.0", "2.9.4-rc.1"]) {
     const warning = runtimeWarning({ name: "deno", version });
     assert.match(warning ?? "", /^[^\n]*denoland\/deno\/issues\/36788[^\n]*Deno 2\.9\.3\.$/);
@@ -35,7 +35,7 @@ test("Deno 2.9.4 and later are warned of, in one line that says what to use", ()
   }
 });
 
-test("no other runtime is", () => {
+test("other runtimes get no warning", () => {
   for (const version of ["2.9.3", "2.8.9", "2.7.14", "1.46.3"]) {
     assert.equal(runtimeWarning({ name: "deno", version }), undefined, version);
   }

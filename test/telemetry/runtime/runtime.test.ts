@@ -48,8 +48,8 @@ afterEach(async () => {
 type Metrics = Map<string, MetricData>;
 
 /**
- * Does `work` and collects, until `reached` with what was collected: sampling and garbage
- * collection come in their own time.
+ * Repeats `work` and collects until `reached` accepts the metrics, because sampling and garbage
+ * collection take their time.
  */
 async function until(work: () => unknown, reached: (metrics: Metrics) => boolean) {
   for (let attempts = 0; attempts < 50; attempts++) {
@@ -65,7 +65,7 @@ function allocate(): object[] {
   return Array.from({ length: 200_000 }, (_, index) => ({ index }));
 }
 
-test("every metric of this runtime is there and none is a constant 0", async () => {
+test("every metric of this runtime exists and none is a constant 0", async () => {
   const seen = new Map<string, number>();
   const held: object[][] = [];
   await until(() => held.push(allocate()), (metrics) => {
@@ -99,7 +99,7 @@ test("a blocked event loop shows in the delay, an idle one does not", async () =
   await until(() => {}, (metrics) => (total(metrics, name) ?? Infinity) < 0.1);
 });
 
-test("held objects show in the heap", async () => {
+test("retained objects show in the heap", async () => {
   const name = runtime === "bun" ? "nodejs.heap_size.used" : "v8js.memory.heap.used";
   const before = requireTotal(await collect(reader), name);
   const held: object[][] = [];

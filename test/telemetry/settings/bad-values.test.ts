@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings } from "../../../echo/settings.ts";
 
-/** A variable, a bad value of it, and the line about it. */
+/** A variable, a bad value, and the line that reports it. */
 type Case = readonly [name: string, value: string, line: string];
 
 const exporters =
@@ -249,14 +249,14 @@ for (const [name, value, line] of CASES) {
   test(`${name}=${JSON.stringify(value)}`, () => assert.equal(complaint({ [name]: value }), line));
 }
 
-test("a timeout that is longer than the interval set with it", () => {
+test("a timeout must not be longer than the interval", () => {
   assert.equal(
     complaint({ OTEL_METRIC_EXPORT_INTERVAL: "1000", OTEL_METRIC_EXPORT_TIMEOUT: "1001" }),
     `OTEL_METRIC_EXPORT_TIMEOUT="1001": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
   );
 });
 
-test("all that is bad is said at once, a line each, in the order of the documentation", () => {
+test("all bad variables are reported at once, one line each, in the order of the documentation", () => {
   const environment = Object.fromEntries(CASES.toReversed());
   const lines = complaint(environment).split("\n");
   const firstOfEach = CASES.filter(([name], index) =>
@@ -272,7 +272,7 @@ test("a value with line breaks or terminal controls stays on its line", () => {
   );
 });
 
-/** What is said of a bad environment. */
+/** Returns the error message for a bad environment. */
 function complaint(environment: Record<string, string>): string {
   let text = "";
   assert.throws(() => readSettings(environment), (error: Error) => {

@@ -1,4 +1,4 @@
-/** When a `/metrics` that others can reach is warned of. */
+/** Warnings about a `/metrics` that other hosts can reach. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -34,7 +34,7 @@ test("loopback needs no warning", () => {
   }
 });
 
-test("beyond loopback there is one unless whoever reads has to say who it is", () => {
+test("another address needs a warning unless /metrics asks for authentication", () => {
   const hosts = ["0.0.0.0", "::", "10.0.0.1", "example.org", "127.0.0.1.example.org", "::2"];
   for (const host of hosts) {
     assert.match(warning(host) ?? "", OPEN, host);
@@ -43,7 +43,7 @@ test("beyond loopback there is one unless whoever reads has to say who it is", (
   }
 });
 
-test("a secret that is sent unencrypted is warned of", () => {
+test("a secret that is sent unencrypted needs a warning", () => {
   for (const secret of [TOKEN, USER, { ...TOKEN, ...USER }]) {
     assert.match(warning("0.0.0.0", secret) ?? "", CLEAR);
     assert.equal(warning("0.0.0.0", { ...secret, ...TLS }), undefined);

@@ -1,4 +1,4 @@
-/** Files that a variable names: what they have to hold is seen at start, not at the first export. */
+/** Files named by variables are checked at start, not at the first export. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { CertificateAuthority } from "../../support/certificates.ts";
 const folder = mkdtempSync(join(tmpdir(), "tls-files-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** A file that holds a text or bytes. */
+/** Writes a file and returns its path. */
 function file(name: string, content: string | Uint8Array): string {
   const path = join(folder, name);
   writeFileSync(path, content);
@@ -34,7 +34,7 @@ const encrypted = file(
   openssl("pkey", "-in", client.key, "-aes128", "-passout", "pass:x"),
 );
 
-test("certificates that can be used are taken, for metrics alone too", () => {
+test("usable certificates are accepted, also for metrics only", () => {
   const environment = {
     OTEL_EXPORTER_OTLP_CERTIFICATE: authority.certificate,
     OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: authority.certificate,
@@ -49,7 +49,7 @@ test("certificates that can be used are taken, for metrics alone too", () => {
   }
 });
 
-/** What comes after the first certificate counts too: an authority must not be missing silently. */
+/** Later certificates in a file count too, so that no authority is missing silently. */
 const [good, rest] = [readFileSync(client.certificate, "utf8"), readFileSync(broken, "utf8")];
 const brokenSecond = file("broken-second.pem", `${good}${rest}`);
 const cutOff = file("cut-off.pem", `${good}${good.slice(0, 200)}`);
@@ -57,7 +57,7 @@ const cutOff = file("cut-off.pem", `${good}${good.slice(0, 200)}`);
 const BAD_CERTIFICATES = { folder, garbage, broken, brokenSecond, cutOff, der, key: client.key };
 for (const [what, path] of Object.entries(BAD_CERTIFICATES)) {
   for (const name of ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE"]) {
-    test(`${name} is not a certificate but ${what}`, () => {
+    test(`${name} refuses ${what} instead of a certificate`, () => {
       assert.equal(
         complaint({ [name]: path }),
         `${name}="${path}": must be a file that can be read, with a certificate in PEM`,
@@ -70,7 +70,7 @@ const KEY = "must be a file that can be read, with the private key of " +
   "the client certificate in PEM, without a passphrase";
 const BAD_KEYS = { garbage, certificate: client.certificate, encrypted, another: server.key };
 for (const [what, path] of Object.entries(BAD_KEYS)) {
-  test(`the client certificate's key is not its key but ${what}`, () => {
+  test(`${what} is refused instead of the client certificate's key`, () => {
     assert.equal(
       complaint({
         OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: client.certificate,
@@ -92,7 +92,7 @@ test("a client certificate without its key, and a key without its certificate", 
   );
 });
 
-test("each pair of files belongs together, the one for metrics alone too", () => {
+test("each pair of files must match, also the one for metrics only", () => {
   assert.equal(
     complaint({
       OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: client.certificate,
@@ -103,13 +103,13 @@ test("each pair of files belongs together, the one for metrics alone too", () =>
   );
 });
 
-test("several authorities in one file are taken", () => {
+test("several authorities in one file are accepted", () => {
   const path = file("two.pem", `${good}# a comment\n${readFileSync(authority.certificate)}`);
   assert.equal(complaint({ GRPC_TLS_CA: path }), "nothing");
 });
 
-// Bun takes it; its clients refuse it.
-test("a key that is too short for TLS", { skip: "Bun" in globalThis }, () => {
+// Bun accepts it; its clients refuse it.
+test("a key that is too short for TLS is refused", { skip: "Bun" in globalThis }, () => {
   const [certificate, key] = [join(folder, "short.pem"), join(folder, "short.key")];
   openssl(
     ...["req", "-x509", "-newkey", "rsa:512", "-nodes", "-days", "1", "-subj", "/CN=short"],
@@ -155,7 +155,7 @@ const BYTE_ORDER_MARK = "\ufeff";
 const marked = (path: string) =>
   file(`marked-${basename(path)}`, `${BYTE_ORDER_MARK}${readFileSync(path)}`);
 
-test("a byte order mark is left out; the exporters, which would not leave it out, are not given it", () => {
+test("a byte order mark is skipped, but refused in files for the stock exporters", () => {
   const [certificate, key] = [marked(server.certificate), marked(server.key)];
   const ours = { GRPC_TLS_CERT: certificate, GRPC_TLS_KEY: key, GRPC_TLS_CA: certificate };
   assert.equal(complaint(ours), "nothing");
@@ -186,7 +186,7 @@ test("secrets are read in UTF-8", () => {
   }
 });
 
-test("a certificate that TLS would overlook is refused", () => {
+test("a certificate that TLS would ignore is refused", () => {
   const authorityText = readFileSync(authority.certificate, "utf8");
   const overlooked = {
     joined: `${good.trimEnd()}${authorityText}`,
@@ -207,7 +207,7 @@ test("a certificate that TLS would overlook is refused", () => {
   );
 });
 
-/** What is said of a bad environment. */
+/** Returns the error message for an environment, or "nothing". */
 function complaint(environment: Record<string, string>): string {
   try {
     readSettings(environment);

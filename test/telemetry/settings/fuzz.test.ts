@@ -1,6 +1,6 @@
 /**
- * Random environments, of values that are good, nearly good and junk: telemetry starts, or says which
- * variables are bad, and shows no secret.
+ * Random environments of good, nearly good and junk values: telemetry starts or names the bad
+ * variables, and shows no secret.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ import { startTelemetry } from "../../../telemetry.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
 import { freePort } from "../../support/ports.ts";
 
-/** As much of fast-check as is used here; by this path Deno does not find its types. */
+/** The part of fast-check used here. Deno does not find its types under this path. */
 interface FastCheck {
   assert(property: Property, parameters: { numRuns: number }): void | Promise<void>;
   property(value: Arbitrary<Environment>, check: (environment: Environment) => void): Property;
@@ -42,16 +42,16 @@ interface Arbitrary<T> {
 type Property = object;
 type Environment = Readonly<Record<string, string>>;
 
-/** By the path of its CommonJS, which Deno can load from a folder of packages. */
+/** Loaded by the path of its CommonJS file, which Deno can load from a folder of packages. */
 const fc: FastCheck = createRequire(import.meta.url)(
   "../../../runtimes/node_modules/fast-check/lib/cjs/fast-check.js",
 );
 
 const PARSED = 5000;
-/** Each of these listens, connects and stops for real. */
+/** Each of these environments really listens, connects and stops. */
 const STARTED = 150;
 
-/** What a secret is recognized by; long enough not to come up by chance. */
+/** Long enough not to appear by chance. */
 const SECRET = "s3cretXq7Zw9Lk2";
 
 const folder = mkdtempSync(join(tmpdir(), "fuzz-"));
@@ -74,7 +74,7 @@ const FILES = [
 ];
 
 const NAMES = Object.keys(readSettings({}));
-/** Whatever some variable takes; each is given to all variables. */
+/** Values that some variable accepts; every variable gets all of them. */
 const WORDS = fc.constantFrom(
   ...["prometheus", "otlp", "console", "none", "otlp,console", "none,otlp", "OTLP", ","],
   ...["http/json", "http/protobuf", "grpc", "gzip", "true", "false", "TRUE", "1"],
@@ -92,7 +92,7 @@ const ANYTHING = fc.oneof(
   fc.string({ maxLength: 30 }),
   fc.string({ unit: "binary", maxLength: 30 }),
 );
-/** Variables whose values are secrets, whether they are well formed or not. */
+/** Variables whose values are secrets, well formed or not. */
 const SECRETIVE = /_HEADERS$/;
 const HEADERS = fc.constantFrom(
   `authorization=Bearer%20${SECRET}`,
@@ -109,9 +109,9 @@ function environments(values: (name: string) => Arbitrary<string>): Arbitrary<En
   return fc.record(model, { requiredKeys: [] });
 }
 
-test("5,000 random environments are taken, or what is bad is said by name, a line each", () => {
-  const outcomes = { taken: 0, refused: 0 };
-  // Whole environments of anything are nearly all bad: sparse ones are good as often as not.
+test("5,000 random environments are accepted, or each bad variable is reported in a line", () => {
+  const outcomes = { accepted: 0, refused: 0 };
+  // Full environments are nearly all bad, so half of them have one variable at most.
   const few = fc.constantFrom(...NAMES);
   const one = fc.record({ name: few, value: ANYTHING }, { requiredKeys: [] })
     .map(({ name, value }): Environment => name && value !== undefined ? { [name]: value } : {});
@@ -119,7 +119,7 @@ test("5,000 random environments are taken, or what is bad is said by name, a lin
   const check = (environment: Environment) => {
     try {
       readSettings(environment);
-      outcomes.taken++;
+      outcomes.accepted++;
     } catch (error) {
       assert.ok(error instanceof StartupError, String(error));
       outcomes.refused++;
@@ -129,10 +129,10 @@ test("5,000 random environments are taken, or what is bad is said by name, a lin
   fc.assert(fc.property(one, check), { numRuns: PARSED / 2 });
   fc.assert(fc.property(all, check), { numRuns: PARSED / 2 });
   console.log(outcomes);
-  assert.ok(outcomes.taken > 100 && outcomes.refused > 100, JSON.stringify(outcomes));
+  assert.ok(outcomes.accepted > 100 && outcomes.refused > 100, JSON.stringify(outcomes));
 });
 
-/** Each line is of one variable that is set, or of one that another one needs, in order. */
+/** Fails unless each line is about a variable that is set or missing next to another one, in order. */
 function checkComplaint(message: string, environment: Environment): void {
   const names = message.split("\n").map((line) => {
     const [, name = "", value = "", allowed = ""] =
@@ -145,7 +145,7 @@ function checkComplaint(message: string, environment: Environment): void {
   assert.ok(!message.includes(SECRET), message);
 }
 
-/** Some of these together make an environment; most are good, by themselves and with others. */
+/** An environment is made of several parts. Most are good, alone and together. */
 const PARTS: readonly Environment[] = [
   { OTEL_METRICS_EXPORTER: "prometheus" },
   { OTEL_METRICS_EXPORTER: "otlp" },
@@ -198,7 +198,7 @@ test(`${STARTED} random environments start telemetry as a whole or not at all`, 
       outcomes.refused++;
       printed.push(error.message);
     }
-    // Whether it was started or not, nothing goes on.
+    // Nothing keeps running, whether it started or not.
     await listenOnce(port);
   };
   const environment = fc.subarray(PARTS, { maxLength: 8 })
@@ -210,14 +210,14 @@ test(`${STARTED} random environments start telemetry as a whole or not at all`, 
   assert.ok(outcomes.started > STARTED / 5 && outcomes.refused > STARTED / 5);
 });
 
-/** Fails if somebody listens there. */
+/** Fails if the port is in use. */
 async function listenOnce(port: number): Promise<void> {
   const server = createServer().listen(port, "0.0.0.0");
   await once(server, "listening");
   await new Promise((resolve) => server.close(resolve));
 }
 
-/** Sets the variables that the scripts know, those that are missing to nothing. */
+/** Sets all variables of the scripts, and deletes those that `environment` lacks. */
 function setVariables(environment: NodeJS.ProcessEnv): void {
   for (const name of NAMES) {
     const value = environment[name];

@@ -70,11 +70,11 @@ test("an empty value counts as not set", () => {
   assert.deepEqual(readSettings(empty), DEFAULTS);
 });
 
-test("other variables are of no concern", () => {
+test("other variables are ignored", () => {
   assert.deepEqual(readSettings({ OTEL_LOGS_EXPORTER: "?", ECHO_NONE: "?" }), DEFAULTS);
 });
 
-test("without an environment it is the process's", () => {
+test("the default environment is that of the process", () => {
   process.env["ECHO_COUNT"] = "3";
   try {
     assert.equal(readSettings().ECHO_COUNT, 3);

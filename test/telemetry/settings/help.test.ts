@@ -6,7 +6,7 @@ import { helpText, markdownTable } from "../../../telemetry/settings/mod.ts";
 
 const NAMES = Object.keys(readSettings({}));
 
-test("the help has every variable with its default, its meaning and what is allowed", () => {
+test("the help has every variable with its default, meaning and allowed values", () => {
   const [title, ...lines] = helpText(variables).split("\n");
   assert.equal(title, "Environment variables:");
   assert.deepEqual(
@@ -22,7 +22,7 @@ test("the help has every variable with its default, its meaning and what is allo
       "      Client: calls started per second; 0 is no limit. Allowed: a number from 0 to 1000000.",
     ),
   );
-  // What is not set to begin with has no default to show.
+  // A variable without a default shows none.
   assert.ok(lines.includes("  OTEL_RESOURCE_ATTRIBUTES"));
 });
 
@@ -41,26 +41,26 @@ test("the Markdown table has the same rows", () => {
   );
 });
 
-test("every default that the help names is the value that is read", () => {
-  // What is a sentence rather than a value is left out.
+test("every default in the help is the value that is read", () => {
+  // Defaults that are sentences are left out.
   const defaults = [...helpText(variables).matchAll(/^ {2}(\w+) \(default: ([\w.:]+)\)$/gm)];
   assert.ok(defaults.length > 10);
   const unset = readSettings({});
   for (const [, name = "", value = ""] of defaults) {
     const key = name as keyof typeof unset;
-    // The two that are not set are 1 and 0 in the end; that is the load's affair.
+    // ECHO_CONCURRENCY and ECHO_QPS stay undefined here; the client uses 1 and 0.
     if (unset[key] === undefined) continue;
     assert.deepEqual(readSettings({ [name]: value })[key], unset[key], name);
   }
 });
 
-test("the table of docs/settings.md is this one", () => {
+test("docs/settings.md has this table", () => {
   const settings = readFileSync(new URL("../../../docs/settings.md", import.meta.url), "utf8");
   const table = /<!-- variables -->\n([^]*)\n<!-- \/variables -->/.exec(settings)?.[1] ?? "";
   assert.equal(unaligned(table), unaligned(markdownTable(variables)));
 });
 
-/** The formatter aligns columns. */
+/** Undoes the alignment of columns by the formatter. */
 function unaligned(table: string): string {
   return table.trim().replaceAll(/ +/g, " ").replaceAll(/-+/g, "-");
 }

@@ -1,10 +1,10 @@
-/** Secrets in URLs that are written wrongly: none is shown, whether the URL is refused or taken. */
+/** Secrets in malformed URLs are never shown, whether the URL is refused or accepted. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { readSettings } from "../../../echo/settings.ts";
 import { StartupError, withoutSecrets } from "../../../telemetry/settings/mod.ts";
 
-/** What a secret is recognized by; long enough not to come up by chance. */
+/** Long enough not to appear by chance. */
 const SECRET = "s3cretXq7Zw9Lk2";
 
 const SCHEMES = [
@@ -24,7 +24,7 @@ const ENDS = [
   " ",
 ];
 
-/** Every combination of what can be wrong, and of where a secret can be. */
+/** Generates combinations of mistakes in a URL and places of a secret. */
 function* urls(): Generator<string> {
   for (const scheme of SCHEMES) {
     for (const user of USERS) {
@@ -42,7 +42,7 @@ function* urls(): Generator<string> {
   }
 }
 
-/** What is said of a value that is refused; undefined if it is taken. */
+/** Returns the error message for a value; undefined if it is accepted. */
 function complaint(name: string, value: string): string | undefined {
   try {
     readSettings({ [name]: value });
@@ -53,7 +53,7 @@ function complaint(name: string, value: string): string | undefined {
   }
 }
 
-/** In any case: the parser has hosts in small letters. */
+/** Fails if the text contains the secret in upper or lower case: the URL parser lowercases hosts. */
 function assertUnseen(text: string, value: string): void {
   assert.ok(
     !text.toLowerCase().includes(SECRET.toLowerCase()),
@@ -65,15 +65,15 @@ suite("no secret of a URL is shown", () => {
   for (const signal of ["", "METRICS_", "TRACES_"]) {
     const name = `OTEL_EXPORTER_OTLP_${signal}ENDPOINT` as "OTEL_EXPORTER_OTLP_ENDPOINT";
     test(name, () => {
-      let [taken, refused] = [0, 0];
+      let [accepted, refused] = [0, 0];
       for (const url of urls()) {
         const text = complaint(name, url);
         if (text === undefined) {
-          taken++;
+          accepted++;
           const parsed = new URL(url);
           const shown = withoutSecrets(readSettings({ [name]: url })[name]!);
           assert.equal(shown.replace(/\/v1\/(metrics|traces)$/, ""), parsed.origin, url);
-          // What the parser takes for the host is where exports go to, and is shown.
+          // Exports go to the host that the parser finds, so that is shown.
           if (!parsed.host.includes(SECRET.toLowerCase())) assertUnseen(shown, url);
         } else {
           refused++;
@@ -83,11 +83,11 @@ suite("no secret of a URL is shown", () => {
           );
         }
       }
-      assert.ok(taken > 500 && refused > 500, `${taken} taken, ${refused} refused`);
+      assert.ok(accepted > 500 && refused > 500, `${accepted} accepted, ${refused} refused`);
     });
   }
 
-  // Those that look like more than a host: any other is a text like "localhost" or "10".
+  // URLs that look like more than a host: the others may be valid values, like "localhost" or "10".
   const some = [...urls()].filter((url, index) => index % 37 === 0 && /[@?#]/.test(url));
   for (const name of Object.keys(readSettings({}))) {
     test(`given to ${name}`, () => {
@@ -109,7 +109,7 @@ test("an address with a user's name is refused", () => {
   }
 });
 
-test("what can be shown of a URL is where it leads", () => {
+test("only scheme, host, port and OTLP path of a URL are shown", () => {
   const shown = {
     "http://user:12/secret@collector:4318": "http://user:12",
     "http:///user:secret@collector:4318": "http://collector:4318",
@@ -120,13 +120,13 @@ test("what can be shown of a URL is where it leads", () => {
   for (const [url, expected] of Object.entries(shown)) assert.equal(withoutSecrets(url), expected);
 });
 
-/** PEM as it is found, and as Kubernetes has it. */
+/** A secret as PEM, and in Base64 as in Kubernetes. */
 const PEM = `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----\n`;
 const CONTENTS = [SECRET, `/${SECRET}`, `user:${SECRET}`, `name.${SECRET}`, PEM, btoa(PEM)];
 
 for (const name of Object.keys(readSettings({}))) {
   if (!/_(FILE|KEY|CERT|CERTIFICATE|CA)$/.test(name)) continue;
-  test(`${name} that is what the file should hold is not shown`, () => {
+  test(`${name} is not shown if it is the content of a file`, () => {
     for (const content of CONTENTS) {
       assert.ok(complaint(name, content)!.startsWith(`${name}=(not shown): must be a file`));
     }

@@ -1,4 +1,4 @@
-/** What telemetry reads by itself, without the scripts. */
+/** The variables of telemetry alone, without those of the scripts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings } from "../../../telemetry/settings/mod.ts";
