@@ -1,4 +1,4 @@
-/** What a peer writes into trailers and headers, however bad, neither costs a span nor a metric. */
+/** Malformed trailers and headers from a peer cost neither a span nor a metric. */
 import * as grpc from "@grpc/grpc-js";
 import { SpanStatusCode } from "@opentelemetry/api";
 import assert from "node:assert/strict";
@@ -21,22 +21,26 @@ const RECV = "Recv.grpc.examples.echo.Echo.UnaryEcho";
 
 interface Case {
   readonly what: string;
-  /** Besides, or instead of, the status 13 without a message. */
+  /** Added to the status 13 without a message, or replacing it. */
   readonly trailers: Readonly<Record<string, string | readonly string[]>>;
-  /** Of the span. */
+  /** The expected message of the span's status. */
   readonly message: string;
-  /** Of metrics; INTERNAL unless given. */
+  /** The expected `grpc.status`. Defaults to INTERNAL. */
   readonly status?: string;
 }
 
 const MESSAGES: readonly Case[] = [
   { what: "a percent sign", trailers: { "grpc-message": "100% wrong" }, message: "100% wrong" },
   { what: "a percent sign at the end", trailers: { "grpc-message": "100%" }, message: "100%" },
-  { what: "a cut escape", trailers: { "grpc-message": "cut %E4%BD%" }, message: "cut %E4%BD%" },
-  { what: "no UTF-8", trailers: { "grpc-message": "%FF%FE" }, message: "%FF%FE" },
-  { what: "a half of a pair", trailers: { "grpc-message": "%ED%A0%80" }, message: "%ED%A0%80" },
   {
-    what: "some that is well encoded",
+    what: "a truncated escape",
+    trailers: { "grpc-message": "cut %E4%BD%" },
+    message: "cut %E4%BD%",
+  },
+  { what: "invalid UTF-8", trailers: { "grpc-message": "%FF%FE" }, message: "%FF%FE" },
+  { what: "a lone surrogate", trailers: { "grpc-message": "%ED%A0%80" }, message: "%ED%A0%80" },
+  {
+    what: "a message that is partly encoded",
     trailers: { "grpc-message": "50%25 of 100% is %41" },
     message: "50%25 of 100% is %41",
   },
@@ -61,12 +65,12 @@ const SENT: readonly Case[] = [
     status: "UNKNOWN",
   },
   {
-    what: "a good encoding",
+    what: "a well-encoded message",
     trailers: { "grpc-message": "%E4%BD%A0 %23%2F%3f%25" },
     message: "你 #/?%",
   },
   {
-    what: "a status of letters",
+    what: "a status that is not a number",
     trailers: { "grpc-status": "x" },
     message: "planned",
     status: "UNKNOWN",
@@ -86,7 +90,7 @@ const SENT: readonly Case[] = [
 ];
 
 for (const { what, trailers, message, status = "INTERNAL" } of SENT) {
-  test(`a server that sends ${what} has its span and its metrics`, () => {
+  test(`a server that sends ${what} still records its span and metrics`, () => {
     const spans = new SpanRecording();
     const metadata = new grpc.Metadata();
     for (const [key, values] of Object.entries(trailers)) {
@@ -124,7 +128,12 @@ const RECEIVED: readonly Case[] = [
     message: "",
     status: "UNKNOWN",
   },
-  { what: "a status of letters", trailers: { "grpc-status": "x" }, message: "", status: "UNKNOWN" },
+  {
+    what: "a status that is not a number",
+    trailers: { "grpc-status": "x" },
+    message: "",
+    status: "UNKNOWN",
+  },
   {
     what: "metadata that is not Base64",
     trailers: { "bad-bin": "%%%", "grpc-status-details-bin": "ä, %" },
@@ -133,7 +142,7 @@ const RECEIVED: readonly Case[] = [
 ];
 
 for (const { what, trailers, message, status = "INTERNAL" } of RECEIVED) {
-  test(`a client that gets ${what} has its spans and its metrics`, async (t) => {
+  test(`a client that receives ${what} still records its spans and metrics`, async (t) => {
     const port = await listenRaw(t, trailers);
     const spans = new SpanRecording();
     const recording = new Recording();
@@ -159,7 +168,7 @@ for (const { what, trailers, message, status = "INTERNAL" } of RECEIVED) {
   });
 }
 
-/** A server that answers with the status 13 and some trailers. */
+/** Starts a server that answers with the status 13 and the given trailers. Returns its port. */
 async function listenRaw(t: TestContext, trailers: Case["trailers"]): Promise<number> {
   const server = createServer();
   server.on("stream", (stream: ServerHttp2Stream) => {
@@ -184,14 +193,14 @@ const MESSAGE = Buffer.from([0, 0, 0, 0, 4, 0x0a, 2, ...Buffer.from("hi")]);
 
 for (
   const [what, header] of Object.entries({
-    "no Base64": "%%%",
-    "Base64 of too few bytes": Buffer.alloc(28).toString("base64"),
-    "Base64 of zeros": Buffer.alloc(29).toString("base64"),
+    "invalid Base64": "%%%",
+    "too few bytes": Buffer.alloc(28).toString("base64"),
+    "zeros only": Buffer.alloc(29).toString("base64"),
     "several values": `${Buffer.alloc(29, 1).toString("base64")}, %`,
-    "nothing": "",
+    "no bytes": "",
   })
 ) {
-  test(`a grpc-trace-bin of ${what} starts a trace of its own`, () => {
+  test(`a grpc-trace-bin header with ${what} starts a new trace`, () => {
     const spans = new SpanRecording();
     return withEchoPair({
       plugin: {

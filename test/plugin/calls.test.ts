@@ -7,7 +7,7 @@ import { echoClient, listen, readAll, unary } from "../support/echo.ts";
 import { clientSeries, serverSeries, withEchoPair } from "../support/echo-pair.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
 
-test("unary", () =>
+test("a unary call is recorded", () =>
   withEchoPair({}, async ({ client, recording }) => {
     assert.equal(await unary(client, "hello"), "hello");
     await eventuallyEqual(() => recording.series(), {
@@ -16,9 +16,9 @@ test("unary", () =>
     });
   }));
 
-test("an empty message is one of 0 bytes", () =>
+test("an empty message has 0 bytes", () =>
   withEchoPair({}, async ({ client, recording }) => {
-    // Unlike Go's, protobufjs writes a field that is set to its default: only the request is empty.
+    // Unlike Go, protobufjs writes fields with default values, so only the request is empty.
     await new Promise((resolve) => client.UnaryEcho({} as EchoMessage, {}, resolve));
     await eventuallyEqual(() => recording.series(), {
       ...clientSeries("UnaryEcho", "OK", { sent: 0, received: 2 }),
@@ -26,7 +26,7 @@ test("an empty message is one of 0 bytes", () =>
     });
   }));
 
-test("server streaming", () =>
+test("a server streaming call is recorded", () =>
   withEchoPair({}, async ({ client, recording }) => {
     const replies = await readAll(client.ServerStreamingEcho({ message: "hello" }));
     assert.deepEqual(replies, ["hello", "hello", "hello"]);
@@ -36,7 +36,7 @@ test("server streaming", () =>
     });
   }));
 
-test("client streaming", () =>
+test("a client streaming call is recorded", () =>
   withEchoPair({}, async ({ client, recording }) => {
     const reply = await new Promise<string>((resolve, reject) => {
       const stream = client.ClientStreamingEcho((error, last) => {
@@ -53,7 +53,7 @@ test("client streaming", () =>
     });
   }));
 
-test("bidirectional streaming", () =>
+test("a bidirectional streaming call is recorded", () =>
   withEchoPair({}, async ({ client, recording }) => {
     const stream = client.BidirectionalStreamingEcho();
     for (const message of ["a", "bb", "ccc"]) stream.write({ message });
@@ -65,7 +65,7 @@ test("bidirectional streaming", () =>
     });
   }));
 
-test("a message of three megabytes, in many HTTP/2 frames", () =>
+test("a message of 3 MiB in many HTTP/2 frames is counted in full", () =>
   withEchoPair({}, async ({ client, recording }) => {
     const text = "x".repeat(3 * 1024 * 1024);
     assert.equal(await unary(client, text), text);
@@ -76,7 +76,7 @@ test("a message of three megabytes, in many HTTP/2 frames", () =>
     });
   }));
 
-test("sizes are those of compressed messages", () =>
+test("message sizes are compressed sizes", () =>
   withEchoPair(
     { client: { "grpc.default_compression_algorithm": grpc.compressionAlgorithms.gzip } },
     async ({ client, recording }) => {
@@ -92,7 +92,7 @@ test("sizes are those of compressed messages", () =>
       const labels = "{method=grpc.examples.echo.Echo/UnaryEcho,status=OK}";
       const sent = series[`grpc.client.attempt.sent_total_compressed_message_size${labels}`]!;
       const bytes = Number(/\((\d+)\)/.exec(sent)?.[1]);
-      assert.ok(bytes > 0 && bytes < 200, `gzip makes 10,000 times the same letter small: ${sent}`);
+      assert.ok(bytes > 0 && bytes < 200, `gzip shrinks 10,000 equal letters: ${sent}`);
       assert.deepEqual(series, {
         ...clientSeries("UnaryEcho", "OK", { sent: bytes, received: 10_003 }),
         ...serverSeries("UnaryEcho", "OK", { sent: 10_003, received: bytes }),
@@ -117,7 +117,7 @@ for (
     }));
 }
 
-test("a method that nobody registered is other on the server, and itself on the client", () =>
+test("an unregistered method is other on the server and has its name on the client", () =>
   withEchoPair({}, async ({ server, client, recording }) => {
     server.unregister("/grpc.examples.echo.Echo/UnaryEcho");
     assert.equal(await unary(client, "hello"), "UNIMPLEMENTED");
@@ -127,7 +127,7 @@ test("a method that nobody registered is other on the server, and itself on the 
     });
   }));
 
-test("a cancelled unary call", () =>
+test("a cancelled unary call is CANCELLED on both sides", () =>
   withEchoPair({}, async ({ client, recording }) => {
     const status = await new Promise<number | undefined>((resolve) => {
       const call = client.UnaryEcho({ message: "hang" }, {}, (error) => resolve(error?.code));
@@ -143,10 +143,10 @@ test("a cancelled unary call", () =>
     });
   }));
 
-// Bun tells a server of the client's half-close and never of the reset that follows it.
+// A Bun server sees the client's half-close, but never the reset that follows it.
 const bunServer = "Bun" in globalThis;
 
-test("a bidirectional call that is cancelled after one message", () =>
+test("a bidirectional call that is cancelled after one message is CANCELLED on both sides", () =>
   withEchoPair({}, async ({ client, recording }) => {
     const stream = client.BidirectionalStreamingEcho();
     stream.on("data", () => stream.cancel());
@@ -161,9 +161,9 @@ test("a bidirectional call that is cancelled after one message", () =>
     });
   }));
 
-test("a deadline that passes", () =>
+test("a call whose deadline passes is DEADLINE_EXCEEDED", () =>
   withEchoPair({}, async ({ client, recording }) => {
-    assert.equal(await unary(client, "", {}), ""); // connected: the deadline is the handler's alone
+    assert.equal(await unary(client, "", {}), ""); // connect first, so that the deadline covers only the handler
     const before = await recording.series();
     assert.equal(
       await unary(client, "hang", { deadline: Date.now() + 100 }),
@@ -173,7 +173,7 @@ test("a deadline that passes", () =>
       const gained = Object.entries(await recording.series())
         .filter(([key, value]) => before[key] !== value)
         .map(([key, value]) => `${key} ${value}`.replace(/grpc.examples.echo.Echo./, ""))
-        // Which side sees the deadline first is a race: the server's view may be either.
+        // Either side may see the deadline first, so the server may record CANCELLED.
         .map((line) => /server/.test(line) ? line.replace("CANCELLED", "DEADLINE_EXCEEDED") : line);
       assert.deepEqual(gained, [
         "grpc.client.attempt.started{method=UnaryEcho} 2",
@@ -189,7 +189,7 @@ test("a deadline that passes", () =>
     });
   }));
 
-test("a connection that is lost in mid-call", () =>
+test("a call whose connection is lost ends on both sides", () =>
   withEchoPair({}, async ({ client, server, recording }) => {
     const result = unary(client, "hang");
     await eventually(async () => {
@@ -207,7 +207,7 @@ test("a connection that is lost in mid-call", () =>
     });
   }));
 
-test("no server: one attempt without a byte", () =>
+test("a call without a server has one attempt and no bytes", () =>
   withEchoPair({}, async ({ client, server, recording }) => {
     server.forceShutdown();
     assert.equal(await unary(client, "hello"), "UNAVAILABLE");
@@ -231,7 +231,7 @@ const retryPolicy: grpc.ServiceConfig = {
   }],
 };
 
-test("every retry is an attempt of its own, and they are one call", () => {
+test("each retry is an attempt of the same call", () => {
   let failures = 2;
   const handlers: grpc.UntypedServiceImplementation = {
     UnaryEcho(
@@ -269,7 +269,7 @@ test("every retry is an attempt of its own, and they are one call", () => {
   });
 });
 
-test("retries that never get a connection start and end as attempts too", () => {
+test("retries without a connection are attempts that start and end", () => {
   const client = { "grpc.service_config": JSON.stringify(retryPolicy) };
   return withEchoPair({ client }, async ({ client, server, recording }) => {
     server.forceShutdown();
@@ -281,7 +281,7 @@ test("retries that never get a connection start and end as attempts too", () => 
   });
 });
 
-test("a path that is no method is other; what is not gRPC is no call", () =>
+test("an invalid path is recorded as other, a request that is not gRPC is not recorded", () =>
   withEchoPair({}, async ({ port, recording }) => {
     const session = connect(`http://127.0.0.1:${port}`);
     try {
@@ -307,14 +307,14 @@ test("a path that is no method is other; what is not gRPC is no call", () =>
     );
   }));
 
-test("the target is canonical, one for each channel", () =>
+test("the target of a channel is canonical", () =>
   withEchoPair({}, async ({ client, port, recording }) => {
     await unary(client, "hello");
     const targets = await recording.valuesOf("grpc.target");
     assert.deepEqual(targets.filter((target) => target), [`dns:///localhost:${port}`]);
   }));
 
-test("a server that is not instrumented, and a client of it that is not, record nothing", async () => {
+test("a server and a client that are not instrumented record nothing", async () => {
   await withEchoPair({}, async ({ recording }) => {
     const bare = new grpc.Server();
     const port = await listen(bare);

@@ -1,4 +1,4 @@
-/** Whatever names and numbers come up, metrics take bounded memory, and nothing is left uncounted. */
+/** Metrics use bounded memory for any number of label values, and count every call. */
 import * as grpc from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -20,9 +20,9 @@ import { Recording } from "../support/series.ts";
 import type { HistogramValue } from "../support/series.ts";
 
 const TIMES = 100_000;
-/** The SDK's own limit of series begins anew with each collection, so there have to be several. */
+/** The SDK's own series limit starts over with each collection, so the tests collect several times. */
 const COLLECTIONS = 20;
-/** The series of 2000 label sets and their buckets take some; 100,000 would take 50 times that. */
+/** Enough for the series of 2000 label sets. 100,000 label sets would take 50 times as much. */
 const MOST_BYTES = 60e6;
 
 const warnings: string[] = [];
@@ -43,7 +43,7 @@ const ALL_OVERFLOWED = {
   "grpc.client.call.duration": OVERFLOWED,
 };
 
-test("100,000 methods share 1999 label sets and the overflow", async (t) => {
+test("100,000 methods use 1999 label sets and the overflow series", async (t) => {
   const recording = new Recording();
   const telemetry = clientTelemetry(recording);
   await many(
@@ -54,7 +54,7 @@ test("100,000 methods share 1999 label sets and the overflow", async (t) => {
   assert.deepEqual(await totals(recording), ALL_OVERFLOWED);
 });
 
-test("100,000 methods that a filter demotes are one method", async (t) => {
+test("100,000 methods that a filter hides use one label set", async (t) => {
   const recording = new Recording();
   const telemetry = clientTelemetry(recording, { methodLabel: () => "other" });
   await many(
@@ -71,18 +71,18 @@ test("100,000 methods that a filter demotes are one method", async (t) => {
   );
 });
 
-test("100,000 custom labels share 1999 label sets and the overflow", async (t) => {
+test("100,000 custom labels use 1999 label sets and the overflow series", async (t) => {
   const recording = new Recording();
   const telemetry = clientTelemetry(recording, {
     optionalLabels: new Set(["grpc.client.call.custom"]),
   });
   await many(t, recording, (i) =>
-    // Of several methods: what is kept of each must not multiply.
+    // Several methods, because the limit must apply to all of them together.
     withCustomLabel(`user ${i}`, () => callOnce(telemetry, `/a.Service/Method${i % 100}`)));
   assert.deepEqual(await totals(recording), ALL_OVERFLOWED);
 });
 
-test("100,000 targets share 1999 label sets and the overflow, retries and connections too", async (t) => {
+test("100,000 targets use 1999 label sets and the overflow series in every metric", async (t) => {
   const recording = new Recording();
   const instruments = instrumentsOf(recording, [
     "grpc.client.call.retries",
@@ -126,13 +126,13 @@ test("100,000 targets share 1999 label sets and the overflow, retries and connec
     "grpc.client.call.retry_delay": OVERFLOWED,
     "grpc.subchannel.connection_attempts_succeeded": OVERFLOWED,
     "grpc.subchannel.connection_attempts_failed": OVERFLOWED,
-    // What was opened is closed again, under the same labels.
+    // Each connection that was opened is closed again with the same labels.
     "grpc.subchannel.open_connections": { series: 2000, values: 0, overflow: 0 },
     "grpc.subchannel.disconnections": OVERFLOWED,
   });
 });
 
-test("plugins of one provider share what a metric may have", async (t) => {
+test("plugins that share a provider share the limit of each metric", async (t) => {
   const recording = new Recording();
   let instruments = instrumentsOf(recording);
   await many(t, recording, (i) => {
@@ -145,7 +145,7 @@ test("plugins of one provider share what a metric may have", async (t) => {
   assert.deepEqual(await totals(recording), ALL_OVERFLOWED);
 });
 
-test("100,000 status codes are 32 and the others of them", async (t) => {
+test("100,000 status codes use 32 labels and other", async (t) => {
   const recording = new Recording();
   const telemetry = clientTelemetry(recording);
   await many(
@@ -153,7 +153,7 @@ test("100,000 status codes are 32 and the others of them", async (t) => {
     recording,
     (i) => callOnce(telemetry, "/a.Service/Method", 1, 17 + i),
   );
-  // What gRPC defines is still told apart.
+  // A code that gRPC defines keeps its name.
   callOnce(telemetry, "/a.Service/Method", 1, grpc.status.NOT_FOUND);
   const codes = Array.from({ length: 32 }, (_, i) => `CODE(${17 + i})`);
   assert.deepEqual(await callsByStatus(recording), {
@@ -163,9 +163,9 @@ test("100,000 status codes are 32 and the others of them", async (t) => {
   });
 });
 
-test("a hostile server's status codes are bounded, and each call is counted", async (t) => {
+test("arbitrary status codes of a server use a bounded number of labels", async (t) => {
   const CALLS = 2000;
-  /** What is no code at all, then any numbers. */
+  /** The first answers are not codes. Those after them are arbitrary numbers. */
   const junk = [
     "-1",
     "1.5",
@@ -217,7 +217,7 @@ test("a hostile server's status codes are bounded, and each call is counted", as
   assert.ok(byStatus["other"]! > CALLS - 100, JSON.stringify(byStatus));
 });
 
-test("each of the two bounds was told of once", () =>
+test("each of the two limits is warned of once", () =>
   assert.deepEqual(warnings.toSorted(), [
     "gRPC metrics",
     "gRPC metrics have too many series",
@@ -256,7 +256,7 @@ function instrumentsOf(
   );
 }
 
-/** Records a call as grpc-js makes it, without the network. */
+/** Records a call in the way the hooks do, without a network. */
 function callOnce(
   telemetry: ClientTelemetry,
   path: string,
@@ -272,7 +272,7 @@ function callOnce(
   call.end({ code, details: "" });
 }
 
-/** Records {@link TIMES} times, with collections in between, and tells what memory that takes. */
+/** Calls `record` {@link TIMES} times, collects in between, and checks how much the heap grows. */
 async function many(
   t: TestContext,
   recording: Recording,
@@ -292,7 +292,7 @@ async function many(
 interface Total {
   readonly series: number;
   readonly values: number;
-  /** Of the values, those that are counted together. */
+  /** The number of values in the overflow series. */
   readonly overflow: number;
 }
 
@@ -311,7 +311,7 @@ async function totals(recording: Recording): Promise<Record<string, Total>> {
   }));
 }
 
-/** How many calls ended with which `grpc.status`. */
+/** Returns the number of ended calls for each `grpc.status`. */
 async function callsByStatus(
   recording: Recording,
 ): Promise<Record<string, number>> {

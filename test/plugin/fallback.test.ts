@@ -9,7 +9,7 @@ import { eventuallyEqual } from "../support/eventually.ts";
 import { Recording } from "../support/series.ts";
 import { SpanRecording } from "../support/spans.ts";
 
-/** The warnings of this process from now on, up to their first colon. */
+/** Collects the warnings of this process from now on, up to their first colon. */
 function collectWarnings(): { readonly warnings: string[]; stop(): void } {
   const warnings: string[] = [];
   const collect = ({ message }: Error) => warnings.push(message.split(":")[0] ?? "");
@@ -17,7 +17,7 @@ function collectWarnings(): { readonly warnings: string[]; stop(): void } {
   return { warnings, stop: () => process.off("warning", collect) };
 }
 
-/** A channel without the insides that are hooked. */
+/** Creates a channel without the private parts that the plugin hooks. */
 const opaqueChannel: NonNullable<grpc.ClientOptions["channelFactoryOverride"]> = (...args) => {
   const channel = new grpc.Channel(...args);
   return {
@@ -30,7 +30,7 @@ const opaqueChannel: NonNullable<grpc.ClientOptions["channelFactoryOverride"]> =
   };
 };
 
-test("of a channel of another shape calls are recorded, with one warning", (t) =>
+test("an unknown kind of channel has its calls recorded, with one warning", (t) =>
   withEchoPair({}, async ({ port }) => {
     const { warnings, stop } = collectWarnings();
     const recording = new Recording();
@@ -59,7 +59,7 @@ test("of a channel of another shape calls are recorded, with one warning", (t) =
     stop();
   }));
 
-test("of a channel of another shape calls that are cut short are recorded, and spans of calls", (t) =>
+test("an unknown kind of channel has cancelled and expired calls and call spans recorded", (t) =>
   withEchoPair({}, async ({ port, recording: served }) => {
     const recording = new Recording();
     const traces = new SpanRecording();
@@ -89,7 +89,7 @@ test("of a channel of another shape calls that are cut short are recorded, and s
     assert.deepEqual(traces.spans.map(({ name }) => name), [span, span]);
   }));
 
-test("a call of another shape goes on, with one warning, and its attempts are recorded", (t) =>
+test("an unknown kind of call goes on, with one warning, and has its attempts recorded", (t) =>
   withEchoPair({}, async ({ port }) => {
     const { warnings, stop } = collectWarnings();
     const recording = new Recording();
@@ -119,12 +119,12 @@ test("a call of another shape goes on, with one warning, and its attempts are re
     stop();
   }));
 
-test("of a server of another shape registered methods are recorded, with one warning", async (t) => {
+test("an unknown kind of server has its registered methods recorded, with one warning", async (t) => {
   const { warnings, stop } = collectWarnings();
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
   const server = new grpc.Server();
-  // It is not used while channelz is on.
+  // grpc-js does not use it while channelz is on.
   Object.defineProperty(server, "_streamHandler", { value: undefined, writable: true });
   assert.equal(otel.instrumentServer(server), server);
   server.addService(echoService, echoHandlers);
@@ -160,7 +160,7 @@ test("of a server of another shape registered methods are recorded, with one war
   stop();
 });
 
-test("of a server of another shape each way in which a handler fails is recorded", async (t) => {
+test("an unknown kind of server has every kind of handler failure recorded", async (t) => {
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
   const server = new grpc.Server();

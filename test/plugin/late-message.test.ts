@@ -4,7 +4,7 @@ import type { EchoMessage } from "../support/echo.ts";
 import { serverSeries, withEchoPair } from "../support/echo-pair.ts";
 import { eventuallyEqual } from "../support/eventually.ts";
 
-/** As when the deadline passes between two messages, after which grpc-js sends its status. */
+/** Sends a status between two messages, as grpc-js does when a deadline passes there. */
 const deadlineBetweenMessages: grpc.ServerInterceptor = (_method, call) => {
   const responder = new grpc.ResponderBuilder().withSendMessage((message, next) => {
     next(message);
@@ -14,7 +14,7 @@ const deadlineBetweenMessages: grpc.ServerInterceptor = (_method, call) => {
   return new grpc.ServerInterceptingCall(call, responder.build());
 };
 
-test("a call whose status is not sent, because a message came after it, ends for the server", () =>
+test("a call whose status is lost to a late message still ends on the server", () =>
   withEchoPair({
     server: { interceptors: [deadlineBetweenMessages] },
     handlers: {
@@ -23,7 +23,7 @@ test("a call whose status is not sent, because a message came after it, ends for
       },
     },
   }, async ({ client, recording }) => {
-    // The client does not see the end: it leaves the call open.
+    // The client leaves the call open, because it does not see the end.
     const call = client.ServerStreamingEcho({ message: "hello" });
     call.on("error", () => {}).resume();
     await eventuallyEqual(

@@ -14,7 +14,7 @@ const lengths = [0, 1, 300, 70_000, 0, 4];
 const bytes = Buffer.concat(lengths.map(frame));
 
 for (const chunkBytes of [1, 2, 3, 5, 7, 4096, bytes.length]) {
-  test(`messages that come in chunks of ${chunkBytes} bytes are all seen`, () => {
+  test(`all messages are found in chunks of ${chunkBytes} bytes`, () => {
     const seen: number[] = [];
     const frames = new MessageFrames({ received: (bytes) => seen.push(bytes) });
     for (let offset = 0; offset < bytes.length; offset += chunkBytes) {
@@ -24,7 +24,7 @@ for (const chunkBytes of [1, 2, 3, 5, 7, 4096, bytes.length]) {
   });
 }
 
-test("a message is seen when its last byte is there, not before", () => {
+test("a message is reported when its last byte arrives", () => {
   const seen: number[] = [];
   const frames = new MessageFrames({ received: (bytes) => seen.push(bytes) });
   const message = frame(10);
@@ -34,8 +34,8 @@ test("a message is seen when its last byte is there, not before", () => {
   assert.deepEqual(seen, [10]);
 });
 
-test("lengths above two gibibytes are read as unsigned", () => {
-  const frames = new MessageFrames({ received: () => assert.fail("it is not whole") });
+test("lengths above 2 GiB are read as unsigned numbers", () => {
+  const frames = new MessageFrames({ received: () => assert.fail("the message is incomplete") });
   frames.push(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]));
   frames.push(Buffer.alloc(1024));
 });
@@ -47,7 +47,7 @@ zipped[0] = 1;
 zipped.writeUInt32BE(compressed.length, 1);
 
 for (const chunkBytes of [1, 2, 3, 5, 1000]) {
-  test(`the size before gzip is found in chunks of ${chunkBytes} bytes`, () => {
+  test(`the size before gzip compression is found in chunks of ${chunkBytes} bytes`, () => {
     const seen: WireMessage[] = [];
     const frames = new MessageFrames({
       received: (bytes, compressed, trailer) => seen.push({ bytes, compressed, trailer }),

@@ -6,7 +6,7 @@ import { readAll, unary } from "../support/echo.ts";
 import { withEchoPair } from "../support/echo-pair.ts";
 import type { Recording } from "../support/series.ts";
 
-/** The values of a label on each client metric, in alphabetical order. */
+/** Returns the values of a label for each client metric, in alphabetical order. */
 async function valuesByMetric(recording: Recording, label: string) {
   const values: Record<string, unknown[]> = {};
   for (const { descriptor: { name }, dataPoints } of await recording.metrics()) {
@@ -23,7 +23,7 @@ function onEach(names: readonly string[], values: readonly unknown[]) {
 const CALL = METRIC_NAMES.filter((name) => /^grpc\.client\.(attempt|call\.duration)/.test(name));
 const ENDED_ATTEMPT = CALL.filter((name) => /attempt\.(duration|sent|rcvd)/.test(name));
 
-test("no optional label is recorded unless it is asked for", () =>
+test("an optional label is not recorded by default", () =>
   withEchoPair({}, async ({ client, recording }) => {
     assert.equal(await unary(client, "hello", customLabel("checkout")), "hello");
     assert.deepEqual(
@@ -32,7 +32,7 @@ test("no optional label is recorded unless it is asked for", () =>
     );
   }));
 
-test("the custom label of a call is on all its metrics, and empty where none was set", () =>
+test("a custom label is on all metrics of its call, and empty on other calls", () =>
   withEchoPair(
     { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
     async ({ client, recording }) => {
@@ -45,7 +45,7 @@ test("the custom label of a call is on all its metrics, and empty where none was
     },
   ));
 
-test("the custom label is on the metrics of retries", () =>
+test("a custom label is on the retry metrics", () =>
   withEchoPair(
     {
       plugin: {
@@ -76,7 +76,7 @@ test("the custom label is on the metrics of retries", () =>
     },
   ));
 
-test("every kind of call takes its label from its call options", () =>
+test("streaming calls take the custom label from their call options", () =>
   withEchoPair(
     { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
     async ({ client, recording }) => {
@@ -91,7 +91,7 @@ test("every kind of call takes its label from its call options", () =>
     },
   ));
 
-test("a label can be set for all calls that a function makes, before and after it waits", () =>
+test("withCustomLabel sets the label of synchronous and asynchronous calls", () =>
   withEchoPair(
     { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
     async ({ client, recording }) => {
@@ -109,7 +109,7 @@ test("a label can be set for all calls that a function makes, before and after i
     },
   ));
 
-test("a transformer of calls that the client has stays, and may set the label", () =>
+test("the client's own call transformer still runs and may set the label", () =>
   withEchoPair({
     plugin: { optionalLabels: ["grpc.client.call.custom"] },
     client: {
@@ -122,11 +122,11 @@ test("a transformer of calls that the client has stays, and may set the label", 
     assert.equal(await unary(client, "hello"), "hello");
     assert.deepEqual(
       await recording.valuesOf("grpc.client.call.custom"),
-      ["transformed", undefined], // the server's have none
+      ["transformed", undefined], // the server's metrics do not have the label
     );
   }));
 
-test("the load balancer's labels are empty, and on ended attempts only", () =>
+test("the load balancer labels are empty and only on ended attempts", () =>
   withEchoPair(
     { plugin: { optionalLabels: ["grpc.lb.locality", "grpc.lb.backend_service"] } },
     async ({ client, recording }) => {
@@ -140,7 +140,7 @@ test("the load balancer's labels are empty, and on ended attempts only", () =>
     },
   ));
 
-test("an unknown optional label is refused with those that are known", () =>
+test("an unknown optional label is rejected with a list of the known ones", () =>
   assert.throws(() => new GrpcOpenTelemetry({ optionalLabels: ["grpc.lb.zone"] }), {
     name: "RangeError",
     message: 'optionalLabels: "grpc.lb.zone" is not an optional label of this plugin; known are ' +
@@ -148,7 +148,7 @@ test("an unknown optional label is refused with those that are known", () =>
       "grpc.disconnect_error, grpc.security_level",
   }));
 
-test("more labels than the limit of series are recorded without being kept", () =>
+test("custom labels over the series limit are recorded in the overflow series", () =>
   withEchoPair(
     { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
     async ({ client, recording }) => {
@@ -161,7 +161,6 @@ test("more labels than the limit of series are recorded without being kept", () 
       const duration = (await recording.metrics()).find(({ descriptor }) =>
         descriptor.name === "grpc.client.call.duration"
       );
-      // The SDK joins what is beyond its limit in one series.
       const overflow = duration?.dataPoints.find(({ attributes }) =>
         attributes["otel.metric.overflow"] === true
       );

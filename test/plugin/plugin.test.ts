@@ -83,12 +83,12 @@ test("instruments have the names, units, descriptions and bounds of gRFC A66", (
     );
   }));
 
-/** 0.00001 rather than 1e-5. */
+/** Formats small numbers as 0.00001 instead of 1e-5. */
 function plain(bound: number): string {
   return bound !== 0 && bound < 0.0001 ? bound.toFixed(5) : String(bound);
 }
 
-test("the meter is grpc-js, in the version that is installed", () => {
+test("the meter has the name grpc-js and the installed version", () => {
   const asked: unknown[] = [];
   const meterProvider: MeterProvider = {
     getMeter(...scope) {
@@ -100,7 +100,7 @@ test("the meter is grpc-js, in the version that is installed", () => {
   assert.deepEqual(asked, [["grpc-js", grpcJs.version]]);
 });
 
-test("without a provider nothing is hooked, and the global provider is not used", async () => {
+test("a plugin without a provider records nothing and ignores the global provider", async () => {
   const recording = new Recording();
   metrics.setGlobalMeterProvider(recording.meterProvider);
   const otel = new GrpcOpenTelemetry({});
@@ -116,7 +116,7 @@ test("without a provider nothing is hooked, and the global provider is not used"
   metrics.disable();
 });
 
-test("several plugins on one channel and one server all record", async () => {
+test("several plugins record one channel and one server", async () => {
   const recordings = [new Recording(), new Recording(), new Recording()];
   const plugins = recordings.map(({ meterProvider }) => new GrpcOpenTelemetry({ meterProvider }));
   const server = new grpc.Server();
@@ -138,7 +138,7 @@ test("several plugins on one channel and one server all record", async () => {
   server.forceShutdown();
 });
 
-test("a plugin that is installed twice records once", async () => {
+test("a plugin that is installed twice records each call once", async () => {
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
   const server = otel.instrumentServer(otel.instrumentServer(new grpc.Server()));
@@ -154,7 +154,7 @@ test("a plugin that is installed twice records once", async () => {
   server.forceShutdown();
 });
 
-test("a provider whose instruments throw costs one warning and no call", async () => {
+test("instruments that throw cost one warning and no call", async () => {
   const warnings: Error[] = [];
   const collect = (warning: Error) => warnings.push(warning);
   process.on("warning", collect);
@@ -182,7 +182,7 @@ test("a provider whose instruments throw costs one warning and no call", async (
   server.forceShutdown();
 });
 
-test("metrics can be switched off by name", () =>
+test("metrics can be turned off by name", () =>
   withEchoPair({
     plugin: {
       disableMetrics: ["grpc.client.attempt.duration", "grpc.server.call.started"],
@@ -200,7 +200,7 @@ test("metrics can be switched off by name", () =>
     await eventuallyEqual(() => recording.series(), expected);
   }));
 
-test("a metric that does not exist is refused with a list of those that do", () => {
+test("an unknown metric is rejected with a list of the known ones", () => {
   assert.throws(
     () => new GrpcOpenTelemetry({ enableMetrics: ["grpc.client.attempt.start"] }),
     /^RangeError: enableMetrics: "grpc.client.attempt.start" is not a metric of this plugin; known are grpc.client.attempt.started, /,
@@ -208,7 +208,7 @@ test("a metric that does not exist is refused with a list of those that do", () 
   assert.throws(() => new GrpcOpenTelemetry({ disableMetrics: ["toString"] }), RangeError);
 });
 
-test("filters demote methods and targets to other", () => {
+test("filters hide methods and targets as other", () => {
   const asked = new Set<string>();
   return withEchoPair({
     plugin: {
@@ -227,7 +227,7 @@ test("filters demote methods and targets to other", () => {
   });
 });
 
-test("a channel that the application made itself is recorded", () =>
+test("a channel that the application created is recorded", () =>
   withEchoPair({}, async ({ port }) => {
     const recording = new Recording();
     const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
@@ -242,7 +242,7 @@ test("a channel that the application made itself is recorded", () =>
     client.close();
   }));
 
-test("a server that is bound already is refused", () =>
+test("a server that is already bound is rejected", () =>
   withEchoPair({}, ({ server, recording }) => {
     const second = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
     assert.throws(() => second.instrumentServer(server), /before bindAsync/);

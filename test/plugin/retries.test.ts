@@ -21,7 +21,10 @@ interface Reply {
   readonly never?: boolean;
 }
 
-/** Answers the first requests as planned, the others with OK; `seen` has what the requests said of themselves. */
+/**
+ * Returns handlers that answer the first requests as planned and the others with OK. `seen` collects
+ * the number of previous attempts in each request.
+ */
 function planned(plan: readonly Reply[]) {
   const seen: grpc.MetadataValue[] = [];
   const handlers: grpc.UntypedServiceImplementation = {
@@ -65,7 +68,7 @@ const HEDGE = {
 };
 const UNAVAILABLE: Reply = { status: grpc.status.UNAVAILABLE };
 
-/** Runs `body` with a recorded pair whose server answers as planned. */
+/** Runs `body` with a recorded client and a server that answers as planned. */
 function pair(
   plan: readonly Reply[],
   client: grpc.ClientOptions,
@@ -78,7 +81,7 @@ function pair(
   );
 }
 
-/** The sums and counts of the metrics of gRFC A96, and the attempts by status. */
+/** Returns the sums and counts of the metrics of gRFC A96, and the attempts by status. */
 async function recorded(recording: Recording): Promise<Record<string, unknown>> {
   const result: Record<string, unknown> = {};
   for (const { descriptor: { name }, dataPoints } of await recording.metrics()) {
@@ -98,14 +101,14 @@ async function recorded(recording: Recording): Promise<Record<string, unknown>> 
 }
 
 /**
- * The least time that some backoffs take, in seconds: each is 20 % shorter at most (gRFC A6). Up to
- * grpc-js 1.13 each is any time between none and what is configured.
+ * Returns the shortest time that the backoffs may take, in seconds. Each backoff is at most 20 %
+ * shorter than configured (gRFC A6). Up to grpc-js 1.13, it may be any shorter time.
  */
 function leastBackoff(count: number): number {
   return Number(grpcJs.version.split(".")[1]) < 14 ? 0 : count * 0.04;
 }
 
-/** What was recorded, with the delay checked and left out. */
+/** Returns what was recorded without the retry delay, which is checked here. */
 async function withDelay(
   recording: Recording,
   atLeastSeconds: number,
@@ -116,7 +119,7 @@ async function withDelay(
   return others;
 }
 
-test("the metrics of gRFC A96 are off unless they are enabled", () => {
+test("the metrics of gRFC A96 are off by default", () => {
   const { handlers } = planned([UNAVAILABLE]);
   return withEchoPair({ client: withPolicy(RETRY), handlers }, async ({ client, recording }) => {
     assert.equal(await unary(client, "hello"), "hello");
@@ -124,7 +127,7 @@ test("the metrics of gRFC A96 are off unless they are enabled", () => {
   });
 });
 
-test("a call of one attempt has none of them: zeros are not reported", () =>
+test("a call with one attempt is not recorded: zeros are not reported", () =>
   pair([], withPolicy(RETRY), async ({ client, recording }) => {
     assert.equal(await unary(client, "hello"), "hello");
     assert.deepEqual(await recorded(recording), { OK: 1 });
@@ -141,7 +144,7 @@ test("retries and the delay before them are recorded when the call ends", () =>
     });
   }));
 
-test("a call whose retries are used up has as many as were made", () =>
+test("a call that fails after its last retry has all its retries counted", () =>
   pair(Array(9).fill(UNAVAILABLE), withPolicy(RETRY), async ({ client, recording }) => {
     assert.equal(await unary(client, "hello"), "UNAVAILABLE");
     assert.deepEqual(await withDelay(recording, leastBackoff(3)), {
@@ -150,7 +153,7 @@ test("a call whose retries are used up has as many as were made", () =>
     });
   }));
 
-test("the server's pushback sets the delay", () =>
+test("the server's pushback determines the retry delay", () =>
   pair(
     [{ ...UNAVAILABLE, pushbackMs: "200" }],
     withPolicy(RETRY),
@@ -164,7 +167,7 @@ test("the server's pushback sets the delay", () =>
     },
   ));
 
-test("a pushback that forbids to retry leaves one attempt", () =>
+test("a pushback that forbids retries leaves one attempt", () =>
   pair(
     [{ ...UNAVAILABLE, pushbackMs: "-1" }],
     withPolicy(RETRY),
@@ -174,12 +177,12 @@ test("a pushback that forbids to retry leaves one attempt", () =>
     },
   ));
 
-test("throttling ends retries when too many calls failed", () =>
+test("throttling stops retries after too many failures", () =>
   pair(
     Array(99).fill(UNAVAILABLE),
     withPolicy(RETRY, { retryThrottling: { maxTokens: 4, tokenRatio: 0.1 } }),
     async ({ client, recording }) => {
-      // 4 tokens; each failure takes one, and a retry needs more than 2.
+      // There are 4 tokens. Each failure takes one, and a retry needs more than 2.
       assert.equal(await unary(client, "hello"), "UNAVAILABLE");
       assert.equal(await unary(client, "hello"), "UNAVAILABLE");
       assert.deepEqual(await withDelay(recording, leastBackoff(1)), {
@@ -189,7 +192,7 @@ test("throttling ends retries when too many calls failed", () =>
     },
   ));
 
-test("hedges are counted apart from retries, and wait for nothing", () =>
+test("hedges are counted separately from retries and add no delay", () =>
   pair(
     [{ ...UNAVAILABLE, never: true }, { ...UNAVAILABLE, never: true }],
     withPolicy(HEDGE),
@@ -200,7 +203,7 @@ test("hedges are counted apart from retries, and wait for nothing", () =>
     },
   ));
 
-test("a deadline in a backoff ends the call without another attempt", () =>
+test("a deadline during a backoff ends the call without another attempt", () =>
   pair(
     [{ ...UNAVAILABLE, pushbackMs: "60000" }],
     withPolicy(RETRY),
@@ -211,12 +214,12 @@ test("a deadline in a backoff ends the call without another attempt", () =>
     },
   ));
 
-test("calls in parallel do not share their counts", () =>
+test("parallel calls have separate counts", () =>
   pair(
     Array(5).fill(UNAVAILABLE),
     withPolicy(RETRY),
     async ({ client, recording }) => {
-      // One channel: the first five requests fail, whichever call they belong to.
+      // The first five requests on the channel fail, whichever call they belong to.
       const replies = await Promise.all(Array.from({ length: 5 }, () => unary(client, "hello")));
       assert.deepEqual(replies, Array(5).fill("hello"));
       assert.deepEqual(await withDelay(recording, leastBackoff(5)), {

@@ -34,15 +34,15 @@ const SETUPS: readonly (readonly [
   views: NonNullable<MeterProviderOptions["views"]>,
 ])[] = [
   ["one reader", [CUMULATIVE], []],
-  ["a reader of deltas", [DELTA], []],
-  ["readers of both kinds", [CUMULATIVE, DELTA], []],
+  ["a delta reader", [DELTA], []],
+  ["a cumulative and a delta reader", [CUMULATIVE, DELTA], []],
   ["no reader", [], []],
   ["a limit of four series", [() => new ManualReader(undefined, 4)], []],
   ["a view with other bounds", [CUMULATIVE, DELTA], [{
     instrumentName: "duration",
     aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: [5] } },
   }]],
-  ["a view without least and greatest values", [CUMULATIVE, DELTA], [{
+  ["a view without minimum and maximum", [CUMULATIVE, DELTA], [{
     instrumentName: "duration",
     aggregation: {
       type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM,
@@ -53,15 +53,15 @@ const SETUPS: readonly (readonly [
     instrumentName: "duration",
     aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: [] } },
   }]],
-  ["a view of exponential buckets", [DELTA], [{
+  ["a view with exponential buckets", [DELTA], [{
     instrumentName: "duration",
     aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM },
   }]],
-  ["a view that takes a label away", [CUMULATIVE], [{
+  ["a view that removes a label", [CUMULATIVE], [{
     instrumentName: "*",
     attributesProcessors: [createAllowListAttributesProcessor(["method"])],
   }]],
-  ["a view that drops", [CUMULATIVE], [{
+  ["a view that drops the metric", [CUMULATIVE], [{
     instrumentName: "duration",
     aggregation: { type: AggregationType.DROP },
   }]],
@@ -71,7 +71,7 @@ const SETUPS: readonly (readonly [
   ]],
 ];
 
-/** Gives numbers below one in an order that only depends on the seed. */
+/** Returns a generator of numbers in [0, 1) that depend only on the seed. */
 function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
@@ -80,7 +80,7 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-/** Most are below 20; some are bounds, and some are no numbers, which the SDK leaves out. */
+/** Returns mostly values below 20, some bucket bounds, and some NaN, which the SDK ignores. */
 function randomValue(random: () => number): number {
   const value = random() * 20;
   if (value < 1) return NaN;
@@ -93,7 +93,7 @@ const LABELS = ["A", "B", "C", "D", "E"].flatMap((method) =>
 );
 
 for (const [what, readers, views] of SETUPS) {
-  test(`series add up to what the instruments would have: ${what}`, async () => {
+  test(`series record the same values as the SDK's instruments: ${what}`, async () => {
     function setUp() {
       const own = readers.map((create) => create());
       const meter = new MeterProvider({ readers: own, views }).getMeter("test");
@@ -105,7 +105,7 @@ for (const [what, readers, views] of SETUPS) {
     }
     const direct = setUp();
     const bound = setUp();
-    // As calls of two channels do, two series have the same labels.
+    // Two series have the same labels, as for calls on two channels to one target.
     const histograms = [0, 1].map(() =>
       LABELS.map((labels) => createSeries(bound.histogram, labels))
     );
@@ -121,7 +121,7 @@ for (const [what, readers, views] of SETUPS) {
         direct.counter.add(1, LABELS[label]);
         counters[label]!.record(1, undefined);
       }
-      // Readers take turns, each at moments of its own.
+      // The readers collect at different times.
       for (const [i, reader] of direct.readers.entries()) {
         if (i > 0 && collection % 2 === 0) continue;
         assert.deepEqual(await points(bound.readers[i]!), await points(reader));
@@ -141,7 +141,7 @@ async function points(reader: ManualReader) {
   );
 }
 
-test("a histogram is one array of numbers in place of the SDK's objects", () => {
+test("a flat histogram replaces the SDK's accumulation", () => {
   const histogram = new MeterProvider({ readers: [CUMULATIVE()] }).getMeter("test")
     .createHistogram("duration");
   const { _writableMetricStorage: storage } = histogram as unknown as {
@@ -157,7 +157,7 @@ test("a histogram is one array of numbers in place of the SDK's objects", () => 
   assert.ok(hrTimeToMilliseconds(accumulation.startTime) >= beforeMs);
 });
 
-test("a value finds its series without the SDK's search, but for the first after a collection", async () => {
+test("only the first value after a collection searches the SDK's storage", async () => {
   const reader = CUMULATIVE();
   const histogram = new MeterProvider({ readers: [reader] }).getMeter("test")
     .createHistogram("duration");
@@ -178,7 +178,7 @@ test("a value finds its series without the SDK's search, but for the first after
   assert.equal(searches, 2);
 });
 
-test("a value with a context, and any value of another SDK, goes through the instrument", () => {
+test("values with a context and values of another SDK go through the instrument", () => {
   const calls: unknown[][] = [];
   const note = (...args: unknown[]) => void calls.push(args);
   const foreign = { record: note } as unknown as Histogram;

@@ -13,7 +13,7 @@ import { Recording } from "../support/series.ts";
 
 const A94 = METRIC_NAMES.filter((name) => name.startsWith("grpc.subchannel."));
 
-/** A client of a port with a pool of connections of its own, and what was recorded of them. */
+/** Creates a recorded client with its own connection pool, and a reader of its connection metrics. */
 function connect(port: number, options: Omit<GrpcOpenTelemetryOptions, "meterProvider"> = {}) {
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({
@@ -43,13 +43,13 @@ async function echoServer(): Promise<{ server: grpc.Server; port: number }> {
   return { server, port: await listen(server) };
 }
 
-/** Hands connections on to a port; each can be cut. */
+/** A TCP proxy whose connections a test can cut. */
 class TcpProxy {
   readonly #server: TcpServer;
   readonly #upstream: Socket[] = [];
   readonly connections: Socket[] = [];
 
-  /** @param upstream Without one, nobody ever answers. */
+  /** @param upstream The port to forward to. If omitted, connections are never answered. */
   constructor(upstream?: number) {
     this.#server = createServer((downstream) => {
       downstream.on("error", () => {});
@@ -80,7 +80,7 @@ function stop(client: EchoClient, server: grpc.Server): void {
   server.forceShutdown();
 }
 
-test("the metrics of gRFC A94 are off unless they are enabled", async () => {
+test("the metrics of gRFC A94 are off by default", async () => {
   const { server, port } = await echoServer();
   const { client, subchannels } = connect(port, { enableMetrics: [] });
   assert.equal(await unary(client, "hello"), "hello");
@@ -107,7 +107,7 @@ test("a connection is counted when it opens and when its channel closes", async 
   server.forceShutdown();
 });
 
-test("optional labels that were not asked for are left out", async () => {
+test("optional labels are left out by default", async () => {
   const { server, port } = await echoServer();
   const { client, subchannels } = connect(port, { optionalLabels: [] });
   assert.equal(await unary(client, "hello"), "hello");
@@ -120,7 +120,7 @@ test("optional labels that were not asked for are left out", async () => {
   server.forceShutdown();
 });
 
-test("a server that shuts down says so", async () => {
+test("a server that shuts down disconnects with GOAWAY NO_ERROR", async () => {
   const { server, port } = await echoServer();
   const { client, subchannels } = connect(port);
   assert.equal(await unary(client, "hello"), "hello");
@@ -133,7 +133,7 @@ test("a server that shuts down says so", async () => {
   stop(client, server);
 });
 
-test("a connection that is reset, and one that is just closed", async () => {
+test("a reset connection and a closed one have different reasons", async () => {
   const { server, port } = await echoServer();
   const proxy = new TcpProxy(port);
   const { client, subchannels } = connect(await proxy.listen());
@@ -156,7 +156,7 @@ test("a connection that is reset, and one that is just closed", async () => {
   proxy.close();
 });
 
-test("an attempt to connect that fails is counted", async () => {
+test("a failed connection attempt is counted", async () => {
   const { server, port } = await echoServer();
   server.forceShutdown();
   const { client, subchannels } = connect(port);
@@ -167,7 +167,7 @@ test("an attempt to connect that fails is counted", async () => {
   client.close();
 });
 
-test("an attempt that is in flight when the channel closes has neither failed nor succeeded", async () => {
+test("a connection attempt that is pending when the channel closes is not counted", async () => {
   const silent = new TcpProxy();
   const port = await silent.listen();
   const [closed, open] = [connect(port), connect(port)];
@@ -183,7 +183,7 @@ test("an attempt that is in flight when the channel closes has neither failed no
   open.client.close();
 });
 
-test("a keepalive ping that is not answered is a timeout", async () => {
+test("an unanswered keepalive ping is a timeout", async () => {
   const { server, port } = await echoServer();
   const proxy = new TcpProxy(port);
   const recording = new Recording();
@@ -212,7 +212,7 @@ test("a keepalive ping that is not answered is a timeout", async () => {
   proxy.close();
 });
 
-test("channels that share a connection count it once", async () => {
+test("a connection that channels share is counted once", async () => {
   const { server, port } = await echoServer();
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({

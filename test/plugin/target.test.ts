@@ -9,10 +9,10 @@ for (const [dialled, canonical] of TARGETS) {
   });
 }
 
-test("a scheme that the application registered a resolver for is kept", () => {
+test("a scheme with a registered resolver is kept", () => {
   assert.equal(canonicalTarget("man:///two", (scheme) => scheme === "man"), "man:///two");
 });
 
-test("a percent sign that escapes nothing is kept", () => {
+test("a percent sign that is not part of an escape is kept", () => {
   assert.equal(canonicalTarget("100%:1"), "dns:///100%:1");
 });

@@ -1,4 +1,4 @@
-/** Whatever an application's callback throws costs one warning, no call, and nothing else's metrics. */
+/** An application callback that throws costs one warning, but no call and no other metric. */
 import * as grpc from "@grpc/grpc-js";
 import { context, diag, DiagLogLevel, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { ContextManager, Meter, Span, TracerProvider } from "@opentelemetry/api";
@@ -28,7 +28,7 @@ const collect = ({ name, message }: Error) => {
 process.on("warning", collect);
 after(() => process.off("warning", collect));
 
-/** Throws the next of all that can be thrown, at each call. */
+/** Returns a function that throws the next of the values in `THROWN` at each call. */
 function thrower(): () => never {
   const all = Object.values(THROWN);
   let thrown = 0;
@@ -39,7 +39,7 @@ function thrower(): () => never {
 
 const CALLS = Object.keys(THROWN).length;
 
-/** Makes so many calls that everything is thrown; all have to succeed, and soon. */
+/** Makes enough calls to throw every value. All calls must succeed within their deadline. */
 async function callAll({ client }: Pick<EchoPair, "client">): Promise<void> {
   for (let i = 0; i < CALLS; i++) {
     assert.equal(await unary(client, `call ${i}`, { deadline: Date.now() + 5000 }), `call ${i}`);
@@ -54,7 +54,7 @@ const sizes = (method: string) => {
     ? { sent: bytes, received: bytes, count: CALLS }
     : { sent: bytes, received: 3 * bytes };
 };
-/** All series of {@link callAll}. */
+/** The series that {@link callAll} records. */
 const ALL_SERIES = {
   ...clientSeries("UnaryEcho", "OK", sizes("UnaryEcho")),
   ...serverSeries("UnaryEcho", "OK", sizes("UnaryEcho")),
@@ -83,17 +83,17 @@ const processor: SpanProcessor = {
 const NO_SPANS = "gRPC spans could not be recorded";
 const NOT_JOINED = "gRPC spans are not joined, because textMapPropagator fails";
 
-/** Callbacks whose failure costs no metric. */
+/** Failing callbacks that must not cost a metric. */
 const HARMLESS: Readonly<Record<string, Omit<GrpcOpenTelemetryOptions, "meterProvider">>> = {
   "a propagator": {
     tracerProvider: new SpanRecording().tracerProvider,
     textMapPropagator: { inject: fail, extract: fail, fields: fail },
   },
-  "a propagator that returns no context": {
+  "a propagator without a context": {
     tracerProvider: new SpanRecording().tracerProvider,
     textMapPropagator: { inject() {}, extract: () => null as never, fields: () => [] },
   },
-  "a propagator that rejects": {
+  "a propagator with rejected promises": {
     tracerProvider: new SpanRecording().tracerProvider,
     textMapPropagator: { inject: reject as never, extract: reject as never, fields: () => [] },
   },
@@ -107,7 +107,7 @@ const HARMLESS: Readonly<Record<string, Omit<GrpcOpenTelemetryOptions, "meterPro
   "a span": {
     tracerProvider: { getTracer: () => ({ startSpan: () => brokenSpan, startActiveSpan: fail }) },
   },
-  "a span that rejects": {
+  "a span with rejected promises": {
     tracerProvider: {
       getTracer: () => ({
         startSpan: () => ({ ...brokenSpan, end: reject }) as unknown as Span,
@@ -123,12 +123,12 @@ const HARMLESS: Readonly<Record<string, Omit<GrpcOpenTelemetryOptions, "meterPro
       idGenerator: { generateSpanId: fail, generateTraceId: fail },
     }),
   },
-  "a span processor that is told of starts": {
+  "a span processor's onStart": {
     tracerProvider: new SdkTracerProvider({
       spanProcessors: [{ ...processor, onStart: fail }],
     }),
   },
-  "a span processor that is told of ends": {
+  "a span processor's onEnd": {
     tracerProvider: new SdkTracerProvider({ spanProcessors: [{ ...processor, onEnd: fail }] }),
   },
 };
@@ -163,7 +163,7 @@ test("a diag logger that fails costs no call and no metric", (t) => {
     isBroken = false;
     diag.disable();
   });
-  // It tells the logger of every span that is not recorded.
+  // The SDK logs every span that is not recorded.
   const tracerProvider = new SdkTracerProvider({ sampler: new AlwaysOffSampler() });
   return withEchoPair({ plugin: { tracerProvider } }, async (pair) => {
     await callAll(pair);
@@ -176,7 +176,7 @@ test("a context manager that fails costs no call and no metric", (t) => {
   const manager: ContextManager = {
     active: () => mode++ % 2 === 0 ? ROOT_CONTEXT : fail(),
     with(_context, body, thisArg, ...args) {
-      // Before, after or without the body.
+      // Fails before the body, fails after it, or does not fail.
       if (mode++ % 3 === 0) return fail();
       const result = body.call(thisArg as never, ...args);
       if (mode % 3 === 1) return fail();
@@ -199,7 +199,7 @@ test("a context manager that fails costs no call and no metric", (t) => {
   });
 });
 
-test("filters that fail demote to other, and lose no metric", () => {
+test("filters that fail hide values as other and lose no metric", () => {
   const plugin = { methodAttributeFilter: fail, targetAttributeFilter: fail };
   return withEchoPair({ plugin }, async (pair) => {
     await callAll(pair);
@@ -214,10 +214,10 @@ test("filters that fail demote to other, and lose no metric", () => {
 for (
   const [what, filter] of Object.entries({
     "a promise": () => Promise.resolve(true),
-    "a promise that is rejected": reject,
+    "a rejected promise": reject,
   })
 ) {
-  test(`filters that return ${what} demote to other`, () => {
+  test(`filters that return ${what} hide values as other`, () => {
     const plugin = {
       methodAttributeFilter: filter as unknown as () => boolean,
       targetAttributeFilter: filter as unknown as () => boolean,
@@ -231,7 +231,7 @@ for (
   });
 }
 
-/** Providers of metrics that fail. */
+/** Failing metric providers. */
 const METERS: Readonly<Record<string, () => unknown>> = {
   "a meter provider": fail,
   "a meter": () => ({
@@ -244,7 +244,7 @@ const METERS: Readonly<Record<string, () => unknown>> = {
     createUpDownCounter: () => ({ add: fail }),
     createHistogram: () => ({ record: fail }),
   }),
-  "an instrument that rejects": () => ({
+  "an instrument with rejected promises": () => ({
     createCounter: () => ({ add: reject }),
     createUpDownCounter: () => ({ add: reject }),
     createHistogram: () => ({ record: reject }),
@@ -279,7 +279,7 @@ for (const [what, getMeter] of Object.entries(METERS)) {
   });
 }
 
-test("a meter that fails to make one instrument makes the others", async (t) => {
+test("a meter that fails to create one instrument creates the others", async (t) => {
   const recording = new Recording();
   const plugin = new GrpcOpenTelemetry({
     meterProvider: {
@@ -303,7 +303,7 @@ test("a meter that fails to make one instrument makes the others", async (t) => 
   await eventuallyEqual(() => recording.series(), histograms);
 });
 
-test("a view's attribute processor that fails costs the metrics of that view alone", () => {
+test("a view's attribute processor that fails costs only the metrics of that view", () => {
   const recording = new Recording([{
     instrumentName: "grpc.*.duration",
     attributesProcessors: [{ process: fail }],
@@ -321,7 +321,7 @@ test("a view's attribute processor that fails costs the metrics of that view alo
   });
 });
 
-test("an error of a handler whose code throws is recorded where public interfaces are hooked", async (t) => {
+test("an unknown kind of server has errors with a throwing code recorded", async (t) => {
   const recording = new Recording();
   const plugin = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
   const server = new grpc.Server();
@@ -348,7 +348,7 @@ test("an error of a handler whose code throws is recorded where public interface
   await eventuallyEqual(async () => (await recording.series())[ended], "1");
 });
 
-test("a channel factory may throw to the application; a channel that does is not recorded", async (t) => {
+test("the error of a channel factory reaches the application, and a failing channel is not recorded", async (t) => {
   const plugin = new GrpcOpenTelemetry({ meterProvider: new Recording().meterProvider });
   const refusal = new Error("no channel");
   const refusing = plugin.clientOptions({
@@ -374,7 +374,7 @@ test("a channel factory may throw to the application; a channel that does is not
   }
 });
 
-test("a warning that cannot be given costs the warning alone", (t) => {
+test("a warning that cannot be emitted costs only the warning", (t) => {
   const { emitWarning } = process;
   t.after(() => process.emitWarning = emitWarning);
   process.emitWarning = () => {
@@ -383,7 +383,7 @@ test("a warning that cannot be given costs the warning alone", (t) => {
   warnOfThrown("not given", undefined);
 });
 
-test("each kind of failure was warned of once, whatever was thrown", async () => {
+test("each kind of failure is warned of once, whatever was thrown", async () => {
   const kinds = () => warnings.map((warning) => warning.split(": ")[0]).sort();
   await eventuallyEqual(
     kinds,

@@ -21,7 +21,7 @@ const RECV = "Recv.grpc.examples.echo.Echo.";
 before(() => context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable()));
 after(() => context.disable());
 
-/** Runs `body` with a pair that makes spans, joined by W3C's headers unless told. */
+/** Runs `body` with a traced client and server. The default propagator is the W3C one. */
 function traced(
   { plugin, ...options }: EchoPairOptions,
   body: (spans: SpanRecording, pair: EchoPair) => Promise<void>,
@@ -35,18 +35,18 @@ function traced(
   return withEchoPair({ ...options, plugin: tracing }, (pair) => body(spans, pair));
 }
 
-/** Waits until so many spans have ended. */
+/** Waits until `count` spans have ended. */
 async function ended(spans: SpanRecording, count: number): Promise<void> {
   await eventually(() => assert.equal(spans.spans.length, count));
 }
 
 for (
   const [what, textMapPropagator] of [
-    ["W3C's traceparent", new W3CTraceContextPropagator()],
+    ["traceparent", new W3CTraceContextPropagator()],
     ["grpc-trace-bin", new GrpcTraceBinPropagator()],
   ] as const
 ) {
-  test(`a call, its attempt and the server's call are one trace, joined by ${what}`, () =>
+  test(`${what} joins a call, its attempt and the server's call into one trace`, () =>
     traced({ plugin: { textMapPropagator } }, async (spans, { client }) => {
       assert.equal(await unary(client, "hello"), "hello");
       await ended(spans, 3);
@@ -92,7 +92,7 @@ for (
     }));
 }
 
-test("a call on a channel that is connected waits for nothing", () =>
+test("a call on a connected channel has no delay events", () =>
   traced({}, async (spans, { client }) => {
     await unary(client, "first");
     await unary(client, "second");
@@ -104,7 +104,7 @@ test("a call on a channel that is connected waits for nothing", () =>
     ]);
   }));
 
-test("the messages of a stream are numbered, in each direction from 0", () =>
+test("the messages of a stream are numbered from 0 in each direction", () =>
   traced({}, async (spans, { client }) => {
     const stream = client.BidirectionalStreamingEcho();
     const replies = readAll(stream);
@@ -129,8 +129,8 @@ test("the messages of a stream are numbered, in each direction from 0", () =>
   }));
 
 for (const [encoding, algorithm] of [["gzip", 2], ["deflate", 1]] as const) {
-  // grpc-js servers do not compress.
-  test(`a message compressed with ${encoding} has its size on the wire`, () =>
+  // grpc-js servers do not compress, so only the client does.
+  test(`a message compressed with ${encoding} has its compressed size`, () =>
     traced(
       { client: { "grpc.default_compression_algorithm": algorithm } },
       async (spans, { client, recording }) => {
@@ -140,7 +140,7 @@ for (const [encoding, algorithm] of [["gzip", 2], ["deflate", 1]] as const) {
         const recorded = Object.entries(await recording.series())
           .find(([name]) => name.startsWith("grpc.client.attempt.sent_total"))![1];
         const compressed = /^1 \((\d+)\)$/.exec(recorded)![1];
-        // Only gzip tells what it was before.
+        // Only a gzip stream contains the size before compression.
         const size = encoding === "gzip" ? `message-size=${text.length + 3} ` : "";
         const sizes = `sequence-number=0 ${size}message-size-compressed=${compressed}`;
         const byName = spans.byName();
@@ -152,7 +152,7 @@ for (const [encoding, algorithm] of [["gzip", 2], ["deflate", 1]] as const) {
     ));
 }
 
-test("a failed call's spans are errors, with the status and its message", () =>
+test("the spans of a failed call have the status and its message", () =>
   traced({}, async (spans, { client }) => {
     assert.equal(await unary(client, "status 9"), "FAILED_PRECONDITION");
     await ended(spans, 3);
@@ -164,7 +164,7 @@ test("a failed call's spans are errors, with the status and its message", () =>
     }
   }));
 
-test("a message of the server's that is not ASCII comes through", () =>
+test("a status message that is not ASCII is decoded", () =>
   traced({
     handlers: {
       UnaryEcho: (
@@ -198,7 +198,7 @@ test("a cancelled call ends all its spans", () =>
     }
   }));
 
-test("retries are attempts of one call, each numbered", () => {
+test("retries are numbered attempts of one call", () => {
   let failures = 2;
   return traced({
     client: {
@@ -262,7 +262,7 @@ test("the parent of a call is the span of the active context", () =>
     assert.equal(byName.get(`${RECV}UnaryEcho`)!.spanContext().traceId, work.traceId);
   }));
 
-test("a handler runs in the context of the server's span, whatever kind of call it handles", () => {
+test("a handler of any kind of call runs in the context of the server's span", () => {
   const seen: Record<string, SpanContext | undefined> = {};
   const note = (method: string) => seen[method] = trace.getActiveSpan()?.spanContext();
   const handlers = Object.fromEntries(
@@ -292,7 +292,7 @@ test("a handler runs in the context of the server's span, whatever kind of call 
   });
 });
 
-test("a server interceptor is made in the context of the server's span", () => {
+test("a server interceptor is created in the context of the server's span", () => {
   let seen: SpanContext | undefined;
   const interceptor: grpc.ServerInterceptor = (_, call) => {
     seen = trace.getActiveSpan()?.spanContext();
@@ -305,7 +305,7 @@ test("a server interceptor is made in the context of the server's span", () => {
   });
 });
 
-test("without a propagator spans are made, and not joined", () => {
+test("spans are not joined without a propagator", () => {
   const spans = new SpanRecording();
   return withEchoPair({ plugin: { tracerProvider: spans.tracerProvider } }, async ({ client }) => {
     assert.equal(await unary(client, "hello"), "hello");
@@ -315,7 +315,7 @@ test("without a propagator spans are made, and not joined", () => {
   });
 });
 
-test("with a tracer provider alone no metric is recorded, and nothing is missing", async () => {
+test("a plugin with only a tracer provider starts all spans", async () => {
   const spans = new SpanRecording();
   await withEchoPair({}, async ({ port }) => {
     const otel = new GrpcOpenTelemetry({ tracerProvider: spans.tracerProvider });
@@ -329,7 +329,7 @@ test("with a tracer provider alone no metric is recorded, and nothing is missing
   });
 });
 
-test("a method that nobody registered has a span with its name", () =>
+test("an unregistered method has a span with its name", () =>
   traced({}, async (spans, { client }) => {
     const code = await new Promise((resolve) =>
       client.makeUnaryRequest(
@@ -345,7 +345,7 @@ test("a method that nobody registered has a span with its name", () =>
     assert.ok(spans.byName().has("Recv.no.Such.Method"));
   }));
 
-test("spans end where the metrics do", () =>
+test("a span has the duration that the metrics record", () =>
   traced({}, async (spans, { client, recording }) => {
     await unary(client, "hello");
     await ended(spans, 3);
@@ -357,7 +357,7 @@ test("spans end where the metrics do", () =>
     assert.ok(Math.abs(difference) < 50, `${difference} ms`);
   }));
 
-test("broken trace headers are ignored", () =>
+test("malformed trace headers are ignored", () =>
   traced(
     { plugin: { textMapPropagator: new GrpcTraceBinPropagator() } },
     async (spans, { port }) => {

@@ -10,12 +10,12 @@ export interface Exception {
 /** Tests that older versions of grpc-js fail because they themselves behave differently. */
 export const EXCEPTIONS: readonly Exception[] = [
   {
-    test: "throttling ends retries when too many calls failed",
+    test: "throttling stops retries after too many failures",
     until: "1.12.7",
     reason: "the first failure spends all tokens, and a call whose retry is then denied never ends",
   },
   {
-    test: "an attempt that is in flight when the channel closes has neither failed nor succeeded",
+    test: "a connection attempt that is pending when the channel closes is not counted",
     until: "1.12.7",
     reason: "a subchannel is connected as soon as its socket is, before the server's SETTINGS",
   },
@@ -25,12 +25,12 @@ export const EXCEPTIONS: readonly Exception[] = [
     reason: "the client turns a code that the specification does not define into UNKNOWN",
   },
   {
-    test: "a call whose status is not sent, because a message came after it, ends for the server",
+    test: "a call whose status is lost to a late message still ends on the server",
     until: "1.10.0",
     reason: "a server writes no message after a status, so the status is sent",
   },
   {
-    test: "of a server of another shape registered methods are recorded, with one warning",
+    test: "an unknown kind of server has its registered methods recorded, with one warning",
     until: "1.10.0",
     reason: "a server's stream that succeeded emits 'cancelled' before 'finish'; the fallback, " +
       "which this version does not need, takes that for its end",
