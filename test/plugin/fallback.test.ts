@@ -30,7 +30,7 @@ const opaqueChannel: NonNullable<grpc.ClientOptions["channelFactoryOverride"]> =
   };
 };
 
-test("an unknown kind of channel has its calls recorded, with one warning", (t) =>
+test("without an internal channel, calls are recorded, with one warning", (t) =>
   withEchoPair({}, async ({ port }) => {
     const { warnings, stop } = collectWarnings();
     const recording = new Recording();
@@ -59,7 +59,7 @@ test("an unknown kind of channel has its calls recorded, with one warning", (t) 
     stop();
   }));
 
-test("an unknown kind of channel has cancelled and expired calls and call spans recorded", (t) =>
+test("without an internal channel, cancelled and expired calls and their spans are recorded", (t) =>
   withEchoPair({}, async ({ port, recording: served }) => {
     const recording = new Recording();
     const traces = new SpanRecording();
@@ -89,7 +89,7 @@ test("an unknown kind of channel has cancelled and expired calls and call spans 
     assert.deepEqual(traces.spans.map(({ name }) => name), [span, span]);
   }));
 
-test("an unknown kind of call goes on, with one warning, and has its attempts recorded", (t) =>
+test("a call without addStatusWatcher goes on, with one warning, and its attempts are recorded", (t) =>
   withEchoPair({}, async ({ port }) => {
     const { warnings, stop } = collectWarnings();
     const recording = new Recording();
@@ -119,7 +119,7 @@ test("an unknown kind of call goes on, with one warning, and has its attempts re
     stop();
   }));
 
-test("an unknown kind of server has its registered methods recorded, with one warning", async (t) => {
+test("without a stream handler, calls of registered methods are recorded, with one warning", async (t) => {
   const { warnings, stop } = collectWarnings();
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
@@ -160,7 +160,7 @@ test("an unknown kind of server has its registered methods recorded, with one wa
   stop();
 });
 
-test("an unknown kind of server has every kind of handler failure recorded", async (t) => {
+test("without a stream handler, every kind of handler failure is recorded", async (t) => {
   const recording = new Recording();
   const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
   const server = new grpc.Server();

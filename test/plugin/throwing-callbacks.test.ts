@@ -321,7 +321,7 @@ test("a view's attribute processor that fails costs only the metrics of that vie
   });
 });
 
-test("an unknown kind of server has errors with a throwing code recorded", async (t) => {
+test("without a stream handler, an error whose code throws is recorded as UNKNOWN", async (t) => {
   const recording = new Recording();
   const plugin = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
   const server = new grpc.Server();

@@ -30,7 +30,7 @@ export const EXCEPTIONS: readonly Exception[] = [
     reason: "a server writes no message after a status, so the status is sent",
   },
   {
-    test: "an unknown kind of server has its registered methods recorded, with one warning",
+    test: "without a stream handler, calls of registered methods are recorded, with one warning",
     until: "1.10.0",
     reason: "a server's stream that succeeded emits 'cancelled' before 'finish'; the fallback, " +
       "which this version does not need, takes that for its end",
