@@ -129,6 +129,8 @@ export class Connections {
       return;
     }
     socket.end(response);
+    // Node has no listener of its own on the socket of a CONNECT request.
+    socket.on("error", () => socket.destroy());
     const timer = setTimeout(() => socket.destroy(), this.#limits.closing).unref();
     socket.once("close", () => clearTimeout(timer));
   }

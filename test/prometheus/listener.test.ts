@@ -338,3 +338,18 @@ test("a client that keeps a refused connection open is cut off", async () => {
     }, { closing: 50 });
   }
 });
+
+test("a client that resets its connection after a refused request harms nothing", () =>
+  listening(async (url) => {
+    const port = Number(new URL(url).port);
+    for (const message of ["no HTTP\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"]) {
+      for (let i = 0; i < 200; i++) {
+        const socket = connect(port, "127.0.0.1").on("error", () => {});
+        const closed = new Promise((resolve) => socket.on("close", resolve));
+        // The server's answer arrives at a connection that is gone.
+        socket.write(message, () => socket.resetAndDestroy());
+        await closed;
+      }
+    }
+    assert.equal((await request(url, "GET /")).status, 200);
+  }));
