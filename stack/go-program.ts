@@ -23,7 +23,7 @@ export interface GoProgram {
    * Builds the program.
    *
    * @param go The path of the `go` command.
-   * @param context An empty folder that is removed after the build.
+   * @param context What build steps need. Its folder is empty and removed after the build.
    * @returns The path of the executable in that folder.
    */
   build(go: string, context: BuildContext): Promise<string>;

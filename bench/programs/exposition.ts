@@ -15,7 +15,7 @@ import type { PromClient } from "../peers/packages.ts";
 import { answerCommands } from "./commands.ts";
 import { ATTRIBUTES, HISTOGRAM, sampleSeconds } from "./scraped-histogram.ts";
 
-/** What is measured. */
+/** A library that records and makes the text. */
 interface Subject {
   record(): void;
   text(): Promise<string>;
