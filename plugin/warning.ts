@@ -16,7 +16,7 @@ export function warnOnce(message: string, text: string = message): void {
   try {
     process.emitWarning(text, "GrpcOpenTelemetryWarning");
   } catch {
-    // Only an `emitWarning` that the application replaced can throw. There is nobody else to warn.
+    // Only an `emitWarning` that the application replaced can throw. There is no other way to warn.
   }
 }
 

@@ -39,7 +39,7 @@ export function limited<T extends object>(
 
 /**
  * Returns the labels to record with: `attributes`, or those of the overflow series once the metric is
- * at its limit. Warns the first time that a metric reaches its limit.
+ * at its limit. Warns once for all metrics.
  *
  * @param attributes The labels. Their names must have the same order for all values of an instrument.
  */
