@@ -32,6 +32,8 @@ const nodeCounts = {
 const bunCounts = { passed: /^ (\d+) pass$/m, failed: /^ (\d+) fail$/m, skipped: /^ (\d+) skip$/m };
 const denoCounts = { passed: /(\d+) passed/, failed: /(\d+) failed/, skipped: /(\d+) ignored/ };
 
+// Node and Deno isolate test files by default. Bun would share warnings that are given only once.
+const bunTest = ["bun", "test", "--isolate", "--timeout=60000"];
 const nodeTest = ["node", "--test", "--test-reporter=spec", "--test-concurrency=1"];
 const steps: Step[] = [
   { name: "format", command: ["deno", "fmt", "--check", "--quiet"] },
@@ -41,7 +43,7 @@ const steps: Step[] = [
   { name: "modules on node", command: [...nodeTest, ...moduleTests], counts: nodeCounts },
   {
     name: "modules on bun",
-    command: ["bun", "test", "--timeout=60000", ...moduleTests.map((path) => `./${path}`)],
+    command: [...bunTest, ...moduleTests.map((path) => `./${path}`)],
     counts: bunCounts,
   },
   {

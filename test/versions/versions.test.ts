@@ -58,6 +58,8 @@ const commands: Record<Runtime, (pattern: string) => string[]> = {
   bun: (pattern) => [
     "bun",
     "test",
+    // The other runtimes isolate test files by default.
+    "--isolate",
     "--timeout=60000",
     `--test-name-pattern=${pattern}`,
     ...files.map((file) => `./${file}`),
