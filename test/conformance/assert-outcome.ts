@@ -37,9 +37,7 @@ export async function assertOutcome(
     const saw = await run(harness);
     const outcome = typeof expected === "function" ? expected(saw) : expected;
     assert.equal(saw, outcome.saw, "what the caller saw");
-    const clients = [outcome.client, ...outcome.clientEither ?? []].map(
-      comparable,
-    );
+    const clients = [outcome.client, ...outcome.clientEither ?? []].map(comparable);
     const servers = outcome.server.map(comparable);
     const { streams } = outcome;
     if (streams !== undefined) {
@@ -68,9 +66,7 @@ async function assertGained(
   clients: readonly Gained[][],
   servers: readonly Gained[][],
 ): Promise<void> {
-  for (
-    const [side, either] of [["client", clients], ["server", servers]] as const
-  ) {
+  for (const [side, either] of [["client", clients], ["server", servers]] as const) {
     const now = comparable(await harness.gained(side));
     const expected = either.find((one) => isDeepStrictEqual(one, now)) ??
       either[0];

@@ -36,9 +36,7 @@ function requestOf({ bytes = 7, text }: CallSettings): EchoMessage {
   return text === undefined ? messageOf(bytes) : { message: text };
 }
 
-function metadataOf(
-  { plan = {}, waitForReady = false }: CallSettings,
-): grpc.Metadata {
+function metadataOf({ plan = {}, waitForReady = false }: CallSettings): grpc.Metadata {
   const metadata = planned(plan);
   metadata.setOptions({ waitForReady });
   return metadata;
@@ -76,10 +74,7 @@ export function unaryCall(
 }
 
 /** Makes a unary call. Resolves with the name of its status. */
-export function unary(
-  client: grpc.Client,
-  settings: CallSettings = {},
-): Promise<string> {
+export function unary(client: grpc.Client, settings: CallSettings = {}): Promise<string> {
   return new Promise((resolve) => {
     const call = unaryCall(
       client,
@@ -112,10 +107,7 @@ export interface ClientStream {
 }
 
 /** Makes a call that streams requests. */
-export function clientStream(
-  client: grpc.Client,
-  settings: CallSettings = {},
-): ClientStream {
+export function clientStream(client: grpc.Client, settings: CallSettings = {}): ClientStream {
   let resolve: (saw: string) => void;
   const ended = new Promise<string>((done) => resolve = done);
   const call = client.makeClientStreamRequest(
@@ -144,9 +136,7 @@ export function bidi(
 }
 
 /** Reads a stream to its end. Resolves with `3 messages then OK`. */
-export async function readToEnd(
-  stream: grpc.ClientReadableStream<EchoMessage>,
-): Promise<string> {
+export async function readToEnd(stream: grpc.ClientReadableStream<EchoMessage>): Promise<string> {
   let messages = 0;
   stream.on("data", () => messages++);
   const status = await statusOf(stream);
@@ -154,15 +144,10 @@ export async function readToEnd(
 }
 
 /** Reads a stream to its end. Resolves with the name of its status. */
-export function statusOf(
-  stream: grpc.ClientReadableStream<EchoMessage>,
-): Promise<string> {
+export function statusOf(stream: grpc.ClientReadableStream<EchoMessage>): Promise<string> {
   stream.on("error", () => {}); // the status event reports it
   stream.resume();
   return new Promise((resolve) => {
-    stream.on(
-      "status",
-      ({ code }: grpc.StatusObject) => resolve(statusName(code)),
-    );
+    stream.on("status", ({ code }: grpc.StatusObject) => resolve(statusName(code)));
   });
 }

@@ -53,20 +53,14 @@ function planOf(metadata: grpc.Metadata): Plan {
 }
 
 /** Creates the reply to a request. Without text it has no bytes, as in Go. */
-function replyTo(
-  { message }: EchoMessage,
-  { replyCharacters }: Plan,
-): EchoMessage {
+function replyTo({ message }: EchoMessage, { replyCharacters }: Plan): EchoMessage {
   if (replyCharacters !== undefined) {
     return { message: "r".repeat(replyCharacters) };
   }
   return message === "" ? {} as EchoMessage : { message };
 }
 
-function failure(
-  plan: Plan,
-  metadata: grpc.Metadata,
-): Partial<grpc.StatusObject> | undefined {
+function failure(plan: Plan, metadata: grpc.Metadata): Partial<grpc.StatusObject> | undefined {
   const previous = Number(metadata.get("grpc-previous-rpc-attempts")[0] ?? 0);
   const trailers = new grpc.Metadata();
   if (plan.pushbackMs !== undefined) {
@@ -80,10 +74,7 @@ function failure(
   return undefined;
 }
 
-function planError(
-  code: number,
-  metadata: grpc.Metadata,
-): Partial<grpc.StatusObject> {
+function planError(code: number, metadata: grpc.Metadata): Partial<grpc.StatusObject> {
   return { code, details: `planned status ${code}`, metadata };
 }
 
@@ -102,9 +93,7 @@ export const plannedHandlers: grpc.UntypedServiceImplementation = {
     else reply(null, replyTo(call.request, plan));
   },
 
-  ServerStreamingEcho(
-    call: grpc.ServerWritableStream<EchoMessage, EchoMessage>,
-  ) {
+  ServerStreamingEcho(call: grpc.ServerWritableStream<EchoMessage, EchoMessage>) {
     const plan = planOf(call.metadata);
     if (plan.headersFirst) call.sendMetadata(new grpc.Metadata());
     for (let i = 0; i < (plan.messages ?? 1); i++) {
@@ -136,9 +125,7 @@ export const plannedHandlers: grpc.UntypedServiceImplementation = {
     });
   },
 
-  BidirectionalStreamingEcho(
-    call: grpc.ServerDuplexStream<EchoMessage, EchoMessage>,
-  ) {
+  BidirectionalStreamingEcho(call: grpc.ServerDuplexStream<EchoMessage, EchoMessage>) {
     const plan = planOf(call.metadata);
     if (plan.headersFirst) call.sendMetadata(new grpc.Metadata());
     call.on("data", (request: EchoMessage) => {

@@ -39,9 +39,7 @@ export interface RunningServer {
 }
 
 /** The path of the program `child-server.ts`. */
-export const CHILD_SERVER = fileURLToPath(
-  new URL("child-server.ts", import.meta.url),
-);
+export const CHILD_SERVER = fileURLToPath(new URL("child-server.ts", import.meta.url));
 
 const RAW_SERVER = fileURLToPath(new URL("raw-server.ts", import.meta.url));
 const NOTHING: Snapshot = new Map();
@@ -124,17 +122,12 @@ export class Harness {
   /** Makes the raw server send GOAWAY with the code ENHANCE_YOUR_CALM. */
   async calm(): Promise<void> {
     // On Deno, the `kill` method of a child process works only once.
-    process.kill(
-      Number(await this.#raw?.printed(/^Process (\d+)\n/m)),
-      "SIGUSR2",
-    );
+    process.kill(Number(await this.#raw?.printed(/^Process (\d+)\n/m)), "SIGUSR2");
   }
 
   /** Returns the plans of the streams that the raw server saw. */
   streamsSeen(): string[] {
-    return [...this.#raw?.stdout.matchAll(/^stream (\S+) /gm) ?? []].map((
-      [, plan],
-    ) => plan!);
+    return [...this.#raw?.stdout.matchAll(/^stream (\S+) /gm) ?? []].map(([, plan]) => plan!);
   }
 
   /** Ignores what was recorded until now. */
@@ -174,9 +167,6 @@ export class Harness {
 /** Waits until a client is connected. */
 export function connected(client: grpc.Client): Promise<void> {
   return new Promise((resolve, reject) => {
-    client.waitForReady(
-      Date.now() + 30_000,
-      (error) => error ? reject(error) : resolve(),
-    );
+    client.waitForReady(Date.now() + 30_000, (error) => error ? reject(error) : resolve());
   });
 }

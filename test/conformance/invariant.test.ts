@@ -69,9 +69,7 @@ const RESETS = [
   "hang",
 ];
 
-const seed = Number(
-  process.env["INVARIANT_SEED"] ?? Math.floor(Math.random() * 2 ** 31),
-);
+const seed = Number(process.env["INVARIANT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 test(`all that started has ended or is in flight (INVARIANT_SEED=${seed})`, async (t) => {
   const random = new Random(seed);
@@ -80,17 +78,13 @@ test(`all that started has ended or is in flight (INVARIANT_SEED=${seed})`, asyn
 
   const near = await RestartingServer.start(harness);
   const far = await KilledServer.start(t);
-  const rawPort = await harness.raw(
-    ...Array.from({ length: 2000 }, () => random.of(RESETS)),
-  );
+  const rawPort = await harness.raw(...Array.from({ length: 2000 }, () => random.of(RESETS)));
   const targets = [
     ...[{}, policy({ retryPolicy }), policy({ hedgingPolicy }), {
       ...gzip,
       ...smallReplies,
     }]
-      .flatMap((
-        options,
-      ) => [{ port: near.port, options }, { port: far.port, options }]),
+      .flatMap((options) => [{ port: near.port, options }, { port: far.port, options }]),
     { port: rawPort, options: policy({ retryPolicy }), unaryOnly: true },
   ];
   const peers: Peer[] = targets.map(({ port, options, ...rest }) => ({
@@ -131,10 +125,7 @@ test(`all that started has ended or is in flight (INVARIANT_SEED=${seed})`, asyn
   };
   try {
     const calling = Promise.all(Array.from({ length: CONCURRENCY }, call));
-    await Promise.all([
-      scrape(),
-      Promise.all([calling, kill()]).then(() => done = true),
-    ]);
+    await Promise.all([scrape(), Promise.all([calling, kill()]).then(() => done = true)]);
   } finally {
     done = true;
     await far.stop();
@@ -154,13 +145,8 @@ test(`all that started has ended or is in flight (INVARIANT_SEED=${seed})`, asyn
     "calls, as the application counted them",
   );
   assert.equal(total(started.servers, "grpc.server.call.started"), near.seen);
-  for (
-    const status of ["OK", "CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"]
-  ) {
-    assert.ok(
-      ledger.total(status) > CALLS / 100,
-      `${ledger.total(status)} calls were ${status}`,
-    );
+  for (const status of ["OK", "CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"]) {
+    assert.ok(ledger.total(status) > CALLS / 100, `${ledger.total(status)} calls were ${status}`);
   }
   assert.ok(started.attempts > ledger.ended, "some calls were retried");
   assert.ok(scrapes > 20, `${scrapes} scrapes`);
@@ -218,10 +204,7 @@ class KilledServer {
 
   async restart(): Promise<void> {
     await this.stop();
-    this.#script = new Script(
-      this.#owner,
-      run("node", CHILD_SERVER, `${this.port}`),
-    );
+    this.#script = new Script(this.#owner, run("node", CHILD_SERVER, `${this.port}`));
     this.port = Number(await this.#script.printed(/^Listening on (\d+)\n/m));
   }
 
@@ -240,12 +223,7 @@ async function checkScrape(harness: Harness, ledger: Ledger): Promise<void> {
     ledger.ended - endedBefore;
 
   const attempts = inFlight(client, "grpc.client.attempt");
-  for (
-    const [series, count] of [
-      ...attempts,
-      ...inFlight(server, "grpc.server.call"),
-    ]
-  ) {
+  for (const [series, count] of [...attempts, ...inFlight(server, "grpc.server.call")]) {
     assert.ok(count >= 0, `${series}: ${count} in flight`);
   }
   // The maximum of attempts. A call that was cancelled at once may leave one behind.
@@ -254,14 +232,8 @@ async function checkScrape(harness: Harness, ledger: Ledger): Promise<void> {
   assert.ok(now <= most, `${now} attempts are in flight for ${open} calls`);
 
   const calls = total(client, "grpc.client.call.duration");
-  assert.ok(
-    calls >= endedBefore,
-    `${calls} calls are recorded, ${endedBefore} had ended before`,
-  );
-  assert.ok(
-    calls <= ledger.started,
-    `${calls} calls are recorded, ${ledger.started} were made`,
-  );
+  assert.ok(calls >= endedBefore, `${calls} calls are recorded, ${endedBefore} had ended before`);
+  assert.ok(calls <= ledger.started, `${calls} calls are recorded, ${ledger.started} were made`);
 }
 
 /** Returns how many have started but not ended, by method and target. */
@@ -279,11 +251,7 @@ function inFlight(now: Snapshot, exchange: string): Map<string, number> {
     histograms.set(status, (histograms.get(status) ?? new Set()).add(count));
   }
   for (const [status, counts] of histograms) {
-    assert.equal(
-      counts.size,
-      1,
-      `${status}: different counts in its histograms`,
-    );
+    assert.equal(counts.size, 1, `${status}: different counts in its histograms`);
   }
   return series;
 }

@@ -71,9 +71,7 @@ const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
   }],
 };
 
-for (
-  const [what, [plans, { saw, series, attempts }]] of Object.entries(CASES)
-) {
+for (const [what, [plans, { saw, series, attempts }]] of Object.entries(CASES)) {
   test(what, async (t) => {
     const harness = new Harness(t);
     const spans = new SpanRecording();

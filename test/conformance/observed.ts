@@ -53,11 +53,7 @@ interface MutableGained {
  *
  * @throws {Error} if the three histograms of a method and status do not have the same count.
  */
-export function gained(
-  side: "client" | "server",
-  before: Snapshot,
-  after: Snapshot,
-): Gained[] {
+export function gained(side: "client" | "server", before: Snapshot, after: Snapshot): Gained[] {
   const exchange = side === "client" ? "grpc.client.attempt" : "grpc.server.call";
   const unit = side === "client" ? "attempts" : "calls";
   const fields: Record<string, string> = {
@@ -103,9 +99,7 @@ export function gained(
 
   for (const [id, counts] of entries) {
     if (counts.length !== 3 || new Set(counts).size !== 1) {
-      throw new Error(
-        `${side} ${id}: different counts in its histograms: ${counts}`,
-      );
+      throw new Error(`${side} ${id}: different counts in its histograms: ${counts}`);
     }
   }
   return [...all.values()];

@@ -55,11 +55,7 @@ const KINDS = [
 const LONGEST_MS = 5000;
 
 /** Makes one call and waits for its status. */
-export async function randomCall(
-  random: Random,
-  peer: Peer,
-  ledger: Ledger,
-): Promise<void> {
+export async function randomCall(random: Random, peer: Peer, ledger: Ledger): Promise<void> {
   const kind = peer.unaryOnly ? "UnaryEcho" : random.of(KINDS);
   const plan = randomPlan(random);
   const cancel = random.chance(plan.hang ? 0.7 : 0.15)
@@ -72,9 +68,7 @@ export async function randomCall(
     ? 500
     : LONGEST_MS;
   const settings: CallSettings = {
-    text: "t".repeat(
-      random.chance(0.05) ? random.between(1000, 100_000) : random.between(0, 200),
-    ),
+    text: "t".repeat(random.chance(0.05) ? random.between(1000, 100_000) : random.between(0, 200)),
     plan,
     options: { deadline: Date.now() + timeoutMs },
     waitForReady: random.chance(0.3),
@@ -111,11 +105,7 @@ type Call =
   )
   & { on(event: "error", listener: () => void): unknown };
 
-function start(
-  kind: typeof KINDS[number],
-  client: grpc.Client,
-  settings: CallSettings,
-): Call {
+function start(kind: typeof KINDS[number], client: grpc.Client, settings: CallSettings): Call {
   switch (kind) {
     case "UnaryEcho":
       return unaryCall(client, settings, () => {});

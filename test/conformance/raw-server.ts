@@ -65,10 +65,7 @@ const PLANS: Record<string, Plan> = {
   /** Sends only the first bytes of a message. */
   "truncated-message": (stream) => {
     stream.respond(GRPC, { waitForTrailers: true });
-    stream.on(
-      "wantTrailers",
-      () => stream.sendTrailers({ "grpc-status": "0" }),
-    );
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
     stream.end(MESSAGE.subarray(0, 7));
   },
   /** Never answers. */
@@ -90,15 +87,9 @@ for (
 }
 
 /** A GOAWAY frame with last stream 0 and no error, which Node itself cannot send. */
-const GOAWAY_LAST_STREAM_0 = Buffer.from(
-  "000008070000000000" + "0000000000000000",
-  "hex",
-);
+const GOAWAY_LAST_STREAM_0 = Buffer.from("000008070000000000" + "0000000000000000", "hex");
 
-function answer(
-  stream: ServerHttp2Stream,
-  trailers: Record<string, string>,
-): void {
+function answer(stream: ServerHttp2Stream, trailers: Record<string, string>): void {
   stream.respond(GRPC, { waitForTrailers: true });
   stream.on("wantTrailers", () => stream.sendTrailers(trailers));
   stream.end(MESSAGE);
@@ -121,11 +112,7 @@ class PassThroughSocket extends Duplex {
     this.#socket.resume();
   }
 
-  override _write(
-    chunk: Buffer,
-    _encoding: string,
-    done: (error?: Error | null) => void,
-  ): void {
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     this.#socket.write(chunk, done);
   }
 
@@ -133,10 +120,7 @@ class PassThroughSocket extends Duplex {
     this.#socket.end(done);
   }
 
-  override _destroy(
-    _error: Error | null,
-    done: (error?: Error | null) => void,
-  ): void {
+  override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
     this.#socket.destroy();
     done();
   }
@@ -167,9 +151,7 @@ const tcpServer = createTcpServer((socket) => {
       stream.on("error", () => {});
       const name = plans[Math.min(streams++, plans.length - 1)] ?? "";
       const plan = PLANS[name]!;
-      console.log(
-        `stream ${name} ${headers["grpc-previous-rpc-attempts"] ?? 0}`,
-      );
+      console.log(`stream ${name} ${headers["grpc-previous-rpc-attempts"] ?? 0}`);
       // Reads the request to its end first, unless the plan is to answer before.
       if (name.startsWith("trailersonly")) plan(stream, socket);
       else stream.resume().on("end", () => plan(stream, socket));

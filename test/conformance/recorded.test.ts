@@ -17,24 +17,15 @@ const CASES: Cases = { ...PLAIN, ...INTERRUPTED, ...RETRIES, ...NAMES, ...CHANNE
 
 test("each of the 95 recorded cases is reproduced, and no other", () => {
   assert.equal(RECORDED_CASES.length, 95);
-  assert.deepEqual(
-    Object.keys(CASES).sort(),
-    RECORDED_CASES.map(({ case: name }) => name).sort(),
-  );
+  assert.deepEqual(Object.keys(CASES).sort(), RECORDED_CASES.map(({ case: name }) => name).sort());
 });
 
 test("the plugin's README lists each difference", () => {
-  const readme = readFileSync(
-    new URL("../../plugin/README.md", import.meta.url),
-    "utf8",
-  )
+  const readme = readFileSync(new URL("../../plugin/README.md", import.meta.url), "utf8")
     .replaceAll(/\s+/g, " ");
   for (const [name, { differs, differsOn = {} }] of Object.entries(CASES)) {
     for (const difference of [differs, ...Object.values(differsOn)]) {
-      assert.ok(
-        difference === undefined || readme.includes(difference.reason),
-        name,
-      );
+      assert.ok(difference === undefined || readme.includes(difference.reason), name);
     }
   }
 });
@@ -66,11 +57,7 @@ for (const recorded of RECORDED_CASES) {
   }
 }
 
-function run(
-  recorded: RecordedCase,
-  reproduced: ReproducedCase,
-  harness: Harness,
-): Promise<void> {
+function run(recorded: RecordedCase, reproduced: ReproducedCase, harness: Harness): Promise<void> {
   const differs: Partial<Difference> = reproduced.differsOn?.[currentRuntime().name] ??
     reproduced.differs ?? {};
   return assertOutcome(harness, reproduced.run, {

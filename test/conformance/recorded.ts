@@ -45,13 +45,9 @@ export function comparable(gained: readonly Gained[]): Gained[] {
       ? {}
       : { "grpc.target": series["grpc.target"].replace(/:\d{4,5}$/, ":PORT") }),
     ended: Object.fromEntries(
-      Object.entries(series.ended).sort(([a], [b]) => a < b ? -1 : 1).map((
-        [name, ended],
-      ) => [
+      Object.entries(series.ended).sort(([a], [b]) => a < b ? -1 : 1).map(([name, ended]) => [
         name,
-        Object.fromEntries(
-          Object.entries(ended).filter(([, value]) => value !== 0),
-        ),
+        Object.fromEntries(Object.entries(ended).filter(([, value]) => value !== 0)),
       ]),
     ),
   })).sort((a, b) => order(a) < order(b) ? -1 : 1);
@@ -75,10 +71,6 @@ export function callerSaw({ caller_saw: text }: RecordedCase): string {
 }
 
 /** Returns the plans of the streams that the raw server of a case saw, if it had one. */
-export function streamsSeen(
-  { caller_saw: text }: RecordedCase,
-): string[] | undefined {
-  return /streams seen by the raw server: \[([^\]]*)\]/.exec(text)?.[1]?.split(
-    " ",
-  );
+export function streamsSeen({ caller_saw: text }: RecordedCase): string[] | undefined {
+  return /streams seen by the raw server: \[([^\]]*)\]/.exec(text)?.[1]?.split(" ");
 }

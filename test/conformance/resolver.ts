@@ -18,11 +18,7 @@ export type Resolution =
 const names = new Map<string, Resolution>();
 
 /** Sets the resolution of the target `scheme:///name`. The scheme stays registered. */
-export function resolveTo(
-  scheme: "man" | "xds",
-  name: string,
-  resolution: Resolution,
-): void {
+export function resolveTo(scheme: "man" | "xds", name: string, resolution: Resolution): void {
   names.set(`${scheme}:${name}`, resolution);
   experimental.registerResolver(scheme, PlannedResolver);
 }

@@ -9,9 +9,7 @@ import { Harness } from "./harness.ts";
 import { eventually } from "../support/eventually.ts";
 
 const CALLS = 200;
-const seed = Number(
-  process.env["INVARIANT_SEED"] ?? Math.floor(Math.random() * 2 ** 31),
-);
+const seed = Number(process.env["INVARIANT_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 /** The bytes that the application sent and received with one method. */
 class Sums {
@@ -60,12 +58,7 @@ test(`message sizes add up on both sides (INVARIANT_SEED=${seed})`, async (t) =>
         upload.ended,
         readToEnd(exchange),
       ]),
-      [
-        "OK",
-        `${messages} messages then OK`,
-        "OK",
-        `${messages} messages then OK`,
-      ],
+      ["OK", `${messages} messages then OK`, "OK", `${messages} messages then OK`],
     );
   }));
 
@@ -86,10 +79,7 @@ test(`message sizes add up on both sides (INVARIANT_SEED=${seed})`, async (t) =>
     );
   await eventually(async () => {
     for (const side of ["client", "server"] as const) {
-      assert.deepEqual(
-        comparable(await harness.gained(side)),
-        comparable(series(side)),
-      );
+      assert.deepEqual(comparable(await harness.gained(side)), comparable(series(side)));
     }
   }, 20_000);
   harness.close();

@@ -40,11 +40,7 @@ const OUTLIER_DETECTION = {
 
 /** Makes a call, and then ends its connection. */
 function afterCall(
-  end: (
-    harness: Harness,
-    client: grpc.Client,
-    server: RunningServer,
-  ) => void | Promise<void>,
+  end: (harness: Harness, client: grpc.Client, server: RunningServer) => void | Promise<void>,
   options: grpc.ClientOptions = {},
 ): ReproducedCase {
   return {
@@ -68,10 +64,7 @@ function lost(client: grpc.Client): Promise<void> {
 }
 
 /** Makes a call to an xDS target that resolves as planned. */
-function xds(
-  name: string,
-  resolution: (port: number) => Resolution,
-): ReproducedCase {
+function xds(name: string, resolution: (port: number) => Resolution): ReproducedCase {
   return {
     differs: {
       reason:
@@ -109,10 +102,7 @@ export const CHANNELS: Cases = {
   }),
   "subchannel-tls": {
     async run(harness) {
-      const authority = await CertificateAuthority.create(
-        harness.owner,
-        "conformance",
-      );
+      const authority = await CertificateAuthority.create(harness.owner, "conformance");
       const { certificate, key } = await authority.issue("server");
       const root = readFileSync(authority.certificate);
       const { port } = await harness.server({
@@ -144,9 +134,7 @@ export const CHANNELS: Cases = {
   },
   "outlier-detection-1-of-3-failing": {
     async run(harness) {
-      const backends = await Promise.all(
-        [1, 2, 3].map(() => harness.server({ recorded: false })),
-      );
+      const backends = await Promise.all([1, 2, 3].map(() => harness.server({ recorded: false })));
       const broken = backends[2]!;
       broken.server.unregister("/grpc.examples.echo.Echo/UnaryEcho");
       broken.server.register(

@@ -15,9 +15,7 @@ import type { Harness } from "../harness.ts";
 const deadlineRace: Difference = {
   reason: "The deadline timers of both sides race, so the server records CANCELLED or " +
     "DEADLINE_EXCEEDED, with both plugins.",
-  serverEither: [[
-    echo("UnaryEcho", 1, { DEADLINE_EXCEEDED: { calls: 1, rcvd_bytes: 7 } }),
-  ]],
+  serverEither: [[echo("UnaryEcho", 1, { DEADLINE_EXCEEDED: { calls: 1, rcvd_bytes: 7 } })]],
 };
 
 export const INTERRUPTED: Cases = {
@@ -168,20 +166,14 @@ export const INTERRUPTED: Cases = {
         5,
         ...Buffer.from("hello"),
       ]);
-      return await rawRequest(
-        port,
-        { "grpc-encoding": "peer-fake" },
-        compressed,
-      );
+      return await rawRequest(port, { "grpc-encoding": "peer-fake" }, compressed);
     },
     differs: {
       reason: "grpc-js does not support custom compressions, so the request is made with plain " +
         "HTTP/2, and only the server records it. The server counts the bytes of the message " +
         "it received, as gRFC A66 specifies. grpc-go does not.",
       client: [],
-      server: [
-        echo("UnaryEcho", 1, { UNIMPLEMENTED: { calls: 1, rcvd_bytes: 7 } }),
-      ],
+      server: [echo("UnaryEcho", 1, { UNIMPLEMENTED: { calls: 1, rcvd_bytes: 7 } })],
     },
   },
   "marshal-error": {

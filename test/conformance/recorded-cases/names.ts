@@ -22,11 +22,7 @@ function path(path: string, client: ClientSettings = {}): ReproducedCase {
   };
 }
 
-function onBareServer(
-  path: string,
-  client: ClientSettings,
-  host = "127.0.0.1",
-): ReproducedCase {
+function onBareServer(path: string, client: ClientSettings, host = "127.0.0.1"): ReproducedCase {
   return {
     async run(harness) {
       const { port } = await harness.server({ recorded: false });
@@ -85,9 +81,7 @@ function unresolved(reason: string, label: string): Difference {
   return {
     reason,
     caller: "UNAVAILABLE",
-    client: [
-      echo("UnaryEcho", 1, { UNAVAILABLE: { attempts: 1, calls: 1 } }, label),
-    ],
+    client: [echo("UnaryEcho", 1, { UNAVAILABLE: { attempts: 1, calls: 1 } }, label)],
     server: [],
   };
 }
@@ -132,12 +126,7 @@ export const NAMES: Cases = {
         "which is INTERNAL for the client. A malformed path that it accepts is recorded as `other`.",
       caller: "INTERNAL",
       client: [{
-        ...echo(
-          "",
-          1,
-          { INTERNAL: { attempts: 1, calls: 1, sent_bytes: 7 } },
-          LOCALHOST,
-        ),
+        ...echo("", 1, { INTERNAL: { attempts: 1, calls: 1, sent_bytes: 7 } }, LOCALHOST),
         "grpc.method": "noslash",
       }],
     },
@@ -151,14 +140,7 @@ export const NAMES: Cases = {
     },
     differs: {
       reason: ownName,
-      client: [
-        echo(
-          "BidirectionalStreamingEcho",
-          1,
-          { OK: { attempts: 1, calls: 1 } },
-          LOCALHOST,
-        ),
-      ],
+      client: [echo("BidirectionalStreamingEcho", 1, { OK: { attempts: 1, calls: 1 } }, LOCALHOST)],
     },
   },
   "static-method-as-default-call-option": path(UNARY),

@@ -29,10 +29,7 @@ const gzip = {
 };
 /** The compressed size of a text of 10,000 letters, which is a message of 10,003 bytes. */
 const gzipped10000 = gzipSync(
-  Buffer.concat([
-    Buffer.from([0x0a, 0x90, 0x4e]),
-    Buffer.from("x".repeat(10_000)),
-  ]),
+  Buffer.concat([Buffer.from([0x0a, 0x90, 0x4e]), Buffer.from("x".repeat(10_000))]),
 ).length;
 const gzippedNothing = gzipSync(Buffer.alloc(0)).length;
 
@@ -57,9 +54,7 @@ export const PLAIN: Cases = {
   "server-stream-3": {
     async run(harness) {
       const { client } = await harness.pair();
-      return await readToEnd(
-        serverStream(client, { bytes: 12, plan: { messages: 3 } }),
-      );
+      return await readToEnd(serverStream(client, { bytes: 12, plan: { messages: 3 } }));
     },
   },
   "bidi-3": {
@@ -156,9 +151,7 @@ export const PLAIN: Cases = {
       client: [echo("UnaryEcho", 1, {
         OK: { attempts: 1, calls: 1, sent_bytes: gzippedNothing },
       }, LOCALHOST)],
-      server: [
-        echo("UnaryEcho", 1, { OK: { calls: 1, rcvd_bytes: gzippedNothing } }),
-      ],
+      server: [echo("UnaryEcho", 1, { OK: { calls: 1, rcvd_bytes: gzippedNothing } })],
     },
   },
   "large-3MB-both-ways": unaryCase({ text: "x".repeat(3 * 1024 * 1024) }),
@@ -184,10 +177,7 @@ export const PLAIN: Cases = {
         "A grpc-js client whose message is too long half-closes the stream before it resets " +
         "it. The server may therefore answer UNIMPLEMENTED, because there is no request, " +
         "before it sees the reset.",
-      serverEither: [
-        [echo("UnaryEcho", 1, { UNIMPLEMENTED: { calls: 1 } })],
-        [],
-      ],
+      serverEither: [[echo("UnaryEcho", 1, { UNIMPLEMENTED: { calls: 1 } })], []],
     },
   },
 };

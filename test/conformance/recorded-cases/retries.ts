@@ -12,10 +12,7 @@ import { freePort } from "../../support/ports.ts";
 const LOOPBACK = "dns:///127.0.0.1:50051";
 
 /** A retry policy with a constant backoff. */
-function retrying(
-  maxAttempts = 4,
-  initialBackoff = "0.001s",
-): grpc.ClientOptions {
+function retrying(maxAttempts = 4, initialBackoff = "0.001s"): grpc.ClientOptions {
   return {
     "grpc.service_config": JSON.stringify({
       loadBalancingConfig: [],
@@ -46,10 +43,7 @@ function retryCase(
 }
 
 /** Makes a unary call of 12 bytes to a raw server whose streams follow the plans in order. */
-function rawCase(
-  plans: readonly string[],
-  options: grpc.ClientOptions = {},
-): ReproducedCase {
+function rawCase(plans: readonly string[], options: grpc.ClientOptions = {}): ReproducedCase {
   return {
     async run(harness) {
       const port = await harness.raw(...plans);
@@ -83,16 +77,9 @@ export const RETRIES: Cases = {
   "raw-ok": rawCase(["ok"]),
   "transparent-refused-once": rawCase(["refuse", "ok"]),
   "transparent-goaway-last-stream-0": rawCase(["goaway0", "ok"]),
-  "policy-retry-then-refused": rawCase([
-    "trailersonly-unavailable",
-    "refuse",
-    "ok",
-  ], retrying()),
+  "policy-retry-then-refused": rawCase(["trailersonly-unavailable", "refuse", "ok"], retrying()),
   "conn-closed-before-headers": rawCase(["close"]),
-  "conn-closed-before-headers-with-policy": rawCase(
-    ["close", "ok"],
-    retrying(),
-  ),
+  "conn-closed-before-headers-with-policy": rawCase(["close", "ok"], retrying()),
   "conn-closed-after-message": rawCase(["data-then-close"]),
   "http-503": rawCase(["http503"]),
   "rst-cancel": rawCase(["rst-cancel"]),
@@ -121,22 +108,13 @@ export const RETRIES: Cases = {
   },
   "no-server-retry-policy": {
     async run(harness) {
-      return await unary(
-        harness.client(`127.0.0.1:${await freePort()}`, { options: retrying() }),
-      );
+      return await unary(harness.client(`127.0.0.1:${await freePort()}`, { options: retrying() }));
     },
     differs: {
       reason:
         "Without a server and with a retry policy, grpc-go counts more started attempts than " +
         "ended ones. Here every started attempt ends.",
-      client: [
-        echo(
-          "UnaryEcho",
-          4,
-          { UNAVAILABLE: { attempts: 4, calls: 1 } },
-          LOOPBACK,
-        ),
-      ],
+      client: [echo("UnaryEcho", 4, { UNAVAILABLE: { attempts: 4, calls: 1 } }, LOOPBACK)],
     },
   },
   "name-does-not-resolve": {

@@ -12,10 +12,7 @@ import type { Harness } from "../harness.ts";
 import { oneAttempt, oneCall } from "./specified-case.ts";
 import type { SpecifiedCases } from "./specified-case.ts";
 
-function serviceConfig(
-  methodPolicy: object,
-  rest: object = {},
-): grpc.ClientOptions {
+function serviceConfig(methodPolicy: object, rest: object = {}): grpc.ClientOptions {
   const methodConfig = [{ name: [{}], ...methodPolicy }];
   return {
     "grpc.service_config": JSON.stringify({
@@ -35,9 +32,7 @@ const retryPolicy = {
 };
 const retrying = serviceConfig({ retryPolicy });
 
-function credentials(
-  generate: Parameters<typeof grpc.credentials.createFromMetadataGenerator>[0],
-) {
+function credentials(generate: Parameters<typeof grpc.credentials.createFromMetadataGenerator>[0]) {
   return grpc.credentials.createFromMetadataGenerator(generate);
 }
 
@@ -165,9 +160,7 @@ export const ATTEMPTS: SpecifiedCases = {
           CANCELLED: { attempts: 3, calls: 1, sent_bytes: 36 },
         }, LOCALHOST),
       ],
-      server: [[
-        echo("UnaryEcho", 3, { CANCELLED: { calls: 3, rcvd_bytes: 36 } }),
-      ]],
+      server: [[echo("UnaryEcho", 3, { CANCELLED: { calls: 3, rcvd_bytes: 36 } })]],
     },
   },
   "hedges after failures": {

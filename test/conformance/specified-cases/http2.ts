@@ -14,12 +14,7 @@ import { oneAttempt, oneCall } from "./specified-case.ts";
 const LOOPBACK = "dns:///127.0.0.1:50051";
 
 /** Makes a unary call of 12 bytes to a raw server whose stream follows a plan of `raw-server.ts`. */
-function raw(
-  plan: string,
-  status: string,
-  call = status,
-  received = 0,
-): SpecifiedCase {
+function raw(plan: string, status: string, call = status, received = 0): SpecifiedCase {
   return {
     run: async (harness) =>
       unary(harness.client(`127.0.0.1:${await harness.raw(plan)}`), { bytes: 12 }),
@@ -41,20 +36,11 @@ const EMPTY_TEXT = Buffer.from("00000000020a00", "hex");
 
 export const HTTP2: SpecifiedCases = {
   "a stream reset with NO_ERROR": raw("rst-no-error", "INTERNAL"),
-  "a stream reset with PROTOCOL_ERROR": raw(
-    "rst-protocol-error",
-    "INTERNAL",
-  ),
+  "a stream reset with PROTOCOL_ERROR": raw("rst-protocol-error", "INTERNAL"),
   "a stream reset with INTERNAL_ERROR": raw("rst-internal-error", "INTERNAL"),
   "a stream reset with ENHANCE_YOUR_CALM": raw("rst-calm", "RESOURCE_EXHAUSTED"),
-  "a stream reset with INADEQUATE_SECURITY": raw(
-    "rst-security",
-    "PERMISSION_DENIED",
-  ),
-  "a connection closed after the headers": raw(
-    "close-after-headers",
-    "UNAVAILABLE",
-  ),
+  "a stream reset with INADEQUATE_SECURITY": raw("rst-security", "PERMISSION_DENIED"),
+  "a connection closed after the headers": raw("close-after-headers", "UNAVAILABLE"),
   "HTTP 404 with an HTML page": {
     ...raw("http404", "UNIMPLEMENTED"),
     outcome: (saw) => ({
@@ -119,19 +105,12 @@ export const HTTP2: SpecifiedCases = {
   },
   "an invalid timeout": {
     run: async (harness) =>
-      rawRequest(
-        (await harness.server()).port,
-        { "grpc-timeout": "nonsense" },
-        EMPTY_TEXT,
-      ),
+      rawRequest((await harness.server()).port, { "grpc-timeout": "nonsense" }, EMPTY_TEXT),
     outcome: {
       saw: "INTERNAL",
       client: [],
       // The request may arrive before the answer is sent.
-      server: [
-        oneCall("UnaryEcho", "INTERNAL"),
-        oneCall("UnaryEcho", "INTERNAL", { received: 2 }),
-      ],
+      server: [oneCall("UnaryEcho", "INTERNAL"), oneCall("UnaryEcho", "INTERNAL", { received: 2 })],
     },
   },
   "a connection that is lost during a message": {

@@ -175,9 +175,7 @@ export const LIFETIMES: SpecifiedCases = {
   "headers without a message": {
     async run(harness) {
       const { client } = await harness.pair();
-      return await readToEnd(
-        serverStream(client, { plan: { headersFirst: true, messages: 0 } }),
-      );
+      return await readToEnd(serverStream(client, { plan: { headersFirst: true, messages: 0 } }));
     },
     outcome: {
       saw: "0 messages then OK",
@@ -299,9 +297,7 @@ export const LIFETIMES: SpecifiedCases = {
       const listener = createServer((socket) => injector?.injectConnection(socket));
       await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
       try {
-        return await unary(
-          harness.client(`localhost:${(listener.address() as AddressInfo).port}`),
-        );
+        return await unary(harness.client(`localhost:${(listener.address() as AddressInfo).port}`));
       } finally {
         listener.close();
       }
@@ -315,9 +311,7 @@ export const LIFETIMES: SpecifiedCases = {
   "clients and servers without channelz": {
     async run(harness) {
       const options = { "grpc.enable_channelz": 0 };
-      return await unary(
-        (await harness.pair({ client: { options }, server: { options } })).client,
-      );
+      return await unary((await harness.pair({ client: { options }, server: { options } })).client);
     },
     outcome: {
       saw: "OK",
