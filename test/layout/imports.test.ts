@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "plugin": ["log"],
   "prometheus": ["log", "tls"],
   "telemetry": ["log", "tls", "plugin", "prometheus"],
-  "telemetry.ts": ["log", "tls", "plugin", "prometheus", "telemetry"],
+  "telemetry.ts": ["log", "plugin", "telemetry"],
   "echo": ["tls", "telemetry"],
   "server.ts": ["log", "echo", "telemetry", "telemetry.ts"],
   "client.ts": ["log", "echo", "telemetry.ts"],
