@@ -2,8 +2,10 @@ import { z } from "zod";
 import { documented } from "../telemetry/settings/documentation.ts";
 import {
   areKeyPair,
+  CERTIFICATE_FILE,
   certificateFileSchema,
   isNoPath,
+  KEY_FILE,
   keyFileSchema,
 } from "../telemetry/settings/files.ts";
 import { readVariables } from "../telemetry/settings/read.ts";
@@ -46,10 +48,6 @@ const ECHO_METHODS = [
   "BidirectionalStreamingEcho",
 ] as const;
 
-const CERTIFICATE = "a file that can be read, with a certificate in PEM";
-const KEY = "a file that can be read, with the private key of the certificate in PEM, without a " +
-  "passphrase";
-
 /**
  * Every environment variable that the scripts read: those of telemetry, `GRPC_TLS_*` and `ECHO_*`.
  * The scripts check them all before they start anything.
@@ -58,79 +56,79 @@ export const variables = telemetryVariables.safeExtend({
   GRPC_TLS_CERT: documented(certificateFileSchema.optional(), {
     description:
       "Certificate in PEM. Server: switches TLS on. Client: sent if the server asks for one",
-    allowed: `${CERTIFICATE}, together with its key`,
-    initially: "",
+    allowed: `${CERTIFICATE_FILE}, together with its key`,
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_TLS_KEY: documented(keyFileSchema.optional(), {
     description: "Key of that certificate, in PEM",
-    allowed: KEY,
-    initially: "",
+    allowed: KEY_FILE,
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_TLS_CA: documented(certificateFileSchema.optional(), {
     description: "CA certificates in PEM. Client: verify the server, and switch TLS on. " +
       "Server: verify clients",
-    allowed: CERTIFICATE,
-    initially: "",
+    allowed: CERTIFICATE_FILE,
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_TLS_CLIENT_AUTH: documented(booleanSchema.prefault("false"), {
     description: "Server: whether clients must send a certificate",
     allowed: "true or false; true together with GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA",
-    initially: "false",
+    default: "false",
   }),
   ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
     description:
       "Address that the server listens on and the client connects to; :port means every address " +
       "of the server, and localhost for the client",
     allowed: "host:port or :port, with a port from 0 to 65535",
-    initially: ":50051",
+    default: ":50051",
   }),
   ECHO_DELAY_MS: documented(integerSchema(0, 3_600_000).prefault("2000"), {
     description: "Server: milliseconds before a call is answered",
     allowed: "a whole number of milliseconds from 0 to 3600000",
-    initially: "2000",
+    default: "2000",
   }),
   ECHO_METHOD: documented(z.enum(ECHO_METHODS).prefault("UnaryEcho"), {
     description: "Client: the method to call",
     allowed: ECHO_METHODS.join(", "),
-    initially: "UnaryEcho",
+    default: "UnaryEcho",
   }),
   ECHO_CONCURRENCY: documented(integerSchema(1, 100_000).optional(), {
     description: "Client: calls in progress at a time",
     allowed: "a whole number from 1 to 100000",
-    initially: "1",
+    default: "1",
   }),
   ECHO_QPS: documented(numberSchema(0, 1_000_000).optional(), {
     description: "Client: calls started per second; 0 is no limit",
     allowed: "a number from 0 to 1000000",
-    initially: "0",
+    default: "0",
   }),
   ECHO_COUNT: documented(integerSchema(0, Number.MAX_SAFE_INTEGER).prefault("0"), {
     description: "Client: calls to make; 0 is no limit",
     allowed: "a whole number from 0",
-    initially: "0",
+    default: "0",
   }),
   ECHO_DURATION_S: documented(numberSchema(0, 31_536_000).prefault("0"), {
     description: "Client: seconds to run for; 0 is until stopped",
     allowed: "a number of seconds from 0 to 31536000",
-    initially: "0",
+    default: "0",
   }),
   ECHO_INTERVAL_MS: documented(integerSchema(0, 3_600_000).optional(), {
     description: "Client: pause in milliseconds after each reply",
     allowed: "a whole number of milliseconds from 0 to 3600000",
-    initially: "1000; 0 if ECHO_CONCURRENCY or ECHO_QPS is set",
+    default: "1000; 0 if ECHO_CONCURRENCY or ECHO_QPS is set",
   }),
   ECHO_DEADLINE_MS: documented(integerSchema(0, 3_600_000).prefault("0"), {
     description: "Client: deadline of each call in milliseconds; 0 is none",
     allowed: "a whole number of milliseconds from 0 to 3600000",
-    initially: "0",
+    default: "0",
   }),
   ECHO_MESSAGE_BYTES: documented(integerSchema(0, 64 * 1024 * 1024).prefault("0"), {
     description: "Client: length of the message in bytes; 0 is the codelab's text",
     allowed: "a whole number of bytes from 0 to 67108864",
-    initially: "0",
+    default: "0",
   }),
 }).refine(
   (values) => areKeyPair(values.GRPC_TLS_KEY, values.GRPC_TLS_CERT),

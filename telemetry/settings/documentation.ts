@@ -6,7 +6,7 @@ export interface Documentation {
   /** Which values are allowed; completes the sentence "must be …". */
   readonly allowed: string;
   /** The default, as a value or in words; empty if there is none. */
-  readonly initially: string;
+  readonly default: string;
   /**
    * Whether a refused value may hold a secret, so that error messages leave it out. Without this,
    * `looksSecret` decides, which suits numbers and words.
@@ -35,8 +35,8 @@ export function documentationOf(name: string, schema: z.core.$ZodType): Document
 
 /** Returns the variables as text for a terminal: two lines for each. */
 export function helpText(variables: z.ZodObject): string {
-  const lines = rows(variables).flatMap(({ name, initially, description, allowed }) => [
-    `  ${name}${initially && ` (default: ${initially})`}`,
+  const lines = rows(variables).flatMap(({ name, default: value, description, allowed }) => [
+    `  ${name}${value && ` (default: ${value})`}`,
     `      ${description}. Allowed: ${allowed}.`,
   ]);
   return ["Environment variables:", ...lines].join("\n");
@@ -48,8 +48,8 @@ export function markdownTable(variables: z.ZodObject): string {
   return [
     "| Variable | Default | Meaning | Allowed |",
     "| --- | --- | --- | --- |",
-    ...rows(variables).map(({ name, initially, description, allowed }) =>
-      `| \`${name}\` | ${cell(initially)} | ${cell(description)} | ${cell(allowed)} |`
+    ...rows(variables).map(({ name, default: value, description, allowed }) =>
+      `| \`${name}\` | ${cell(value)} | ${cell(description)} | ${cell(allowed)} |`
     ),
   ].join("\n");
 }

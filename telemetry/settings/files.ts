@@ -4,6 +4,14 @@ import { z } from "zod";
 import { checkKeyPair, parseCertificates, parseKey, refuseByteOrderMark } from "../../tls/pem.ts";
 import { readRegularFileSync, UnfitFileError } from "../../tls/regular-file.ts";
 
+/** The allowed values of {@link certificateFileSchema}, for the documentation. */
+export const CERTIFICATE_FILE = "a file that can be read, with a certificate in PEM";
+
+/** The allowed values of {@link keyFileSchema}, for the documentation. */
+export const KEY_FILE =
+  "a file that can be read, with the private key of the certificate in PEM, " +
+  "without a passphrase";
+
 /** The path of a file with certificates in PEM. */
 export const certificateFileSchema = fileSchema(parseCertificates);
 

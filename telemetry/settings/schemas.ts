@@ -10,13 +10,13 @@ export const HOST_CHARACTER = "[^\\s/\\\\:@?#[\\]]";
 export const hostSchema = z.string().regex(new RegExp(`^(${IPV6}|${HOST_CHARACTER}+)$`, "i"));
 
 /** A decimal number in a closed range. Unlike `Number()`, it refuses hex, blanks and exponents. */
-export function numberSchema(least: number, most: number) {
-  return z.string().regex(/^\d+(\.\d+)?$/).transform(Number).pipe(z.number().min(least).max(most));
+export function numberSchema(min: number, max: number) {
+  return z.string().regex(/^\d+(\.\d+)?$/).transform(Number).pipe(z.number().min(min).max(max));
 }
 
 /** A whole decimal number in a closed range. */
-export function integerSchema(least: number, most: number) {
-  return z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(least).max(most));
+export function integerSchema(min: number, max: number) {
+  return z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max));
 }
 
 /** `true` or `false` in any case (OpenTelemetry environment variable specification). */

@@ -3,11 +3,13 @@ import { parseBearerToken, parseUser } from "../../prometheus/authentication.ts"
 import { documented } from "./documentation.ts";
 import {
   areKeyPair,
+  CERTIFICATE_FILE,
   certificateFileSchema,
   exporterCertificateFileSchema,
   exporterKeyFileSchema,
   fileSchema,
   isNoPath,
+  KEY_FILE,
   keyFileSchema,
 } from "./files.ts";
 import { readVariables } from "./read.ts";
@@ -66,13 +68,9 @@ const timeoutSchema = integerSchema(1, 2 ** 31 - 1);
 const TIMEOUT = "a whole number of milliseconds from 1 to 2147483647";
 const compressionSchema = z.enum(["none", "gzip"]);
 const COMPRESSION = "none or gzip";
-const CERTIFICATE = "a file that can be read, with a certificate in PEM";
 const CLIENT_KEY = "a file that can be read, with the private key of " +
   "the client certificate in PEM, without a passphrase";
-const CLIENT_CERTIFICATE = "a file that can be read, with a certificate in PEM, " +
-  "together with its key";
-const METRICS_KEY = "a file that can be read, with the private key of the certificate in PEM, " +
-  "without a passphrase";
+const CLIENT_CERTIFICATE = `${CERTIFICATE_FILE}, together with its key`;
 
 /** For URLs and headers: any part of a bad one may be a password or a key. */
 const always = () => true;
@@ -88,41 +86,41 @@ function signalVariable<T extends z.ZodType>(
   return documented(schema.optional(), {
     description: `The same for ${signal} only; overrides OTEL_EXPORTER_OTLP_${name}`,
     allowed,
-    initially: "",
+    default: "",
     isSecret,
   });
 }
 
 /**
  * Every environment variable that telemetry reads: the single source of parsing, defaults, error
- * texts, `--help` and the table in docs/settings.md. Names are OpenTelemetry's where it has one (OpenTelemetry
- * environment variable specification); the others begin with `GRPC_METRICS_`.
+ * texts, `--help` and the table in docs/settings.md. Names are OpenTelemetry's where it has one
+ * (OpenTelemetry environment variable specification); the others begin with `GRPC_METRICS_`.
  */
 export const variables = z.object({
   OTEL_METRICS_EXPORTER: documented(listSchema(METRICS_EXPORTERS).prefault("prometheus"), {
     description: "Where metrics go; several are separated by commas",
     allowed: "prometheus, otlp, console or none; several, but not none, separated by commas",
-    initially: "prometheus",
+    default: "prometheus",
   }),
   OTEL_TRACES_EXPORTER: documented(listSchema(TRACES_EXPORTERS).prefault("none"), {
     description: "Where traces go; several are separated by commas",
     allowed: "otlp, console or none; several, but not none, separated by commas",
-    initially: "none",
+    default: "none",
   }),
   OTEL_EXPORTER_PROMETHEUS_HOST: documented(hostSchema.prefault("127.0.0.1"), {
     description: "Address that /metrics listens on",
     allowed: "a host name or an IP address, such as 127.0.0.1, :: or 0.0.0.0",
-    initially: "127.0.0.1",
+    default: "127.0.0.1",
   }),
   OTEL_EXPORTER_PROMETHEUS_PORT: documented(integerSchema(0, 65535).optional(), {
     description: "Port that /metrics listens on; 0 is any free port, printed at start",
     allowed: "a port from 0 to 65535",
-    initially: "9464 (server), 9465 (client)",
+    default: "9464 (server), 9465 (client)",
   }),
   OTEL_EXPORTER_OTLP_PROTOCOL: documented(protocolSchema.prefault("http/json"), {
     description: "How metrics and traces are pushed to a Collector",
     allowed: PROTOCOL,
-    initially: "http/json",
+    default: "http/json",
   }),
   OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: signalVariable(
     "metrics",
@@ -140,49 +138,49 @@ export const variables = z.object({
     description: "URL of the Collector; with http, /v1/metrics or /v1/traces is appended",
     allowed: "a URL that begins with http:// or https://",
     isSecret: always,
-    initially: "http://localhost:4318, or 4317 for grpc",
+    default: "http://localhost:4318, or 4317 for grpc",
   }),
   OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: documented(urlSchema.optional(), {
     description: "URL for metrics only, used as it is; overrides OTEL_EXPORTER_OTLP_ENDPOINT",
     allowed: "a URL that begins with http:// or https://",
     isSecret: always,
-    initially: "",
+    default: "",
   }),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: documented(urlSchema.optional(), {
     description: "URL for traces only, used as it is; overrides OTEL_EXPORTER_OTLP_ENDPOINT",
     allowed: "a URL that begins with http:// or https://",
     isSecret: always,
-    initially: "",
+    default: "",
   }),
   OTEL_EXPORTER_OTLP_HEADERS: documented(headersSchema.optional(), {
     description: "Headers of each export, such as an API key; never shown",
     allowed: HEADERS,
-    initially: "",
+    default: "",
     isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_METRICS_HEADERS: documented(headersSchema.optional(), {
     description: "The same for metrics only; overrides headers of the same name",
     allowed: HEADERS,
-    initially: "",
+    default: "",
     isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_TRACES_HEADERS: documented(headersSchema.optional(), {
     description: "The same for traces only; overrides headers of the same name",
     allowed: HEADERS,
-    initially: "",
+    default: "",
     isSecret: always,
   }),
   OTEL_EXPORTER_OTLP_TIMEOUT: documented(timeoutSchema.prefault("10000"), {
     description: "Longest time of one export to a Collector in milliseconds, retries included",
     allowed: TIMEOUT,
-    initially: "10000",
+    default: "10000",
   }),
   OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: signalVariable("metrics", "TIMEOUT", timeoutSchema, TIMEOUT),
   OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: signalVariable("traces", "TIMEOUT", timeoutSchema, TIMEOUT),
   OTEL_EXPORTER_OTLP_COMPRESSION: documented(compressionSchema.prefault("none"), {
     description: "Compression of exports to a Collector",
     allowed: COMPRESSION,
-    initially: "none",
+    default: "none",
   }),
   OTEL_EXPORTER_OTLP_METRICS_COMPRESSION: signalVariable(
     "metrics",
@@ -198,29 +196,29 @@ export const variables = z.object({
   ),
   OTEL_EXPORTER_OTLP_CERTIFICATE: documented(exporterCertificateFileSchema.optional(), {
     description: "CA certificates that verify the Collector's certificate, in PEM",
-    allowed: CERTIFICATE,
+    allowed: CERTIFICATE_FILE,
     isSecret: isNoPath,
-    initially: "the runtime's",
+    default: "the runtime's",
   }),
   OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE: signalVariable(
     "metrics",
     "CERTIFICATE",
     exporterCertificateFileSchema,
-    CERTIFICATE,
+    CERTIFICATE_FILE,
     isNoPath,
   ),
   OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: signalVariable(
     "traces",
     "CERTIFICATE",
     exporterCertificateFileSchema,
-    CERTIFICATE,
+    CERTIFICATE_FILE,
     isNoPath,
   ),
   OTEL_EXPORTER_OTLP_CLIENT_KEY: documented(exporterKeyFileSchema.optional(), {
     description: "Key of the client certificate for a Collector, in PEM",
     allowed: CLIENT_KEY,
     isSecret: isNoPath,
-    initially: "",
+    default: "",
   }),
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: signalVariable(
     "metrics",
@@ -240,7 +238,7 @@ export const variables = z.object({
     description: "Client certificate for a Collector, in PEM",
     allowed: CLIENT_CERTIFICATE,
     isSecret: isNoPath,
-    initially: "",
+    default: "",
   }),
   OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE: signalVariable(
     "metrics",
@@ -259,92 +257,92 @@ export const variables = z.object({
   OTEL_METRIC_EXPORT_INTERVAL: documented(integerSchema(1, 2 ** 31 - 1).prefault("60000"), {
     description: "Milliseconds between two exports, to a Collector or the console",
     allowed: "a whole number of milliseconds from 1 to 2147483647",
-    initially: "60000",
+    default: "60000",
   }),
   OTEL_METRIC_EXPORT_TIMEOUT: documented(integerSchema(1, 2 ** 31 - 1).optional(), {
     description: "Longest time of one export in milliseconds, also of the last one at shutdown",
     allowed:
       "a whole number of milliseconds from 1 to 2147483647, at most OTEL_METRIC_EXPORT_INTERVAL",
-    initially: "30000, or the interval if that is less; 5000 at shutdown",
+    default: "30000, or the interval if that is less; 5000 at shutdown",
   }),
   OTEL_TRACES_SAMPLER: documented(
     z.string().toLowerCase().pipe(z.enum(SAMPLERS)).prefault("parentbased_always_on"),
     {
       description: "Which traces are recorded",
       allowed: SAMPLERS.join(", "),
-      initially: "parentbased_always_on",
+      default: "parentbased_always_on",
     },
   ),
   OTEL_TRACES_SAMPLER_ARG: documented(numberSchema(0, 1).prefault("1"), {
     description: "Share of traces that the traceidratio samplers record",
     allowed: "a number from 0 to 1",
-    initially: "1",
+    default: "1",
   }),
   OTEL_PROPAGATORS: documented(listSchema(PROPAGATORS).prefault("tracecontext,baggage"), {
     description:
       "Headers that carry the client's span to the server; several are separated by commas",
     allowed: "tracecontext, baggage, grpc-trace-bin or none; several, but not none, " +
       "separated by commas",
-    initially: "tracecontext,baggage",
+    default: "tracecontext,baggage",
   }),
   OTEL_SERVICE_NAME: documented(z.string().optional(), {
     description: "Resource attribute service.name",
     allowed: "any text",
-    initially: "echo-server, echo-client",
+    default: "echo-server, echo-client",
   }),
   OTEL_RESOURCE_ATTRIBUTES: documented(pairsSchema.optional(), {
     description: "Further resource attributes, shown in target_info",
     allowed: "key=value pairs separated by commas, values percent-encoded",
     isSecret: pairsLookSecret,
-    initially: "",
+    default: "",
   }),
   OTEL_SDK_DISABLED: documented(booleanSchema.prefault("false"), {
     description: "true switches all telemetry off",
     allowed: "true or false",
-    initially: "false",
+    default: "false",
   }),
   OTEL_LOG_LEVEL: documented(logLevelSchema.prefault("warn"), {
     description: "Level of OpenTelemetry's own log, which goes to standard error",
     allowed: "none, error, warn, info, debug, verbose or all",
-    initially: "warn",
+    default: "warn",
   }),
   // Secrets come from files: too many can see an environment.
   GRPC_METRICS_TLS_CERT: documented(certificateFileSchema.optional(), {
     description: "Certificate of /metrics, in PEM; switches TLS on",
-    allowed: `${CERTIFICATE}, together with its key`,
-    initially: "",
+    allowed: `${CERTIFICATE_FILE}, together with its key`,
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_TLS_KEY: documented(keyFileSchema.optional(), {
     description: "Key of that certificate, in PEM",
-    allowed: METRICS_KEY,
-    initially: "",
+    allowed: KEY_FILE,
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_TLS_CLIENT_CA: documented(certificateFileSchema.optional(), {
     description:
       "CA certificates that verify the clients of /metrics, in PEM; switches client certificates on",
-    allowed: `${CERTIFICATE}, together with GRPC_METRICS_TLS_CERT`,
-    initially: "",
+    allowed: `${CERTIFICATE_FILE}, together with GRPC_METRICS_TLS_CERT`,
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_BEARER_TOKEN_FILE: documented(fileSchema(parseBearerToken).optional(), {
     description: "File with the bearer token that /metrics asks for",
     allowed: "a file that can be read, with one token without blanks",
-    initially: "",
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_BASIC_AUTH_FILE: documented(fileSchema(parseUser).optional(), {
     description:
       "File with the name and password that /metrics asks for; if a token is set too, either is accepted",
     allowed: "a file that can be read, with one line of name:password",
-    initially: "",
+    default: "",
     isSecret: isNoPath,
   }),
   GRPC_METRICS_ALLOWED_HOSTS: documented(hostNamesSchema.optional(), {
     description: "Host names with a dot that /metrics answers to; * allows any",
     allowed: "host names without ports, separated by commas, or *",
-    initially: "none on loopback, any on other addresses",
+    default: "none on loopback, any on other addresses",
   }),
 }).refine(
   (values) => !((values.OTEL_METRIC_EXPORT_TIMEOUT ?? 0) > values.OTEL_METRIC_EXPORT_INTERVAL),
