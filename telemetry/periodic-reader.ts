@@ -4,8 +4,8 @@ import { withCollectionErrors } from "../prometheus/collection-errors.ts";
 import type { Settings } from "./settings/mod.ts";
 
 /**
- * The metric reader of what is exported at an interval. It exports the other metrics when a callback
- * throws; the SDK's reader exports none if what it throws is undefined.
+ * A metric reader that exports at an interval, also when a callback throws. If a callback throws
+ * `undefined`, the SDK's own reader fails and exports no metric.
  */
 export class PeriodicReader extends PeriodicExportingMetricReader {
   override setMetricProducer(producer: MetricProducer): void {

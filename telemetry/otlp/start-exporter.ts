@@ -11,7 +11,7 @@ import type { OtlpFiles } from "./new-certificates.ts";
 import { METRICS, ReportingExporter, SPANS } from "./reporting-exporter.ts";
 import type { Exporter, Signal } from "./reporting-exporter.ts";
 
-/** A started exporter. */
+/** An exporter that was started, and its description. */
 export interface RunningExporter<T> {
   readonly exporter: ReportingExporter<T>;
   /** Where it exports to and how, in words for a log line; without secrets. */

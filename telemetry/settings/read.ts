@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { documentationOf } from "./documentation.ts";
 import { looksSecret } from "./secrets.ts";
 
-/** Why a script cannot start, in lines for the person who started it. */
+/** An error in the environment that stops a script at start. Its message is for the user. */
 export class StartupError extends Error {
   override readonly name = "StartupError";
 }
