@@ -57,12 +57,13 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
   const warning = runtimeWarning();
   if (warning !== undefined) log(warning);
 
-  // Code that pushes is loaded only if it is used, so that programs start faster.
   const outputs: MetricsOutput[] = [];
   for (const exporter of settings.OTEL_SDK_DISABLED ? [] : settings.OTEL_METRICS_EXPORTER) {
+    // Pull: Prometheus scrapes /metrics.
     if (exporter === "prometheus") {
       outputs.push(await startPull(settings, defaults.defaultPrometheusPort));
     }
+    // Push: a Collector receives OTLP. Loaded only here, so that other programs start faster.
     if (exporter === "otlp") {
       const { startPush } = await import("./telemetry/push.ts");
       outputs.push(await startPush(settings));
