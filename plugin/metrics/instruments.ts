@@ -72,8 +72,8 @@ export function createInstruments(
   return {
     clientAttempt: instruments(METRICS.clientAttempt),
     clientCall: instruments(METRICS.clientCall),
-    serverCall: instruments(METRICS.serverCall),
     clientRetries: isOn(clientRetries) ? instruments(clientRetries) : undefined,
+    serverCall: instruments(METRICS.serverCall),
     subchannel: isOn(subchannel) ? instruments(subchannel) : undefined,
   };
 }
