@@ -9,12 +9,13 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { constants, createGzip } from "node:zlib";
-import type { MetricReader, ResourceMetrics } from "@opentelemetry/sdk-metrics";
+import type { MetricReader } from "@opentelemetry/sdk-metrics";
 import { thrownText } from "../log/thrown-text.ts";
-import { type Family, FamilyCatalog } from "./text/families.ts";
 import { HandlerMetrics } from "./handler-metrics.ts";
 import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
+import { ResourceAttributes } from "./resource-attributes.ts";
+import { type Collected, type Family, FamilyCatalog } from "./text/families.ts";
 import { renderSlices } from "./text/render.ts";
 
 /** The limits of a scrape. Times are in milliseconds. */
@@ -23,6 +24,8 @@ export interface ScrapeLimits {
   readonly inFlight: number;
   /** How long the callbacks of observable instruments may take. Slower metrics are missing. */
   readonly callback: number;
+  /** How long late attributes of the resource may take, once. They are missing until they resolve. */
+  readonly attributes: number;
   /** How long a collection may take. A longer one is answered with 503. */
   readonly collection: number;
   /** How long a client may take to read the response. Then the connection is cut. */
@@ -33,6 +36,7 @@ export interface ScrapeLimits {
 export const SCRAPE_LIMITS: ScrapeLimits = {
   inFlight: 5,
   callback: 7_000,
+  attributes: 1_000,
   collection: 9_000,
   response: 30_000,
 };
@@ -61,6 +65,7 @@ export class ScrapeHandler {
   readonly #metrics = new HandlerMetrics();
   readonly #callbackFailures = new RecurringFailure("A metric callback failed");
   readonly #collectionFailures = new RecurringFailure("Metrics could not be collected");
+  #resource: ResourceAttributes | undefined;
   /** Scrapes in progress, and collections that outlived their scrapes. */
   #taken = 0;
 
@@ -118,16 +123,16 @@ export class ScrapeHandler {
     }
   }
 
-  async #collect(): Promise<ResourceMetrics> {
+  async #collect(): Promise<Collected> {
     try {
       const timeoutMillis = this.#limits.callback;
       const { resourceMetrics, errors } = await this.#reader.collect({ timeoutMillis });
       // As in Go, a failing callback costs its own metrics and not the scrape.
       this.#callbackFailures.record(errors);
-      const { resource } = resourceMetrics;
-      if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.();
+      this.#resource ??= new ResourceAttributes(resourceMetrics.resource);
+      const attributes = await this.#resource.get(this.#limits.attributes);
       this.#collectionFailures.record([]);
-      return resourceMetrics;
+      return { resource: { attributes }, scopeMetrics: resourceMetrics.scopeMetrics };
     } catch (error) {
       this.#collectionFailures.record([error]);
       const text = `An error has occurred while serving metrics:\n\n${thrownText(error)}`;

@@ -73,6 +73,11 @@ interface Draft extends Omit<Family, "values"> {
   readonly sources: Source[];
 }
 
+/** The parts of a collection that are printed. */
+export interface Collected extends Pick<ResourceMetrics, "scopeMetrics"> {
+  readonly resource: Pick<ResourceMetrics["resource"], "attributes">;
+}
+
 /**
  * Groups collections into families. The first type and help text of a name hold for the catalog's
  * lifetime, so that two instruments of one name do not alternate. The catalog warns once about each
@@ -91,7 +96,7 @@ export class FamilyCatalog {
    * @param others further families; metrics of the same names are left out
    * @returns the families of the collection, `target_info` and the others, ordered by name
    */
-  families({ resource, scopeMetrics }: ResourceMetrics, others: readonly Family[] = []): Family[] {
+  families({ resource, scopeMetrics }: Collected, others: readonly Family[] = []): Family[] {
     const target = this.#targetInfo(resource.attributes);
     const reserved = new Map([...target, ...others].map((family) => [family.name, family]));
     const drafts = new Map<string, Draft>();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Attributes } from "@opentelemetry/api";
-import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
+import { resourceFromAttributes } from "@opentelemetry/resources";
 import { AggregationType, MeterProvider, type ViewOptions } from "@opentelemetry/sdk-metrics";
 import { FamilyCatalog } from "../../prometheus/text/families.ts";
 import { LabelBuilder } from "../../prometheus/text/labels.ts";
@@ -168,7 +168,7 @@ test("labels are read once for each scope and resource, even if keys become the 
   });
   const { reader } = setUp();
   const { resourceMetrics } = await reader.collect();
-  const collected = { ...resourceMetrics, resource: { attributes } as unknown as Resource };
+  const collected = { ...resourceMetrics, resource: { attributes } };
   const catalog = new FamilyCatalog();
   const render = () => [...renderSlices(catalog.families(collected), PROMETHEUS_TEXT)].join("");
   const first = render();

@@ -176,7 +176,7 @@ test("a client that does not read is cut off, and its place is free again", asyn
     await eventually(async () => assert.equal((await fetch(`${url}?name[]=x`)).status, 200));
     socket.resume();
     await once(socket, "close");
-  }, { inFlight: 1, response: 200 });
+  }, { inFlight: 1, response: 2_000 });
 });
 
 test("a client may disconnect in the middle of a response", async () => {
@@ -257,4 +257,39 @@ test("a logger that throws affects neither scrapes nor the process", async () =>
     closed = false;
     diag.disable();
   }
+});
+
+test("resource attributes that never resolve, or reject, are missing until they resolve", async () => {
+  const reader = new PrometheusReader();
+  let resolveLate = (_value: string) => {};
+  const resource = resourceFromAttributes({
+    "service.name": "s",
+    "never": new Promise<string>(() => {}),
+    "rejected": Promise.reject(new Error("no metadata server")),
+    "late": new Promise<string>((resolve) => resolveLate = resolve),
+    "soon": Promise.resolve("soon"),
+  });
+  const meter = new MeterProvider({ readers: [reader], resource }).getMeter("m");
+  meter.createCounter("fine").add(1);
+  meter.createObservableGauge("hangs").addCallback(() => new Promise(() => {}));
+  await serve(reader, async (url) => {
+    const targetInfo = async () => {
+      const response = await fetch(url);
+      assert.equal(response.status, 200);
+      const text = await response.text();
+      assert.match(text, /^fine_total/m);
+      return /^target_info\{.*\} 1$/m.exec(text)?.[0];
+    };
+    const known = 'target_info{service_name="s",soon="soon"} 1';
+    const lines = await warningsOf(async () => {
+      for (let i = 0; i < 7; i++) assert.equal(await targetInfo(), known);
+      assert.deepEqual(await Promise.all([1, 2, 3, 4, 5].map(targetInfo)), Array(5).fill(known));
+    });
+    assert.deepEqual(lines.filter((line) => !line.includes("callback failed")), [
+      "Metrics are shown without resource attributes that do not resolve: never, late",
+    ]);
+    resolveLate("here");
+    const all = 'target_info{late="here",service_name="s",soon="soon"} 1';
+    await eventually(async () => assert.equal(await targetInfo(), all));
+  }, { callback: 20, attributes: 50 });
 });
