@@ -16,7 +16,7 @@ import type {
   ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { oneLine } from "../../log/thrown-text.ts";
-import { LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
+import { LabelBuilder, type LabelSet, NotPrintableError, wellFormed } from "./labels.ts";
 import { log } from "../log.ts";
 import { type InstrumentKind, metricName } from "./names.ts";
 
@@ -120,12 +120,13 @@ export class FamilyCatalog {
     if (name === undefined) return this.#leaveOut(descriptor.name, "it has no valid name");
     if (reserved.has(name)) return this.#leaveOut(name, "the name is reserved");
     const type = kind === "upDownCounter" ? "gauge" : kind;
-    const first = this.#known.get(name) ?? { type, help: descriptor.description };
+    const help = wellFormed(descriptor.description);
+    const first = this.#known.get(name) ?? { type, help };
     this.#known.set(name, first);
     if (first.type !== type) {
       return this.#leaveOut(name, `it is a ${type}, but the name belongs to a ${first.type}`);
     }
-    if (first.help !== descriptor.description) {
+    if (first.help !== help) {
       this.#once(`The metric ${name} has several descriptions; the first one is shown`);
     }
     const draft = drafts.get(name);

@@ -92,12 +92,20 @@ export function labelSet(labels: Label[]): LabelSet {
   for (let i = 0, next = 1; i < labels.length; i = next++) {
     const [name, first] = labels[i]!;
     while (next < labels.length && labels[next]![0] === name) next++;
-    const value = next === i + 1 ? first : joined(labels.slice(i, next));
+    const value = wellFormed(next === i + 1 ? first : joined(labels.slice(i, next)));
     values.push(value);
     if (value === "" && name === LEFT_OUT_WHEN_EMPTY) continue;
     text += `${text === "" ? "" : ","}${name}="${escapeLabelValue(value)}"`;
   }
   return { text, sortKey: String.fromCharCode(values.length) + sortKey([...values, text]) };
+}
+
+/**
+ * Replaces each half of a character beyond U+FFFF that stands alone by U+FFFD, as its encoding in
+ * UTF-8 does anyway. Texts that differ only there would be printed as the same text.
+ */
+export function wellFormed(text: string): string {
+  return /\p{Surrogate}/u.test(text) ? Buffer.from(text).toString() : text;
 }
 
 function joined(labels: readonly Label[]): string {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import type { Attributes } from "@opentelemetry/api";
 import { resourceFromAttributes } from "@opentelemetry/resources";
@@ -215,4 +216,24 @@ test("warnings are limited in number and length, and are one line each", async (
     assert.doesNotMatch(warning, /\p{Cc}/u);
   }
   assert.deepEqual(await warningsOf(render), []);
+});
+
+test("halves of characters are printed as UTF-8 has them, and no series is printed twice", async () => {
+  const [emoji, first, second] = ["\u{1f600}", "\ud83d", "\ude00"];
+  const { reader, meter } = setUp({ host: `a${first}` });
+  const counter = meter.createCounter("c", { description: `half ${second}` });
+  counter.add(1, { who: emoji });
+  counter.add(2, { who: `x${first}` });
+  counter.add(4, { who: `x${second}` });
+  const { resourceMetrics } = await reader.collect();
+  const render = () =>
+    [...renderSlices(new FamilyCatalog().families(resourceMetrics), PROMETHEUS_TEXT)].join("");
+  let text = "";
+  const warnings = await warningsOf(() => text = render());
+  assert.equal(Buffer.from(text).toString(), text);
+  assert.match(text, /^# HELP c_total half \ufffd$/m);
+  assert.match(text, /^target_info\{host="a\ufffd"\} 1$/m);
+  const values = [...text.matchAll(/^c_total\{.*who="(.*)"\} (\d)$/gm)];
+  assert.deepEqual(values.map(([, who, value]) => [who, value]), [["x\ufffd", "2"], [emoji, "1"]]);
+  assert.equal(warnings.length, 1);
 });
