@@ -4,7 +4,7 @@ import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import { ClientTelemetry } from "./client/call.ts";
 import { readingCallOptions } from "./client/custom-label.ts";
-import { hookChannel } from "./client/hooks.ts";
+import { dialledTarget, hookChannel } from "./client/hooks.ts";
 import { ClientTracer } from "./client/spans.ts";
 import { hookSubchannels } from "./client/subchannel-hooks.ts";
 import { SubchannelMetrics } from "./client/subchannel-metrics.ts";
@@ -139,9 +139,8 @@ export class GrpcOpenTelemetry {
         ),
       }
       : options;
-    const { channelOverride } = options;
-    if (channelOverride !== undefined) {
-      shielded(() => this.#hookChannel(channelOverride, channelOverride.getTarget()));
+    if (options.channelOverride !== undefined) {
+      this.instrumentChannel(options.channelOverride);
       return recorded;
     }
     const createChannel = options.channelFactoryOverride ??
@@ -154,6 +153,22 @@ export class GrpcOpenTelemetry {
         return channel;
       },
     };
+  }
+
+  /**
+   * Records the calls of a channel that already exists, such as one that a framework created. Calls
+   * that are in progress are not recorded.
+   *
+   * @example
+   * ```ts
+   * otel.instrumentChannel(client.getChannel());
+   * ```
+   *
+   * @returns The same channel.
+   */
+  instrumentChannel<C extends ChannelInterface>(channel: C): C {
+    if (this.#isOn) shielded(() => this.#hookChannel(channel, dialledTarget(channel)));
+    return channel;
   }
 
   /**

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
+import type { ChannelInterface, ChannelOptions, Metadata } from "@grpc/grpc-js";
 import { replaceMethod } from "../replace-method.ts";
 import { shielded, warnOfFailure, warnOnce } from "../warning.ts";
 import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./call.ts";
@@ -69,6 +69,15 @@ const METHODS = [
 function isInternalChannel(value: unknown): value is InternalChannel {
   return typeof value === "object" && value !== null &&
     METHODS.every((name) => typeof (value as Partial<InternalChannel>)[name] === "function");
+}
+
+/**
+ * Returns the target that the application dialled. The target of a channel that uses an HTTP proxy is
+ * the proxy; its options have the dialled one.
+ */
+export function dialledTarget(channel: ChannelInterface): string {
+  const { internalChannel } = channel as { internalChannel?: { options?: ChannelOptions } };
+  return internalChannel?.options?.["grpc.http_connect_target"] ?? channel.getTarget();
 }
 
 /**

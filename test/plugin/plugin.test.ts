@@ -3,6 +3,9 @@ import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import { createNoopMeter, metrics } from "@opentelemetry/api";
 import type { Meter, MeterProvider } from "@opentelemetry/api";
 import assert from "node:assert/strict";
+import { createServer as createProxy } from "node:http";
+import { connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import { echoClient, echoHandlers, echoService, listen, unary } from "../support/echo.ts";
@@ -240,6 +243,52 @@ test("a channel that the application created is recorded", () =>
     );
     assert.deepEqual(await recording.valuesOf("grpc.target"), [`dns:///localhost:${port}`]);
     client.close();
+  }));
+
+test("a channel that exists is recorded from its next call on, once", () =>
+  withEchoPair({}, async ({ port }) => {
+    const recording = new Recording();
+    const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
+    const client = echoClient(`localhost:${port}`, {});
+    assert.equal(await unary(client, "before"), "before");
+    const channel = client.getChannel();
+    for (let i = 0; i < 2; i++) assert.equal(otel.instrumentChannel(channel), channel);
+    assert.equal(await unary(client, "hello"), "hello");
+    assert.deepEqual(
+      await recording.series(),
+      clientSeries("UnaryEcho", "OK", { sent: 7, received: 7 }),
+    );
+    assert.deepEqual(await recording.valuesOf("grpc.target"), [`dns:///localhost:${port}`]);
+    client.close();
+  }));
+
+test("a channel that uses a proxy has the label of its target", () =>
+  withEchoPair({}, async ({ port }) => {
+    const proxy = createProxy();
+    proxy.on("connect", (request, near) => {
+      const far = connect(Number(request.url?.split(":")[1]), "127.0.0.1", () => {
+        near.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        near.pipe(far).pipe(near);
+      });
+      for (const socket of [near, far]) socket.on("error", () => {});
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const before = process.env["grpc_proxy"];
+    process.env["grpc_proxy"] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const recording = new Recording();
+    const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
+    const client = echoClient(`localhost:${port}`, {});
+    try {
+      assert.match(client.getChannel().getTarget(), /127\.0\.0\.1/);
+      otel.instrumentChannel(client.getChannel());
+      assert.equal(await unary(client, "hello"), "hello");
+      assert.deepEqual(await recording.valuesOf("grpc.target"), [`dns:///localhost:${port}`]);
+    } finally {
+      if (before === undefined) delete process.env["grpc_proxy"];
+      else process.env["grpc_proxy"] = before;
+      client.close();
+      proxy.close();
+    }
   }));
 
 test("a server that is already bound is rejected", () =>

@@ -52,7 +52,7 @@ export const niceGrpc: Kit = {
 
   connect(otel, address) {
     const channel = createChannel(address);
-    otel.clientOptions({ channelOverride: channel }); // from now on the channel is recorded
+    otel.instrumentChannel(channel);
     const client = createClient(EchoDefinition, channel);
     return {
       unary: async (message) => (await client.unaryEcho({ message })).message,
