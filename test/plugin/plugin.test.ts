@@ -230,6 +230,15 @@ test("filters hide methods and targets as other", () => {
   });
 });
 
+/** Asserts that one call with the message `hello`, to this port of localhost, was recorded. */
+async function assertOneHello(recording: Recording, port: number): Promise<void> {
+  assert.deepEqual(
+    await recording.series(),
+    clientSeries("UnaryEcho", "OK", { sent: 7, received: 7 }),
+  );
+  assert.deepEqual(await recording.valuesOf("grpc.target"), [`dns:///localhost:${port}`]);
+}
+
 test("a channel that the application created is recorded", () =>
   withEchoPair({}, async ({ port }) => {
     const recording = new Recording();
@@ -237,11 +246,7 @@ test("a channel that the application created is recorded", () =>
     const channel = new grpc.Channel(`localhost:${port}`, grpc.credentials.createInsecure(), {});
     const client = echoClient("not used", otel.clientOptions({ channelOverride: channel }));
     assert.equal(await unary(client, "hello"), "hello");
-    assert.deepEqual(
-      await recording.series(),
-      clientSeries("UnaryEcho", "OK", { sent: 7, received: 7 }),
-    );
-    assert.deepEqual(await recording.valuesOf("grpc.target"), [`dns:///localhost:${port}`]);
+    await assertOneHello(recording, port);
     client.close();
   }));
 
@@ -254,11 +259,7 @@ test("a channel that exists is recorded from its next call on, once", () =>
     const channel = client.getChannel();
     for (let i = 0; i < 2; i++) assert.equal(otel.instrumentChannel(channel), channel);
     assert.equal(await unary(client, "hello"), "hello");
-    assert.deepEqual(
-      await recording.series(),
-      clientSeries("UnaryEcho", "OK", { sent: 7, received: 7 }),
-    );
-    assert.deepEqual(await recording.valuesOf("grpc.target"), [`dns:///localhost:${port}`]);
+    await assertOneHello(recording, port);
     client.close();
   }));
 
