@@ -51,8 +51,9 @@ export interface GrpcOpenTelemetryOptions {
   /** Creates the tracer that starts spans (gRFC A72). If omitted, there are no spans. */
   readonly tracerProvider?: TracerProvider | undefined;
   /**
-   * Passes span contexts from clients to servers. If omitted, client and server spans are not joined
-   * into one trace. For peers that use OpenCensus see {@link GrpcTraceBinPropagator}.
+   * Passes the caller's context, such as its span and baggage, from clients to servers, with or
+   * without a `tracerProvider`. If omitted, client and server spans are not joined into one trace. For
+   * peers that use OpenCensus see {@link GrpcTraceBinPropagator}.
    */
   readonly textMapPropagator?: TextMapPropagator | undefined;
 }
@@ -81,6 +82,7 @@ export class GrpcOpenTelemetry {
   readonly #optionalLabels: ReadonlySet<OptionalLabel>;
   readonly #clientTracer: ClientTracer | undefined;
   readonly #serverTracer: ServerTracer | undefined;
+  readonly #propagation: Propagation | undefined;
   readonly #methodLabel: (path: string) => string;
   readonly #targetLabel: (target: string) => string;
   readonly #hooked = new WeakSet<ChannelInterface | Server>();
@@ -99,7 +101,9 @@ export class GrpcOpenTelemetry {
       options.disableMetrics ?? [],
     );
     this.#optionalLabels = selectOptionalLabels(options.optionalLabels ?? []);
-    this.#isOn = meterProvider !== undefined || tracerProvider !== undefined;
+    this.#isOn = [meterProvider, tracerProvider, textMapPropagator].some((part) =>
+      part !== undefined
+    );
     this.#instruments = createInstruments(
       shielded(() => meterProvider?.getMeter(SCOPE, grpcJs.version)),
       selected,
@@ -108,9 +112,9 @@ export class GrpcOpenTelemetry {
       () => tracerProvider?.getTracer(SCOPE, grpcJs.version),
       warnOfSpanFailure,
     );
-    const propagation = textMapPropagator && new Propagation(textMapPropagator);
-    this.#clientTracer = tracer && new ClientTracer(tracer, propagation);
-    this.#serverTracer = tracer && new ServerTracer(tracer, propagation);
+    this.#clientTracer = tracer && new ClientTracer(tracer);
+    this.#serverTracer = tracer && new ServerTracer(tracer);
+    this.#propagation = textMapPropagator && new Propagation(textMapPropagator);
 
     const methodLabel = filteredLabel("methodAttributeFilter", options.methodAttributeFilter);
     this.#methodLabel = (path) => methodLabel(path.replace(/^\//, ""));
@@ -190,6 +194,7 @@ export class GrpcOpenTelemetry {
       instruments: this.#instruments,
       methodLabel: this.#methodLabel,
       tracer: this.#serverTracer,
+      propagation: this.#propagation,
     });
     hookServer(server, telemetry);
     this.#hooked.add(server);
@@ -209,6 +214,7 @@ export class GrpcOpenTelemetry {
       methodLabel: this.#methodLabel,
       optionalLabels,
       tracer: this.#clientTracer,
+      propagation: this.#propagation,
     });
     hookChannel(channel, telemetry);
     const { subchannel } = this.#instruments;

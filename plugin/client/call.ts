@@ -1,6 +1,6 @@
 import { status as Status } from "@grpc/grpc-js";
 import type { Metadata } from "@grpc/grpc-js";
-import type { Attributes } from "@opentelemetry/api";
+import type { Attributes, Context } from "@opentelemetry/api";
 import type { Instruments, RetryInstruments } from "../metrics/instruments.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
@@ -8,6 +8,8 @@ import { PerMethod, PerStatus } from "../metrics/per-method.ts";
 import { createSeries } from "../metrics/sdk-storage.ts";
 import type { Series } from "../metrics/series.ts";
 import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
+import { CallContext } from "../tracing/call-context.ts";
+import type { Propagation } from "../tracing/propagation.ts";
 import { currentCustomLabel } from "./custom-label.ts";
 import { Retries } from "./retries.ts";
 import type { AttemptSpan, CallSpan, ClientTracer } from "./spans.ts";
@@ -27,21 +29,30 @@ export interface ClientTelemetryOptions {
   readonly optionalLabels: ReadonlySet<OptionalLabel>;
   /** Turns spans off if undefined. */
   readonly tracer: ClientTracer | undefined;
+  /** Sends span contexts and baggage to servers. */
+  readonly propagation: Propagation | undefined;
 }
 
 /** Records the calls of one channel: the metrics of gRFC A66 and A96, and the spans of gRFC A72. */
 export class ClientTelemetry {
   readonly #tracksRetries: boolean;
-  readonly #tracer: ClientTracer | undefined;
+  readonly tracer: ClientTracer | undefined;
+  readonly propagation: Propagation | undefined;
   readonly #hasCustomLabel: boolean;
+  /** Whether calls keep the context of their callers, to record or send something of it. */
+  readonly keepsCaller: boolean;
   readonly #methods: PerMethod<ClientMethod>;
 
   constructor(
-    { instruments, target, methodLabel, optionalLabels, tracer }: ClientTelemetryOptions,
+    { instruments, target, methodLabel, optionalLabels, tracer, propagation }:
+      ClientTelemetryOptions,
   ) {
     this.#tracksRetries = instruments.clientRetries !== undefined || tracer !== undefined;
-    this.#tracer = tracer;
+    this.tracer = tracer;
+    this.propagation = propagation;
     this.#hasCustomLabel = optionalLabels.has("grpc.client.call.custom");
+    this.keepsCaller = tracer !== undefined || propagation !== undefined ||
+      this.#hasCustomLabel || instruments.readContext;
     // grpc-js does not expose what its load balancers know about an address. The labels are empty,
     // as the gRFCs require for a channel without xDS.
     const loadBalancerLabels = Object.fromEntries(
@@ -78,16 +89,16 @@ export class ClientTelemetry {
     });
   }
 
-  /** Whether calls have spans. */
-  get isTraced(): boolean {
-    return this.#tracer !== undefined;
-  }
-
-  /** Called when the application starts a call, before its message is serialized. */
-  startCall(path: string): ClientCall {
+  /** Called when the application creates a call, in the context of the caller. */
+  createCall(path: string): ClientCall {
     const label = this.#hasCustomLabel ? currentCustomLabel() : "";
-    const retries = this.#tracksRetries ? new Retries() : undefined;
-    return new ClientCall(this.#methods.get(path, label), this.#tracer?.startCall(path), retries);
+    return new ClientCall(
+      this,
+      path,
+      this.#methods.get(path, label),
+      this.keepsCaller ? CallContext.current() : undefined,
+      this.#tracksRetries ? new Retries() : undefined,
+    );
   }
 }
 
@@ -103,21 +114,45 @@ interface ClientMethod {
 
 /** One call in progress, as the application sees it. */
 export class ClientCall {
+  readonly #telemetry: ClientTelemetry;
+  readonly #path: string;
   readonly #method: ClientMethod;
-  readonly #span: CallSpan | undefined;
-  readonly #startMs = performance.now();
+  /** The context of the application's code that made the call. Undefined if nothing reads it. */
+  readonly caller: CallContext | undefined;
   readonly #retries: Retries | undefined;
+  #startMs: number | undefined;
+  #span: CallSpan | undefined;
   #status: RpcStatus | undefined;
 
   /** @param retries Undefined if neither retry metrics nor spans are on. */
   constructor(
+    telemetry: ClientTelemetry,
+    path: string,
     method: ClientMethod,
-    span: CallSpan | undefined,
+    caller: CallContext | undefined,
     retries: Retries | undefined,
   ) {
+    this.#telemetry = telemetry;
+    this.#path = path;
     this.#method = method;
-    this.#span = span;
+    this.caller = caller;
     this.#retries = retries;
+  }
+
+  /**
+   * Called when the application starts the call, before its message is serialized. A call that an
+   * interceptor answers by itself is created, but never starts.
+   */
+  start(): void {
+    this.#startMs = performance.now();
+    if (this.caller !== undefined) {
+      this.#span = this.#telemetry.tracer?.startCall(this.#path, this.caller.context);
+    }
+    if (this.#status !== undefined) this.#recordEnd(this.#status, this.#startMs);
+  }
+
+  get #context(): Context | undefined {
+    return this.#span?.context ?? this.caller?.context;
   }
 
   /** Called when the call has to wait for name resolution. */
@@ -147,8 +182,15 @@ export class ClientCall {
     if (isGivenUp(this.#status)) return undefined;
     const transparent = this.#retries?.startAttempt(metadata, hedging) ?? false;
     const span = this.#span?.startAttempt(this.#retries?.previous ?? 0, transparent);
-    this.#method.attemptStarted.record(1, span?.context);
-    const attempt = new ClientAttempt(this.#method.attempt, this.#retries, span);
+    const context = span?.context ?? this.#context;
+    this.#method.attemptStarted.record(1, context);
+    const attempt = new ClientAttempt(
+      this.#method.attempt,
+      context,
+      this.#telemetry.propagation,
+      this.#retries,
+      span,
+    );
     if (this.#status === undefined) return attempt;
     attempt.end(this.#status);
     return undefined;
@@ -157,9 +199,12 @@ export class ClientCall {
   /** Called when the call has its final status, before the application receives it. */
   end(status: RpcStatus): void {
     this.#status = status;
-    const { code, details } = status;
-    const seconds = (performance.now() - this.#startMs) / 1000;
-    const context = this.#span?.context;
+    if (this.#startMs !== undefined) this.#recordEnd(status, this.#startMs);
+  }
+
+  #recordEnd({ code, details }: RpcStatus, startMs: number): void {
+    const seconds = (performance.now() - startMs) / 1000;
+    const context = this.#context;
     this.#method.callDuration.get(code).record(seconds, context);
     const { retries, attributes } = this.#method;
     if (retries !== undefined) this.#retries?.record(retries, attributes, context);
@@ -174,22 +219,28 @@ function isGivenUp(status: RpcStatus | undefined): boolean {
 
 /** One attempt in progress. */
 export class ClientAttempt extends StreamMetrics {
+  readonly #propagation: Propagation | undefined;
   readonly #retries: Retries | undefined;
   readonly #span: AttemptSpan | undefined;
 
   constructor(
     series: PerStatus<StreamSeries>,
+    context: Context | undefined,
+    propagation: Propagation | undefined,
     retries: Retries | undefined,
     span: AttemptSpan | undefined,
   ) {
-    super(series, span?.context);
+    super(series, context);
+    this.#propagation = propagation;
     this.#retries = retries;
     this.#span = span;
   }
 
-  /** Returns the metadata to send: a copy with the span's context, or `metadata` without a span. */
+  /** Returns the metadata to send: a copy to which the propagator has added the context. */
   outgoing(metadata: Metadata): Metadata {
-    return this.#span?.outgoing(metadata) ?? metadata;
+    this.#span?.outgoing(metadata);
+    if (this.context === undefined) return metadata;
+    return this.#propagation?.inject(this.context, metadata) ?? metadata;
   }
 
   /** Called when the attempt has to wait for the load balancer to pick a subchannel. */

@@ -10,7 +10,7 @@ type LabelledOptions = CallOptions & { [LABEL]?: string };
 type Transformer = NonNullable<ClientOptions["callInvocationTransformer"]>;
 type Channel = Parameters<Transformer>[0]["channel"];
 
-const labels = new AsyncLocalStorage<string>();
+const labels = new AsyncLocalStorage<string | undefined>();
 /** The label in the call options of the call that is being created. */
 let labelOfOptions: string | undefined;
 
@@ -47,12 +47,22 @@ export function customLabel(
  * @returns What `body` returns.
  */
 export function withCustomLabel<T>(label: string, body: () => T): T {
+  return runWithLabel(label, body);
+}
+
+/** Runs `body` with a label that {@link ambientLabel} returned. */
+export function runWithLabel<T>(label: string | undefined, body: () => T): T {
   return labels.run(label, body);
+}
+
+/** Returns the label that {@link withCustomLabel} set for the code that is running. */
+export function ambientLabel(): string | undefined {
+  return labels.getStore();
 }
 
 /** Returns the label of the call that is being created, or `""` if it has none (gRFC A108). */
 export function currentCustomLabel(): string {
-  return labelOfOptions ?? labels.getStore() ?? "";
+  return labelOfOptions ?? ambientLabel() ?? "";
 }
 
 /**

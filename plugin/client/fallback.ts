@@ -1,14 +1,9 @@
 import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
 import { replaceMethod } from "../replace-method.ts";
 import { shielded } from "../warning.ts";
-import type { ClientTelemetry, RpcStatus } from "./call.ts";
-
-/** The listener that grpc-js's interceptors pass to a call. */
-interface CallListener {
-  onReceiveMetadata(metadata: Metadata): void;
-  onReceiveMessage(message: unknown): void;
-  onReceiveStatus(status: RpcStatus): void;
-}
+import type { ClientTelemetry } from "./call.ts";
+import { inContext } from "./call-listener.ts";
+import type { CallListener } from "./call-listener.ts";
 
 /** A call, as grpc-js's interceptors see it. */
 interface PublicCall {
@@ -35,9 +30,12 @@ export function hookPublicChannel(
       function (this: PublicChannel, path, ...rest) {
         const call = createCall.call(this, path, ...rest);
         shielded(() => {
-          const recorded = telemetry.startCall(path);
+          const recorded = telemetry.createCall(path);
+          const { caller } = recorded;
           const { start } = call;
-          call.start = function (metadata, listener) {
+          call.start = function (metadata, given) {
+            shielded(() => recorded.start());
+            const listener = caller === undefined ? given : inContext(caller, given);
             start.call(this, metadata, {
               onReceiveMetadata: (received) => listener.onReceiveMetadata(received),
               onReceiveMessage: (message) => listener.onReceiveMessage(message),

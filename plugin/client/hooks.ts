@@ -11,25 +11,30 @@ import type { ChannelInterface, ChannelOptions, Metadata } from "@grpc/grpc-js";
 import { replaceMethod } from "../replace-method.ts";
 import { shielded, warnOfFailure, warnOnce } from "../warning.ts";
 import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./call.ts";
+import { inContext } from "./call-listener.ts";
+import type { CallListener } from "./call-listener.ts";
 import { hookPublicChannel } from "./fallback.ts";
-
-/** The listener that a call passes to its attempts. */
-interface AttemptListener {
-  onReceiveMetadata(metadata: Metadata): void;
-  onReceiveMessage(message: Uint8Array): void;
-  onReceiveStatus(status: RpcStatus): void;
-}
 
 /** grpc-js's `LoadBalancingCall`: one attempt. */
 interface LoadBalancingCall {
   /** The call on a connection; null until a subchannel is picked. */
   child: object | null;
-  start(metadata: Metadata, listener: AttemptListener): void;
+  start(metadata: Metadata, listener: CallListener): void;
   sendMessageWithContext(context: unknown, message: Uint8Array): void;
+  /** Asks the load balancer for a subchannel. Runs again when a queued call gets a new picker. */
+  doPick(): void;
+}
+
+/** What grpc-js keeps of a message that the application sends. */
+interface MessageContext {
+  /** Called when the message is sent. */
+  readonly callback?: (error?: Error | null) => void;
 }
 
 /** grpc-js's `ResolvingCall`: one call. */
 interface ResolvingCall {
+  start(metadata: Metadata, listener: CallListener): void;
+  sendMessageWithContext(context: MessageContext, message: Uint8Array): void;
   addStatusWatcher(watcher: (status: RpcStatus) => void): void;
   /** Asks the channel for the call's configuration. Runs again once the name is resolved. */
   getConfig(): void;
@@ -124,10 +129,12 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
       function (this: InternalChannel, method, ...rest) {
         const call = createCall.call(this, method, ...rest) as Linked<ResolvingCall, CallHook>;
         try {
-          const recorded = telemetry.startCall(method);
+          const recorded = telemetry.createCall(method);
           call.addStatusWatcher((status) => endCall(recorded, status));
-          call[link] = new CallHook(recorded, call.getConfig);
+          call[link] = new CallHook(recorded, call);
+          call.start = startCall;
           call.getConfig = getConfigOfCall;
+          if (recorded.caller !== undefined) call.sendMessageWithContext = sendMessageOfCall;
         } catch (error) {
           warnOfFailure(error);
         }
@@ -135,15 +142,37 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
       },
   );
 
+  function startCall(this: ResolvingCall, metadata: Metadata, listener: CallListener): void {
+    const { recorded, start } = (this as Linked<ResolvingCall, CallHook>)[link]!;
+    shielded(() => recorded.start());
+    const { caller } = recorded;
+    start.call(this, metadata, caller === undefined ? listener : inContext(caller, listener));
+  }
+
   function getConfigOfCall(this: ResolvingCall): void {
-    const hook = (this as Linked<ResolvingCall, CallHook>)[link]!;
+    const { recorded, getConfig } = (this as Linked<ResolvingCall, CallHook>)[link]!;
     const outer = resolving;
-    resolving = hook.recorded;
+    resolving = recorded;
     try {
-      hook.getConfig.call(this);
+      getConfig.call(this);
     } finally {
       resolving = outer;
     }
+  }
+
+  function sendMessageOfCall(
+    this: ResolvingCall,
+    context: MessageContext,
+    message: Uint8Array,
+  ): void {
+    const { recorded, sendMessageWithContext } = (this as Linked<ResolvingCall, CallHook>)[link]!;
+    const { callback } = context;
+    // The callback of a message that waits for flow control runs in the context of the connection.
+    const inCaller = callback === undefined ? context : {
+      ...context,
+      callback: (error?: Error | null) => recorded.caller!.run(callback, undefined, [error]),
+    };
+    sendMessageWithContext.call(this, inCaller, message);
   }
 
   replaceMethod(
@@ -189,8 +218,7 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
           AttemptHook
         >;
         try {
-          const call = (config as Linked<CallConfig, ClientCall>)[link] ??
-            telemetry.startCall(method);
+          const call = (config as Linked<CallConfig, ClientCall>)[link] ?? unknownCall(method);
           attempt[link] = new AttemptHook(attempt, call, isHedging(config));
           attempt.start = start;
           attempt.sendMessageWithContext = sendMessageWithContext;
@@ -201,7 +229,13 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
       },
   );
 
-  if (telemetry.isTraced) {
+  function unknownCall(method: string): ClientCall {
+    const call = telemetry.createCall(method);
+    call.start();
+    return call;
+  }
+
+  if (telemetry.keepsCaller) {
     replaceMethod(
       internalChannel,
       "queueCallForPick",
@@ -213,7 +247,7 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     );
   }
 
-  function start(this: LoadBalancingCall, metadata: Metadata, listener: AttemptListener): void {
+  function start(this: LoadBalancingCall, metadata: Metadata, listener: CallListener): void {
     (this as Linked<LoadBalancingCall, AttemptHook>)[link]!.start(metadata, listener);
   }
 
@@ -239,26 +273,30 @@ function isHedging({ methodConfig }: CallConfig): boolean {
   return methodConfig?.hedgingPolicy !== undefined && methodConfig.retryPolicy === undefined;
 }
 
-/** What records a call, and the call's own `getConfig`. */
+/** What records a call, and the call's own methods. */
 class CallHook {
   readonly recorded: ClientCall;
-  readonly getConfig: () => void;
+  readonly start: ResolvingCall["start"];
+  readonly getConfig: ResolvingCall["getConfig"];
+  readonly sendMessageWithContext: ResolvingCall["sendMessageWithContext"];
 
-  constructor(recorded: ClientCall, getConfig: () => void) {
+  constructor(recorded: ClientCall, call: ResolvingCall) {
     this.recorded = recorded;
-    this.getConfig = getConfig;
+    this.start = call.start;
+    this.getConfig = call.getConfig;
+    this.sendMessageWithContext = call.sendMessageWithContext;
   }
 }
 
 /** Records an attempt: takes the place of its methods and of its listener. */
-class AttemptHook implements AttemptListener {
+class AttemptHook implements CallListener {
   readonly #call: LoadBalancingCall;
   readonly #start: LoadBalancingCall["start"];
   readonly #sendMessageWithContext: LoadBalancingCall["sendMessageWithContext"];
   readonly #hedging: boolean;
   #recorded: ClientCall | undefined;
   #attempt: ClientAttempt | undefined;
-  #listener: AttemptListener | undefined;
+  #listener: CallListener | undefined;
   /** The message that grpc-js holds back until a subchannel is picked. It counts as sent then. */
   #pending: Uint8Array | undefined;
 
@@ -270,8 +308,9 @@ class AttemptHook implements AttemptListener {
     this.#hedging = hedging;
   }
 
-  start(metadata: Metadata, listener: AttemptListener): void {
+  start(metadata: Metadata, listener: CallListener): void {
     this.#listener = listener;
+    const caller = this.#recorded?.caller;
     let outgoing = metadata;
     try {
       this.#attempt = this.#recorded?.startAttempt(metadata, this.#hedging);
@@ -279,7 +318,9 @@ class AttemptHook implements AttemptListener {
     } catch (error) {
       warnOfFailure(error);
     }
-    this.#start.call(this.#call, outgoing, this);
+    // A transparent retry may start in the context of a connection, and asks call credentials again.
+    if (caller === undefined) this.#start.call(this.#call, outgoing, this);
+    else caller.run(this.#start, this.#call, [outgoing, this]);
   }
 
   send(context: unknown, message: Uint8Array): void {
@@ -295,6 +336,14 @@ class AttemptHook implements AttemptListener {
 
   /** Called when the attempt has to wait for a pick. grpc-js sets `child` when it has a stream. */
   queued(): void {
+    const caller = this.#recorded?.caller;
+    if (caller !== undefined) {
+      const { doPick } = this.#call;
+      this.#call.doPick = () => {
+        this.#call.doPick = doPick;
+        caller.run(doPick, this.#call, []);
+      };
+    }
     const attempt = this.#attempt;
     if (attempt === undefined) return;
     attempt.pickDelayed();

@@ -1,30 +1,26 @@
 import type { Metadata } from "@grpc/grpc-js";
 import { SpanKind } from "@opentelemetry/api";
 import type { Context, Tracer } from "@opentelemetry/api";
-import { activeContext } from "../tracing/application-context.ts";
 import type { WireMessage } from "../metrics/message-frames.ts";
-import type { Propagation } from "../tracing/propagation.ts";
 import { MessageEvents, RpcSpan, spanName } from "../tracing/rpc-span.ts";
 
 /** Starts the spans of a channel's calls (gRFC A72). */
 export class ClientTracer {
   readonly #tracer: Tracer;
-  readonly #propagation: Propagation | undefined;
 
-  /** @param propagation Sends span contexts to the server. Spans are not joined without it. */
-  constructor(tracer: Tracer, propagation: Propagation | undefined) {
+  constructor(tracer: Tracer) {
     this.#tracer = tracer;
-    this.#propagation = propagation;
   }
 
   /**
-   * Starts the span of a call. Its parent is the span of the active context.
+   * Starts the span of a call.
    *
+   * @param parent The context of the caller.
    * @returns Undefined if the tracer fails.
    */
-  startCall(path: string): CallSpan | undefined {
+  startCall(path: string, parent: Context): CallSpan | undefined {
     const name = spanName("Sent", path);
-    const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.CLIENT }, activeContext());
+    const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.CLIENT }, parent);
     return span && new CallSpan(this, path, span);
   }
 
@@ -46,7 +42,7 @@ export class ClientTracer {
       "transparent-retry": transparent,
     };
     const span = RpcSpan.start(this.#tracer, spanName("Attempt", path), { attributes }, parent);
-    return span && new AttemptSpan(span, this.#propagation);
+    return span && new AttemptSpan(span);
   }
 }
 
@@ -96,23 +92,20 @@ export class CallSpan {
 export class AttemptSpan {
   readonly #span: RpcSpan;
   readonly #events: MessageEvents | undefined;
-  readonly #propagation: Propagation | undefined;
   readonly context: Context;
   #pickDelayed = false;
   #sentEncoding: string | undefined;
   #receivedEncoding: string | undefined;
 
-  constructor(span: RpcSpan, propagation: Propagation | undefined) {
+  constructor(span: RpcSpan) {
     this.#span = span;
     this.#events = span.isRecording ? new MessageEvents(span) : undefined;
-    this.#propagation = propagation;
     this.context = span.context;
   }
 
-  /** Returns the metadata to send: a copy to which the propagator has added the span's context. */
-  outgoing(metadata: Metadata): Metadata {
+  /** Called when the attempt has its metadata. */
+  outgoing(metadata: Metadata): void {
     this.#sentEncoding = first(metadata, "grpc-encoding");
-    return this.#propagation?.inject(this.context, metadata) ?? metadata;
   }
 
   /** Called when the server's metadata arrives. */

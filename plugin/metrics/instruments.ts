@@ -4,6 +4,7 @@ import { shielded } from "../warning.ts";
 import { limited } from "./cardinality.ts";
 import { METRICS } from "./definitions.ts";
 import type { MetricDefinition } from "./definitions.ts";
+import { readsContext } from "./sdk-storage.ts";
 
 interface InstrumentOfKind {
   readonly counter: Counter;
@@ -33,6 +34,8 @@ export interface Instruments {
   readonly clientRetries: RetryInstruments | undefined;
   /** Undefined when all metrics of the group are off. */
   readonly subchannel: SubchannelInstruments | undefined;
+  /** Whether values of some metrics may depend on the context that they are recorded with. */
+  readonly readContext: boolean;
 }
 
 /**
@@ -47,13 +50,16 @@ export function createInstruments(
   selected: ReadonlySet<string>,
 ): Instruments {
   const noop = createNoopMeter();
+  let readContext = false;
 
   function instrument(definition: MetricDefinition): Instrument {
     const { name } = definition;
     // The no-op instruments are shared by all metrics, so they must not have a series limit.
     if (meter === undefined || !selected.has(name)) return create(definition, noop);
-    return shielded(() => limited(create(definition, meter), name, meter)) ??
-      create(definition, noop);
+    const created = shielded(() => limited(create(definition, meter), name, meter));
+    if (created === undefined) return create(definition, noop);
+    readContext ||= readsContext(created);
+    return created;
   }
 
   function instruments<Group extends Readonly<Record<string, MetricDefinition>>>(
@@ -75,6 +81,7 @@ export function createInstruments(
     clientRetries: isOn(clientRetries) ? instruments(clientRetries) : undefined,
     serverCall: instruments(METRICS.serverCall),
     subchannel: isOn(subchannel) ? instruments(subchannel) : undefined,
+    readContext,
   };
 }
 

@@ -28,7 +28,7 @@ interface MetricStorage {
   readonly _deltaMetricStorage: {
     readonly _activeCollectionStorage: AccumulationMap;
   };
-  readonly _attributesProcessor?: object;
+  readonly _attributesProcessor?: { readonly process?: unknown };
   record(
     value: number,
     attributes: Attributes,
@@ -46,13 +46,17 @@ function isMetricStorage(value: unknown): value is MetricStorage {
     keepsLabels(storage._attributesProcessor);
 }
 
+/** Matches the source of a method that returns its first parameter, minified or not. */
+const IDENTITY = /^process\s*\(\s*(\w+)\s*(?:,\s*\w+\s*)?\)\s*\{\s*return\s+\1\s*;?\s*\}$/;
+
 /**
  * Returns whether a storage leaves labels as they are. If a view changes labels, the result may depend
- * on the context. A view that does not change labels has the SDK's `NoopAttributesProcessor`, which
- * the SDK does not export.
+ * on the context. In SDK 2, a view that does not change labels has a `NoopAttributesProcessor`, which
+ * the SDK does not export and whose name a minifier changes.
  */
-function keepsLabels(processor: object | undefined): boolean {
-  return processor === undefined || processor.constructor?.name === "NoopAttributesProcessor";
+function keepsLabels(processor: { readonly process?: unknown } | undefined): boolean {
+  return processor === undefined || processor.constructor?.name === "NoopAttributesProcessor" ||
+    (typeof processor.process === "function" && IDENTITY.test(`${processor.process}`));
 }
 
 /**
@@ -88,8 +92,8 @@ class StoredSeries extends Series {
     this.#next = next;
   }
 
-  override record(value: number, context: Context | undefined): void {
-    if (context !== undefined) return super.record(value, context);
+  /** The SDK reads the context only to change labels, which no view of this instrument does. */
+  override record(value: number, _context?: Context): void {
     try {
       const map = this.#storage._deltaMetricStorage._activeCollectionStorage;
       if (map === this.#map && this.#accumulation !== undefined) this.#accumulation.record(value);
@@ -97,7 +101,7 @@ class StoredSeries extends Series {
     } catch (error) {
       warnOfFailure(error);
     }
-    this.#next?.record(value, undefined);
+    this.#next?.record(value);
   }
 
   #recordFirst(value: number, map: AccumulationMap): void {
@@ -116,6 +120,14 @@ class StoredSeries extends Series {
     map.set(this.attributes, flat);
     return flat;
   }
+}
+
+/**
+ * Returns whether values of an instrument may depend on the context that they are recorded with: if a
+ * view changes labels, or if the instrument is of another SDK.
+ */
+export function readsContext(instrument: object): boolean {
+  return shielded(() => storagesOf(instrument)) === undefined;
 }
 
 /**

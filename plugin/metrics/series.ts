@@ -15,7 +15,7 @@ export class Series {
   /**
    * Records a value in a histogram, or adds it to a counter. Never throws.
    *
-   * @param context The context of a span, for exemplars.
+   * @param context The context of the call, for views that take labels from it.
    */
   record(value: number, context: Context | undefined): void {
     recordValue(this.#instrument, value, this.attributes, context);

@@ -29,15 +29,15 @@ export class StreamSeries {
 /** Measures one HTTP/2 stream: a client attempt or a server call in progress. */
 export class StreamMetrics {
   readonly #series: PerStatus<StreamSeries>;
-  readonly #context: Context | undefined;
+  protected readonly context: Context | undefined;
   readonly #startMs = performance.now();
   #sentBytes = 0;
   #receivedBytes = 0;
 
-  /** @param context The context of the stream's span, if it has one. */
+  /** @param context The context of the call. Undefined if no view reads it. */
   constructor(series: PerStatus<StreamSeries>, context: Context | undefined) {
     this.#series = series;
-    this.#context = context;
+    this.context = context;
   }
 
   /** @param bytes The compressed size of a message handed to the transport, without its prefix. */
@@ -57,8 +57,8 @@ export class StreamMetrics {
    */
   protected recordEnd(statusCode: number, endMs: number): void {
     const { duration, sent, received } = this.#series.get(statusCode);
-    duration.record((endMs - this.#startMs) / 1000, this.#context);
-    sent.record(this.#sentBytes, this.#context);
-    received.record(this.#receivedBytes, this.#context);
+    duration.record((endMs - this.#startMs) / 1000, this.context);
+    sent.record(this.#sentBytes, this.context);
+    received.record(this.#receivedBytes, this.context);
   }
 }

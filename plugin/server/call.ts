@@ -1,3 +1,4 @@
+import { ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import type { Instruments } from "../metrics/instruments.ts";
@@ -8,6 +9,8 @@ import { PerStatus } from "../metrics/per-method.ts";
 import { createSeries } from "../metrics/sdk-storage.ts";
 import type { Series } from "../metrics/series.ts";
 import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
+import { CallContext } from "../tracing/call-context.ts";
+import type { Propagation } from "../tracing/propagation.ts";
 import type { ReceivedSpan, ServerTracer } from "./spans.ts";
 
 export interface ServerTelemetryOptions {
@@ -16,6 +19,8 @@ export interface ServerTelemetryOptions {
   readonly methodLabel: (path: string) => string;
   /** Turns spans off if undefined. */
   readonly tracer: ServerTracer | undefined;
+  /** Reads what clients send: span contexts and baggage. */
+  readonly propagation: Propagation | undefined;
 }
 
 /**
@@ -28,12 +33,14 @@ export class ServerTelemetry {
   readonly #instruments: Instruments;
   readonly #methodLabel: (path: string) => string;
   readonly #tracer: ServerTracer | undefined;
+  readonly #propagation: Propagation | undefined;
   readonly #other: ServerMethod;
 
-  constructor({ instruments, methodLabel, tracer }: ServerTelemetryOptions) {
+  constructor({ instruments, methodLabel, tracer, propagation }: ServerTelemetryOptions) {
     this.#instruments = instruments;
     this.#methodLabel = methodLabel;
     this.#tracer = tracer;
+    this.#propagation = propagation;
     this.#other = serverMethod(instruments, OTHER);
   }
 
@@ -48,9 +55,11 @@ export class ServerTelemetry {
    * @param method Omitted if the application did not register the method in `:path`.
    */
   startCall(headers: IncomingHttpHeaders, method = this.#other): ServerCall {
-    const span = this.#tracer?.startCall(headers);
-    method.started.record(1, span?.context);
-    return new ServerCall(method.ended, span);
+    const sent = this.#propagation?.extract(headers) ?? ROOT_CONTEXT;
+    const span = this.#tracer?.startCall(headers, sent);
+    const callContext = span?.context ?? sent;
+    method.started.record(1, callContext);
+    return new ServerCall(method.ended, callContext, span);
   }
 
   /**
@@ -60,10 +69,10 @@ export class ServerTelemetry {
    */
   startHandler({ started, ended }: ServerMethod): { end(code: number): void } {
     const startMs = performance.now();
-    started.record(1, undefined);
+    started.record(1, ROOT_CONTEXT);
     return {
       end: (code) =>
-        ended.get(code).duration.record((performance.now() - startMs) / 1000, undefined),
+        ended.get(code).duration.record((performance.now() - startMs) / 1000, ROOT_CONTEXT),
     };
   }
 }
@@ -87,15 +96,18 @@ function serverMethod({ serverCall }: Instruments, label: string): ServerMethod 
 /** One call in progress on a server. */
 export class ServerCall extends StreamMetrics implements MessageReceiver {
   readonly #span: ReceivedSpan | undefined;
+  /** The context to handle the call in. */
+  readonly handlerContext: CallContext;
 
-  constructor(series: PerStatus<StreamSeries>, span: ReceivedSpan | undefined) {
-    super(series, span?.context);
+  /** @param context The context of the call's span, or what the client sent. */
+  constructor(
+    series: PerStatus<StreamSeries>,
+    context: Context,
+    span: ReceivedSpan | undefined,
+  ) {
+    super(series, context);
     this.#span = span;
-  }
-
-  /** The context to handle the call in: that of its span, if it has one. */
-  get context(): Context | undefined {
-    return this.#span?.context;
+    this.handlerContext = new CallContext(context);
   }
 
   /**

@@ -10,7 +10,6 @@
 import type { Server } from "@grpc/grpc-js";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { replaceMethod } from "../replace-method.ts";
-import { callInContext } from "../tracing/application-context.ts";
 import { warnOfFailure, warnOnce } from "../warning.ts";
 import type { ServerMethod, ServerTelemetry } from "./call.ts";
 import { hookRegister } from "./fallback.ts";
@@ -74,12 +73,8 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
         recorder?.closed();
         return;
       }
-      const callContext = recorder?.context;
-      if (callContext === undefined) {
-        handler.apply(this, args);
-      } else {
-        callInContext(callContext, handler, this, args);
-      }
+      if (recorder === undefined) handler.apply(this, args);
+      else recorder.context.run(handler, this, args);
     };
   }
   // The server's channelz option decides which of the two is used.
@@ -144,9 +139,7 @@ function streamHooks(telemetry: ServerTelemetry): RecordStream {
     }
     const given = arguments as unknown as EmitArguments;
     // grpc-js calls the application from events of the stream, which do not run in the call's context.
-    const heard = recorder.context === undefined
-      ? recorder.methods.emit.apply(this, given)
-      : callInContext(recorder.context, recorder.methods.emit, this, given);
+    const heard = recorder.context.run(recorder.methods.emit, this, given);
     // By now grpc-js has accepted or rejected the bytes.
     if (event === "data") recorder.read(chunk as Uint8Array);
     // grpc-js sends trailers in its listener for `wantTrailers`. A response of headers alone finishes

@@ -1,30 +1,24 @@
 import { SpanKind } from "@opentelemetry/api";
 import type { Context, Tracer } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
-import { activeContext } from "../tracing/application-context.ts";
 import type { WireMessage } from "../metrics/message-frames.ts";
-import type { Propagation } from "../tracing/propagation.ts";
 import { MessageEvents, RpcSpan, spanName } from "../tracing/rpc-span.ts";
 
 /** Starts the spans of a server's calls (gRFC A72). */
 export class ServerTracer {
   readonly #tracer: Tracer;
-  readonly #propagation: Propagation | undefined;
 
-  /** @param propagation Reads the client's span context. Spans are not joined without it. */
-  constructor(tracer: Tracer, propagation: Propagation | undefined) {
+  constructor(tracer: Tracer) {
     this.#tracer = tracer;
-    this.#propagation = propagation;
   }
 
   /**
-   * Starts the span of a call. Its parent is the client's span, if the headers have one.
+   * Starts the span of a call.
    *
+   * @param parent The context that the client sent, with its span if it has one.
    * @returns Undefined if the tracer fails.
    */
-  startCall(headers: IncomingHttpHeaders): ReceivedSpan | undefined {
-    const active = activeContext();
-    const parent = this.#propagation?.extract(active, headers) ?? active;
+  startCall(headers: IncomingHttpHeaders, parent: Context): ReceivedSpan | undefined {
     const name = spanName("Recv", String(headers[":path"]));
     const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.SERVER }, parent);
     return span && new ReceivedSpan(span, headers);

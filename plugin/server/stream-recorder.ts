@@ -1,10 +1,10 @@
 import { status as Status } from "@grpc/grpc-js";
-import type { Context } from "@opentelemetry/api";
 import { constants } from "node:http2";
 import type { ServerHttp2Stream } from "node:http2";
 import { isWholeFrame, MessageFrames, wireMessage } from "../metrics/message-frames.ts";
 import { warnOfFailure } from "../warning.ts";
 import type { ServerCall } from "./call.ts";
+import type { CallContext } from "../tracing/call-context.ts";
 import { afterTwoTurns } from "./runtime-faults.ts";
 
 export type EmitArguments = [event: string | symbol, ...args: unknown[]];
@@ -27,8 +27,8 @@ export class StreamMethods {
 /** Records one HTTP/2 stream until its status is known. Its methods do not throw. */
 export class StreamRecorder {
   readonly methods: StreamMethods;
-  /** The context to handle the call in, if it has one. */
-  readonly context: Context | undefined;
+  /** The context to handle the call in. */
+  readonly context: CallContext;
   readonly #stream: ServerHttp2Stream;
   readonly #streamsRequests: boolean;
   /**
@@ -48,7 +48,7 @@ export class StreamRecorder {
     streamsRequests: boolean,
   ) {
     this.methods = methods;
-    this.context = call.context;
+    this.context = call.handlerContext;
     this.#stream = stream;
     this.#call = call;
     this.#streamsRequests = streamsRequests;

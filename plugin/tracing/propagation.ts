@@ -1,4 +1,5 @@
 import type { Metadata } from "@grpc/grpc-js";
+import { ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
 import { onRejection } from "../../log/rejection.ts";
@@ -52,16 +53,16 @@ export class Propagation {
     }
   }
 
-  /** Returns `context` with the client's span from its headers, or `context` itself on failure. */
-  extract(context: Context, headers: IncomingHttpHeaders): Context {
+  /** Returns what the client sent, such as its span and baggage. Returns the root on failure. */
+  extract(headers: IncomingHttpHeaders): Context {
     try {
-      const extracted: unknown = this.#propagator.extract(context, headers, headersGetter);
+      const extracted: unknown = this.#propagator.extract(ROOT_CONTEXT, headers, headersGetter);
       if (isContext(extracted)) return extracted;
       onRejection(extracted, () => {});
       throw new TypeError("extract returned no context");
     } catch (error) {
       warnOfPropagator(error);
-      return context;
+      return ROOT_CONTEXT;
     }
   }
 }

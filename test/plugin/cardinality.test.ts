@@ -243,6 +243,7 @@ function clientTelemetry(
     methodLabel: setting.methodLabel ?? ((path) => path),
     optionalLabels: setting.optionalLabels ?? new Set(),
     tracer: undefined,
+    propagation: undefined,
   });
 }
 
@@ -263,7 +264,8 @@ function callOnce(
   attempts = 1,
   code = 0,
 ): void {
-  const call = telemetry.startCall(path);
+  const call = telemetry.createCall(path);
+  call.start();
   for (let previous = 0; previous < attempts; previous++) {
     const metadata = new grpc.Metadata();
     if (previous > 0) metadata.set("grpc-previous-rpc-attempts", `${previous}`);

@@ -1,5 +1,5 @@
-import { context, ROOT_CONTEXT } from "@opentelemetry/api";
-import type { Counter, Histogram, MeterProvider as Provider } from "@opentelemetry/api";
+import { ROOT_CONTEXT } from "@opentelemetry/api";
+import type { Attributes, Counter, Histogram, MeterProvider as Provider } from "@opentelemetry/api";
 import { hrTimeToMilliseconds } from "@opentelemetry/core";
 import {
   AggregationTemporality,
@@ -12,7 +12,7 @@ import type { MeterProviderOptions } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FlatHistogram } from "../../plugin/metrics/flat-histogram.ts";
-import { createSeries } from "../../plugin/metrics/sdk-storage.ts";
+import { createSeries, readsContext } from "../../plugin/metrics/sdk-storage.ts";
 
 class ManualReader extends MetricReader {
   constructor(temporality = AggregationTemporality.CUMULATIVE, cardinalityLimit = 2000) {
@@ -178,7 +178,22 @@ test("only the first value after a collection searches the SDK's storage", async
   assert.equal(searches, 2);
 });
 
-test("values with a context and values of another SDK go through the instrument", () => {
+test("a view that leaves labels as they are is recognised in a minified program", () => {
+  const histogram = new MeterProvider({ readers: [CUMULATIVE()] }).getMeter("test")
+    .createHistogram("duration");
+  const storage = (histogram as unknown as {
+    _writableMetricStorage: { _attributesProcessor: object };
+  })._writableMetricStorage;
+  // deno-fmt-ignore
+  storage._attributesProcessor = new class n{process(e:object,_t:unknown){return e}}();
+  assert.ok(!readsContext(histogram));
+  storage._attributesProcessor = new class n {
+    process = (labels: object) => ({ ...labels, more: 1 });
+  }();
+  assert.ok(readsContext(histogram));
+});
+
+test("values of another SDK and of a view that changes labels go through the instrument", () => {
   const calls: unknown[][] = [];
   const note = (...args: unknown[]) => void calls.push(args);
   const foreign = { record: note } as unknown as Histogram;
@@ -186,15 +201,19 @@ test("values with a context and values of another SDK go through the instrument"
   createSeries(foreign, labels).record(1, undefined);
   createSeries({ add: note } as unknown as Counter, labels).record(1, undefined);
 
-  const provider: Provider = new MeterProvider({ readers: [CUMULATIVE()] });
-  const histogram = provider.getMeter("test").createHistogram("duration");
-  histogram.record = note;
-  const series = createSeries(histogram, labels);
-  series.record(2, undefined);
-  series.record(3, ROOT_CONTEXT);
+  const processor = { process: (given: Attributes) => given };
+  const provider: Provider = new MeterProvider({
+    readers: [CUMULATIVE()],
+    views: [{ instrumentName: "viewed", attributesProcessors: [processor] }],
+  });
+  for (const name of ["viewed", "plain"]) {
+    const histogram = provider.getMeter("test").createHistogram(name);
+    histogram.record = note;
+    createSeries(histogram, labels).record(name.length, ROOT_CONTEXT);
+  }
   assert.deepEqual(calls, [
     [1, labels, undefined],
     [1, labels, undefined],
-    [3, labels, context.active()],
+    ["viewed".length, labels, ROOT_CONTEXT],
   ]);
 });
