@@ -1,6 +1,5 @@
 import { Channel } from "@grpc/grpc-js";
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
-import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import { ClientTelemetry } from "./client/call.ts";
 import { readingCallOptions } from "./client/custom-label.ts";
@@ -9,6 +8,7 @@ import { ClientTracer } from "./client/spans.ts";
 import { hookSubchannels } from "./client/subchannel-hooks.ts";
 import { SubchannelMetrics } from "./client/subchannel-metrics.ts";
 import { canonicalTarget } from "./client/target.ts";
+import { grpcJsVersion } from "./grpc-js-version.ts";
 import { selectMetrics } from "./metrics/definitions.ts";
 import { createInstruments } from "./metrics/instruments.ts";
 import type { Instruments } from "./metrics/instruments.ts";
@@ -104,12 +104,13 @@ export class GrpcOpenTelemetry {
     this.#isOn = [meterProvider, tracerProvider, textMapPropagator].some((part) =>
       part !== undefined
     );
+    const version = grpcJsVersion();
     this.#instruments = createInstruments(
-      shielded(() => meterProvider?.getMeter(SCOPE, grpcJs.version)),
+      shielded(() => meterProvider?.getMeter(SCOPE, version)),
       selected,
     );
     const tracer = shielded(
-      () => tracerProvider?.getTracer(SCOPE, grpcJs.version),
+      () => tracerProvider?.getTracer(SCOPE, version),
       warnOfSpanFailure,
     );
     this.#clientTracer = tracer && new ClientTracer(tracer);
