@@ -1,6 +1,7 @@
 import { namedThrownText } from "../log/thrown-text.ts";
+import { shared } from "./shared-state.ts";
 
-const given = new Set<string>();
+const given = shared("warnings", () => new Set<string>());
 
 /**
  * Emits a process warning, once for each message. Never throws.

@@ -1,18 +1,19 @@
 import type { CallOptions, ClientOptions } from "@grpc/grpc-js";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { withMethods } from "../replace-method.ts";
+import { shared } from "../shared-state.ts";
 
 /** A symbol, because clients copy it along with the call options and it cannot clash with a name. */
-const LABEL = Symbol("grpc.client.call.custom");
+const LABEL: unique symbol = Symbol.for("grpc-js-opentelemetry/grpc.client.call.custom");
 
 type LabelledOptions = CallOptions & { [LABEL]?: string };
 
 type Transformer = NonNullable<ClientOptions["callInvocationTransformer"]>;
 type Channel = Parameters<Transformer>[0]["channel"];
 
-const labels = new AsyncLocalStorage<string | undefined>();
-/** The label in the call options of the call that is being created. */
-let labelOfOptions: string | undefined;
+const labels = shared("customLabels", () => new AsyncLocalStorage<string | undefined>());
+/** The call that is being created, with the label in its call options. */
+const creating = shared("creating", (): { label: string | undefined } => ({ label: undefined }));
 
 /**
  * Returns call options that set the label `grpc.client.call.custom` of one call (gRFC A108). Plugins
@@ -62,7 +63,7 @@ export function ambientLabel(): string | undefined {
 
 /** Returns the label of the call that is being created, or `""` if it has none (gRFC A108). */
 export function currentCustomLabel(): string {
-  return labelOfOptions ?? ambientLabel() ?? "";
+  return creating.label ?? ambientLabel() ?? "";
 }
 
 /**
@@ -85,12 +86,12 @@ export function readingCallOptions(
 function withLabel(channel: Channel, label: string): Channel {
   return withMethods(channel, {
     createCall(...args) {
-      const outer = labelOfOptions;
-      labelOfOptions = label;
+      const outer = creating.label;
+      creating.label = label;
       try {
         return channel.createCall(...args);
       } finally {
-        labelOfOptions = outer;
+        creating.label = outer;
       }
     },
   });

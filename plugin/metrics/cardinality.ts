@@ -6,6 +6,7 @@
  * @module
  */
 import type { Attributes, Meter } from "@opentelemetry/api";
+import { shared } from "../shared-state.ts";
 import { warnOnce } from "../warning.ts";
 
 /** With the overflow series, this is the SDK's default limit of 2000 (OpenTelemetry metrics SDK). */
@@ -15,7 +16,7 @@ const MAX_LABEL_SETS = 1999;
 const OVERFLOW: Attributes = { "otel.metric.overflow": true };
 
 /** The label sets of each metric, as JSON, by the meter that creates its instruments. */
-const metrics = new WeakMap<Meter, Map<string, Set<string>>>();
+const metrics = shared("labelSets", () => new WeakMap<Meter, Map<string, Set<string>>>());
 /** The same sets by instrument. Plugins that share a meter have their own instruments. */
 const labelSets = new WeakMap<object, Set<string>>();
 
