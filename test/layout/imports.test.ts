@@ -18,6 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "server.ts": ["log", "echo", "telemetry", "telemetry.ts"],
   "client.ts": ["log", "echo", "telemetry.ts"],
   "stack": ["log"],
+  "npm": [],
   "bench": ["log", "plugin", "prometheus", "echo", "stack"],
 };
 

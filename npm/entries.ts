@@ -1,0 +1,11 @@
+/** The entries of the published package, with the file that each is built from. */
+export const ENTRIES: Readonly<Record<string, string>> = {
+  ".": "plugin/mod.ts",
+  "./prometheus": "prometheus/mod.ts",
+  "./telemetry": "telemetry.ts",
+};
+
+/** Returns the name of the files that an entry is built to, without their endings. */
+export function builtName(entry: string): string {
+  return entry === "." ? "index" : entry.replace("./", "");
+}
