@@ -6,8 +6,8 @@ import { dirname, join } from "node:path";
  * Returns the version of the copy of grpc-js that the plugin uses. Returns undefined if that cannot be
  * found out, as in a bundle without grpc-js's `package.json`.
  *
- * An `import … with { type: "json" }` would do the same, but not all bundlers and TypeScript settings
- * accept one.
+ * An import of the JSON file would do the same, but not all bundlers and TypeScript settings accept
+ * import attributes.
  */
 export function grpcJsVersion(): string | undefined {
   return versionIn(required) ?? versionIn(besideLoadedCopy);
