@@ -29,10 +29,10 @@ function required(): unknown {
 /** Works in ES modules. All copies of grpc-js are CommonJS, so the loaded one is in `require.cache`. */
 function besideLoadedCopy(): unknown {
   // Any file will do; it need not exist. This URL is absolute on Windows too.
-  const require = createRequire("file:///C:/");
-  const loaded = Object.values(require.cache).find((module) =>
+  const load = createRequire("file:///C:/");
+  const loaded = Object.values(load.cache).find((module) =>
     module !== undefined && /\bbuild[\\/]src[\\/]index\.js$/.test(module.filename) &&
     module.exports.Channel === Channel
   );
-  return loaded && require(join(dirname(loaded.filename), "../../package.json"));
+  return loaded && load(join(dirname(loaded.filename), "../../package.json"));
 }

@@ -1,4 +1,4 @@
-import * as grpc from "@grpc/grpc-js";
+import type * as grpc from "@grpc/grpc-js";
 import type { EchoMessage } from "../support/echo.ts";
 import { echoService } from "../support/echo.ts";
 import type { CallRequest, CallResult, OngoingCall } from "./peer.ts";

@@ -1,53 +1,18 @@
-/** What is published: the files, their types, and programs that install the tarball. */
+/** What is published on npm: the files, their types, and what they depend on. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { after, suite, test } from "node:test";
-import { promisify } from "node:util";
+import { suite, test } from "node:test";
 import project from "../../package.json" with { type: "json" };
 import { ENTRIES } from "../../npm/entries.ts";
-import { PEERS } from "../../npm/manifest.ts";
 import { npm, runTool } from "../../npm/tools.ts";
-import { PROJECT, run, RUNTIMES } from "../support/script.ts";
-import type { Runtime } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
 import { installedTarball } from "./tarball.ts";
-
-const execute = promisify(execFile);
 
 const built = await installedTarball();
 const skip = skipWithout(built?.tarball, "the package registry");
 const { dist, tarball, installed } = built ?? { dist: "", tarball: "", installed: "" };
-
-/** Creates a folder inside the project that has installed the tarball. */
-function newFolder(): string {
-  const folder = mkdtempSync(join(installed, "copy-"));
-  after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-/** Copies a program from the folder `programs`. */
-function copyProgram(program: string, folder: string, target: string = program): void {
-  copyFileSync(join(PROJECT, "test/package/programs", program), join(folder, target));
-}
-
-/** Runs a program with arguments and returns the JSON that it printed. */
-async function output<T>(
-  runtime: Runtime,
-  folder: string,
-  ...[program, ...given]: [string, ...string[]]
-): Promise<T> {
-  const [file = "", ...args] = run(runtime, program, ...given);
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const { stdout } = await execute(file, args, {
-    cwd: folder,
-    env: { ...env, NO_COLOR: "1" },
-    timeout: 60_000,
-  });
-  return JSON.parse(stdout);
-}
 
 suite("the tarball", { skip }, () => {
   test("has the entries, their types and source maps, and nothing of the scripts or tests", async () => {
@@ -119,114 +84,4 @@ suite("the tarball", { skip }, () => {
   test("can be published", async () => {
     await npm(dist, "publish", "--dry-run", "--json", "--access=public");
   });
-});
-
-const OPTIONS = {
-  strict: true,
-  exactOptionalPropertyTypes: true,
-  skipLibCheck: false,
-  target: "es2022",
-  types: ["node"],
-};
-
-/** What `record-calls.ts` prints. */
-interface Recorded {
-  readonly counts: readonly Record<string, number>[];
-  readonly port: number;
-}
-
-/** The counts after three calls with 5 bytes in each direction. */
-const THREE_CALLS = {
-  grpc_client_attempt_duration_seconds_count: 3,
-  grpc_client_attempt_rcvd_total_compressed_message_size_bytes_sum: 15,
-  grpc_client_attempt_sent_total_compressed_message_size_bytes_sum: 15,
-  grpc_client_attempt_started_total: 3,
-  grpc_client_call_duration_seconds_count: 3,
-  grpc_server_call_duration_seconds_count: 3,
-  grpc_server_call_rcvd_total_compressed_message_size_bytes_sum: 15,
-  grpc_server_call_sent_total_compressed_message_size_bytes_sum: 15,
-  grpc_server_call_started_total: 3,
-};
-
-suite("a program that is compiled with every library's types checked", { skip }, () => {
-  const targets = [
-    { module: "commonjs", moduleResolution: "node10", programs: { "program.ts": "program.js" } },
-    {
-      module: "nodenext",
-      programs: { "program.mts": "program.mjs", "program.cts": "program.cjs" },
-    },
-  ];
-  for (const { programs, ...modules } of targets) {
-    test(modules.module, async (t) => {
-      const folder = newFolder();
-      for (const program of Object.keys(programs)) {
-        copyProgram("record-calls.ts", folder, program);
-      }
-      writeFileSync(
-        join(folder, "tsconfig.json"),
-        JSON.stringify({ compilerOptions: { ...OPTIONS, ...modules } }),
-      );
-      await runTool(folder, "typescript/bin/tsc").catch(({ stdout }) => assert.fail(stdout));
-      for (const program of Object.values(programs)) {
-        for (const runtime of RUNTIMES) {
-          await t.test(`${program} records its calls on ${runtime}`, async () => {
-            const { counts, port, ...rest } = await output<Recorded>(
-              runtime,
-              folder,
-              program,
-            );
-            assert.deepEqual(rest, { target: `dns:///127.0.0.1:${port}`, rendersTheSame: true });
-            // By the program's own provider, and by that of `startTelemetry`.
-            assert.deepEqual(counts, [THREE_CALLS, THREE_CALLS]);
-          });
-        }
-      }
-    });
-  }
-});
-
-/** What `both-builds.mjs` prints. */
-interface Shared {
-  readonly custom: readonly string[];
-  readonly series: number;
-  readonly warnings: readonly string[];
-}
-
-suite("a program that loads the package", { skip }, () => {
-  for (const program of ["loaded-modules.mjs", "loaded-modules.cjs"]) {
-    test(`loads no package but the peers for the plugin (${program})`, async () => {
-      const folder = newFolder();
-      copyProgram(program, folder);
-      const packagesOf = async (specifier: string): Promise<string[]> => {
-        const files = await output<string[]>("node", folder, program, specifier);
-        const names = files.map((file) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1]);
-        return [...new Set(names.filter((name) => name !== undefined))];
-      };
-      const ofPeers = await Promise.all(Object.keys(PEERS).map(packagesOf));
-      const ofPlugin = await packagesOf("grpc-js-opentelemetry");
-      assert.deepEqual(
-        new Set(ofPlugin),
-        new Set([...ofPeers.flat(), "grpc-js-opentelemetry"]),
-      );
-      assert.ok((await packagesOf("grpc-js-opentelemetry/telemetry")).includes("zod"));
-    });
-  }
-
-  for (const runtime of RUNTIMES) {
-    test(`shares labels, limits and warnings between both builds on ${runtime}`, async () => {
-      const folder = newFolder();
-      copyProgram("both-builds.mjs", folder);
-      const { custom, series, warnings } = await output<Shared>(runtime, folder, "both-builds.mjs");
-      assert.deepEqual(custom, [
-        "context of CommonJS",
-        "context of ES module",
-        "options of CommonJS",
-        "options of ES module",
-      ]);
-      assert.equal(series, 2000);
-      assert.equal(warnings.length, 2, warnings.join("\n"));
-      assert.match(warnings[0] ?? "", /methodAttributeFilter fails/);
-      assert.match(warnings[1] ?? "", /too many series/);
-    });
-  }
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as grpc from "@grpc/grpc-js";
+import type * as grpc from "@grpc/grpc-js";
 import { HealthImplementation, service as healthService } from "grpc-health-check";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as grpc from "@grpc/grpc-js";
+import type * as grpc from "@grpc/grpc-js";
 import { unary } from "../calls.ts";
 import { echo } from "../case.ts";
 import type { Cases, ReproducedCase } from "../case.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as grpc from "@grpc/grpc-js";
+import type * as grpc from "@grpc/grpc-js";
 import { currentRuntime } from "../../../telemetry/runtime/runtime-name.ts";
 import { echoService, statusName } from "../../support/echo.ts";
 import { bidi, messageOf, statusOf, unary } from "../calls.ts";
