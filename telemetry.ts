@@ -127,7 +127,8 @@ async function withinLimit(
   clearTimeout(timer);
 }
 
-if (import.meta.main) {
+// In a bundle every module is the main one, but none is this file.
+if (import.meta.main && import.meta.url.endsWith("/telemetry.ts")) {
   ignoreOutputErrors();
   console.log(helpText(variables));
 }

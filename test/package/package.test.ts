@@ -1,12 +1,13 @@
 /** What is published on npm: the files, their types, and what they depend on. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import project from "../../package.json" with { type: "json" };
 import { ENTRIES } from "../../npm/entries.ts";
 import { npm, runTool } from "../../npm/tools.ts";
+import { PROJECT } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
 import { installedTarball } from "./tarball.ts";
 
@@ -15,6 +16,12 @@ const skip = skipWithout(built?.tarball, "the package registry");
 const { dist, tarball, installed } = built ?? { dist: "", tarball: "", installed: "" };
 
 suite("the tarball", { skip }, () => {
+  test("is where the last line of npm run pack says", async () => {
+    const lines = (await npm(PROJECT, "run", "pack")).trim().split("\n");
+    assert.equal(lines.at(-1), join(PROJECT, `${project.name}-${project.version}.tgz`));
+    assert.ok(existsSync(lines.at(-1)!));
+  });
+
   test("has the entries, their types and source maps, and nothing of the scripts or tests", async () => {
     const [{ files }] = JSON.parse(await npm(dist, "pack", "--dry-run", "--json"));
     const paths: string[] = files.map(({ path }: { path: string }) => path);
