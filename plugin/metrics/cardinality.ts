@@ -6,6 +6,7 @@
  * @module
  */
 import type { Attributes, Meter } from "@opentelemetry/api";
+import { isWellFormed, wellFormed } from "../../log/well-formed.ts";
 import { shared } from "../shared-state.ts";
 import { warnOnce } from "../warning.ts";
 
@@ -39,15 +40,16 @@ export function limited<T extends object>(
 }
 
 /**
- * Returns the labels to record with: `attributes`, or those of the overflow series once the metric is
- * at its limit. Warns once for all metrics.
+ * Returns the labels to record with: those given, with lone halves of characters replaced, or those of
+ * the overflow series once the metric is at its limit. Warns once for all metrics.
  *
- * @param attributes The labels. Their names must have the same order for all values of an instrument.
+ * @param given The labels. Their names must have the same order for all values of an instrument.
  */
 export function withinLimit(
   instrument: object,
-  attributes: Attributes,
+  given: Attributes,
 ): Attributes {
+  const attributes = wellFormedLabels(given);
   const known = labelSets.get(instrument);
   if (known === undefined) return attributes;
   const labels = JSON.stringify(attributes);
@@ -62,4 +64,19 @@ export function withinLimit(
       "or targetAttributeFilter, or use fewer custom labels",
   );
   return OVERFLOW;
+}
+
+/**
+ * Replaces lone halves of characters, which a custom label that was cut in the middle of an emoji has.
+ * Label sets that differ only there share one series, as they do in the UTF-8 that leaves.
+ */
+function wellFormedLabels(attributes: Attributes): Attributes {
+  const isBroken = (value: unknown) => typeof value === "string" && !isWellFormed(value);
+  if (!Object.values(attributes).some(isBroken)) return attributes;
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [
+      name,
+      typeof value === "string" ? wellFormed(value) : value,
+    ]),
+  );
 }

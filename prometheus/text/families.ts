@@ -16,7 +16,8 @@ import type {
   ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { oneLine } from "../../log/thrown-text.ts";
-import { LabelBuilder, type LabelSet, NotPrintableError, wellFormed } from "./labels.ts";
+import { wellFormed } from "../../log/well-formed.ts";
+import { LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
 import { log } from "../log.ts";
 import { type InstrumentKind, metricName } from "./names.ts";
 

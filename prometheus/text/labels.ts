@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Attributes } from "@opentelemetry/api";
+import { wellFormed } from "../../log/well-formed.ts";
 import { compareText, sortKey } from "./byte-order.ts";
 import { labelName } from "./names.ts";
 import { formatFloat } from "./numbers.ts";
@@ -98,14 +99,6 @@ export function labelSet(labels: Label[]): LabelSet {
     text += `${text === "" ? "" : ","}${name}="${escapeLabelValue(value)}"`;
   }
   return { text, sortKey: String.fromCharCode(values.length) + sortKey([...values, text]) };
-}
-
-/**
- * Replaces each half of a character beyond U+FFFF that stands alone by U+FFFD, as its encoding in
- * UTF-8 does anyway. Texts that differ only there would be printed as the same text.
- */
-export function wellFormed(text: string): string {
-  return /\p{Surrogate}/u.test(text) ? Buffer.from(text).toString() : text;
 }
 
 function joined(labels: readonly Label[]): string {

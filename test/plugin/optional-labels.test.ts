@@ -45,6 +45,24 @@ test("a custom label is on all metrics of its call, and empty on other calls", (
     },
   ));
 
+test("custom labels that are cut in different halves of a character share their series", () =>
+  withEchoPair(
+    { plugin: { optionalLabels: ["grpc.client.call.custom"] } },
+    async ({ client, recording }) => {
+      for (const half of ["\u{1f600}".slice(0, 1), "\u{1f600}".slice(1)]) {
+        assert.equal(await unary(client, "hello", customLabel(`cut ${half}`)), "hello");
+      }
+      assert.deepEqual(
+        await valuesByMetric(recording, "grpc.client.call.custom"),
+        onEach(CALL, ["cut \ufffd"]),
+      );
+      for (const { descriptor: { name }, dataPoints } of await recording.metrics()) {
+        if (name !== "grpc.client.attempt.started") continue;
+        assert.deepEqual(dataPoints.map(({ value }) => value), [2]);
+      }
+    },
+  ));
+
 test("a custom label is on the retry metrics", () =>
   withEchoPair(
     {
