@@ -22,6 +22,7 @@ import type { ReadableSpan, Sampler, SpanExporter } from "@opentelemetry/sdk-tra
 import { withoutOutputErrors } from "../log/output.ts";
 import { GrpcTraceBinPropagator } from "../plugin/mod.ts";
 import { startSpanExporter } from "./otlp/start-exporter.ts";
+import type { RunningExporter } from "./otlp/start-exporter.ts";
 import type { PropagatorName, SamplerName, Settings } from "./settings/variables.ts";
 
 /** Running traces. */
@@ -52,7 +53,7 @@ export async function startTraces(settings: Settings, resource: Resource): Promi
     resource,
     sampler: createSampler(settings.OTEL_TRACES_SAMPLER, settings.OTEL_TRACES_SAMPLER_ARG),
     spanProcessors: [
-      ...(otlp ? [new BatchSpanProcessor({ exporter: otlp.exporter })] : []),
+      ...(otlp ? [createBatchProcessor(otlp)] : []),
       ...(toConsole ? [new SimpleSpanProcessor({ exporter: new SpanPrinter() })] : []),
     ],
   });
@@ -63,6 +64,13 @@ export async function startTraces(settings: Settings, resource: Resource): Promi
     close: () => otlp?.close(),
     undelivered: () => otlp?.exporter.undelivered(),
   };
+}
+
+/** The exporter gives up before the processor does, because it knows the reason. */
+function createBatchProcessor(
+  { exporter, deliveryMs }: RunningExporter<ReadableSpan[]>,
+): BatchSpanProcessor {
+  return new BatchSpanProcessor({ exporter, exportTimeoutMillis: deliveryMs + 1000 });
 }
 
 /** Creates a sampler; `ratio`, from 0 to 1, is for those with `traceidratio` in their names. */

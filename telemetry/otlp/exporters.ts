@@ -1,6 +1,7 @@
 import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otlp-http";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { OtlpProtocol } from "../settings/variables.ts";
+import { withAnswers } from "./answers.ts";
 
 // Each exporter is loaded only when it is used: the gRPC one alone slows start-up noticeably. They
 // read endpoint, headers, compression and TLS files from the `OTEL_EXPORTER_OTLP_*` variables.
@@ -26,14 +27,14 @@ export async function createMetricExporter(
   };
   switch (protocol) {
     case "http/json":
-      return new JsonExporter(options);
+      return withAnswers(new JsonExporter(options), true);
     case "http/protobuf": {
       const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-proto");
-      return new OTLPMetricExporter(options);
+      return withAnswers(new OTLPMetricExporter(options), false);
     }
     case "grpc": {
       const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-grpc");
-      return new OTLPMetricExporter(options);
+      return withAnswers(new OTLPMetricExporter(options), false);
     }
   }
 }
@@ -51,15 +52,15 @@ export async function createSpanExporter(
   switch (protocol) {
     case "http/json": {
       const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-http");
-      return new OTLPTraceExporter(options);
+      return withAnswers(new OTLPTraceExporter(options), true);
     }
     case "http/protobuf": {
       const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-proto");
-      return new OTLPTraceExporter(options);
+      return withAnswers(new OTLPTraceExporter(options), false);
     }
     case "grpc": {
       const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-grpc");
-      return new OTLPTraceExporter(options);
+      return withAnswers(new OTLPTraceExporter(options), false);
     }
   }
 }

@@ -16,6 +16,8 @@ export interface RunningExporter<T> {
   readonly exporter: ReportingExporter<T>;
   /** Where it exports to and how, in words for a log line; without secrets. */
   readonly endpoint: string;
+  /** Longest time of one delivery, in milliseconds. */
+  readonly deliveryMs: number;
   /** Stops watching the certificate files. */
   close(): void;
 }
@@ -23,19 +25,27 @@ export interface RunningExporter<T> {
 /**
  * Starts the exporter of metrics that the environment describes.
  *
- * @param maxTimeoutMs longest time of one export, in milliseconds; the environment may set a shorter
- * one
+ * @param maxDeliveryMs longest time of one delivery, in milliseconds; the environment may set a shorter
+ * one for each of its exports
  */
 export function startMetricExporter(
   settings: Settings,
-  maxTimeoutMs: number,
+  maxDeliveryMs: number,
 ): Promise<RunningExporter<ResourceMetrics>> {
-  return start(settings, "METRICS", METRICS, createMetricExporter, maxTimeoutMs);
+  const timeoutMs = Math.min(timeoutOf(settings, "METRICS"), maxDeliveryMs);
+  // The reader's own limit must not come first: the first export begins before it, others do not.
+  const deliveryMs = 0.95 * maxDeliveryMs;
+  return start(settings, "METRICS", METRICS, createMetricExporter, timeoutMs, deliveryMs);
 }
+
+/** Longest time of one delivery of spans, in milliseconds, unless one export may take longer. */
+const SPAN_DELIVERY_MS = 30_000;
 
 /** Starts the exporter of spans that the environment describes. */
 export function startSpanExporter(settings: Settings): Promise<RunningExporter<ReadableSpan[]>> {
-  return start(settings, "TRACES", SPANS, createSpanExporter, Infinity);
+  const timeoutMs = timeoutOf(settings, "TRACES");
+  const deliveryMs = Math.max(timeoutMs, SPAN_DELIVERY_MS);
+  return start(settings, "TRACES", SPANS, createSpanExporter, timeoutMs, deliveryMs);
 }
 
 type SignalName = "METRICS" | "TRACES";
@@ -45,14 +55,11 @@ async function start<T>(
   signalName: SignalName,
   signal: Signal<T>,
   create: (protocol: OtlpProtocol, timeoutMs: number) => Promise<Exporter<T>>,
-  maxTimeoutMs: number,
+  timeoutMs: number,
+  deliveryMs: number,
 ): Promise<RunningExporter<T>> {
   const protocol = settings[`OTEL_EXPORTER_OTLP_${signalName}_PROTOCOL`] ??
     settings.OTEL_EXPORTER_OTLP_PROTOCOL;
-  const timeoutMs = Math.min(
-    settings[`OTEL_EXPORTER_OTLP_${signalName}_TIMEOUT`] ?? settings.OTEL_EXPORTER_OTLP_TIMEOUT,
-    maxTimeoutMs,
-  );
   const destination = withoutSecrets(endpointUrl(settings, signalName, protocol));
   const exporter = new ReportingExporter(
     signal,
@@ -60,13 +67,20 @@ async function start<T>(
     destination,
     timeoutMs,
     log,
+    deliveryMs,
   );
   const close = onNewCertificates(certificateFiles(settings, signalName), fileLog, () => {
     create(protocol, timeoutMs).then((renewed) => exporter.replace(renewed)).catch((error) => {
       log(`telemetry: new certificates are not in use: ${thrownText(error)}`);
     });
   });
-  return { exporter, endpoint: `${destination} (${protocol})`, close };
+  return { exporter, endpoint: `${destination} (${protocol})`, deliveryMs, close };
+}
+
+/** Returns the longest time of one export, in milliseconds. */
+function timeoutOf(settings: Settings, signalName: SignalName): number {
+  return settings[`OTEL_EXPORTER_OTLP_${signalName}_TIMEOUT`] ??
+    settings.OTEL_EXPORTER_OTLP_TIMEOUT;
 }
 
 /** Returns the URL that the stock exporter uses (OTLP exporter specification). */
