@@ -1,8 +1,13 @@
 /** Exports are bounded in bytes, whatever is exported, and together they are one delivery. */
 import { status } from "@grpc/grpc-js";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MAX_EXPORT_BYTES } from "../../../telemetry/otlp/batches.ts";
+import { METRICS, ReportingExporter } from "../../../telemetry/otlp/reporting-exporter.ts";
+import type { Exporter } from "../../../telemetry/otlp/reporting-exporter.ts";
+import { PeriodicReader } from "../../../telemetry/periodic-reader.ts";
 import { OTLP_PROTOCOLS } from "../../../telemetry/settings/variables.ts";
 import { exportingMetrics, exportingSpans, recordLabels, seriesOf } from "./exporting.ts";
 import { LimitedReceiver } from "./limited-receiver.ts";
@@ -130,6 +135,60 @@ for (const protocol of ["http/json", "grpc"] as const) {
     await meterProvider.shutdown();
   });
 }
+
+/** Delivers to an exporter that answers each batch after some time; never, if that is Infinity. */
+async function deliverSlowly(answersAfterMs: (batch: number) => number, deliveryMs: number) {
+  const lines: string[] = [];
+  const counts: number[] = [];
+  const stock: Exporter<ResourceMetrics> = {
+    export(batch, done) {
+      counts.push(METRICS.count(batch));
+      const afterMs = answersAfterMs(counts.length);
+      if (Number.isFinite(afterMs)) setTimeout(() => done({ code: 0 }), afterMs);
+    },
+    shutdown: () => Promise.resolve(),
+  };
+  const report = (line: string) => lines.push(line.replace(/\d+\.\d s/, "N s"));
+  const exporter = new ReportingExporter(METRICS, stock, "the Collector", 200, report, deliveryMs);
+  const reader = new PeriodicReader({ exporter, exportIntervalMillis: 3_600_000 });
+  const provider = new MeterProvider({ readers: [reader] });
+  recordLabels(provider.getMeter("slow"), "a.duration", LABEL_SETS, LONG);
+  const startMs = performance.now();
+  await provider.forceFlush();
+  return {
+    lines,
+    counts,
+    elapsedMs: performance.now() - startMs,
+    again: () => provider.forceFlush(),
+  };
+}
+
+test("after a batch without an answer, the other batches are late at once", async () => {
+  let isSilent = true;
+  const silentFromSecond = (batch: number) => isSilent && batch > 1 ? Infinity : 0;
+  const { lines, counts, again } = await deliverSlowly(silentFromSecond, 10_000);
+  assert.equal(counts.length, 2);
+  assert.deepEqual(lines, [
+    "telemetry: some metrics cannot be delivered to the Collector: no answer within N s; " +
+    "recording goes on, and the next delivery makes up for it",
+  ]);
+  isSilent = false;
+  await again();
+  assert.deepEqual(lines.slice(1), [
+    "telemetry: metrics are delivered to the Collector again, after N s; " +
+    `${LABEL_SETS - counts[0]!} points were late`,
+  ]);
+});
+
+test("a delivery of many slow batches ends in time", async () => {
+  const { lines, counts, elapsedMs } = await deliverSlowly(() => 150, 250);
+  assert.equal(counts.length, 2);
+  assert.ok(elapsedMs < 2000, `${elapsedMs} ms`);
+  assert.match(
+    lines.join(),
+    /some metrics cannot .*: (no answer within|the delivery takes longer)/,
+  );
+});
 
 test("shutdown delivers all batches", async (t) => {
   const receiver = await LimitedReceiver.start(t, "grpc");
