@@ -14,6 +14,7 @@ for (const [what, make] of Object.entries(THROWN)) {
     throw make();
   });
 }
+for (let i = 1; i <= 3; i++) diag.warn(`Dropped ${i} events because eventCountLimit reached`);
 diag.warn("logged: one line\nOpenTelemetry error: forged\r\u001b[2J");
 
 const provider = telemetry.meterProvider as typeof telemetry.meterProvider & {

@@ -20,6 +20,9 @@ suite("logging", { concurrency: true }, () => {
       for (const what of Object.keys(THROWN)) {
         assert.equal(lines.filter((line) => line.includes(`logged: ${what}: `)).length, 1, what);
       }
+      assert.deepEqual(lines.filter((line) => line.includes("Dropped")), [
+        "OpenTelemetry warning: Dropped 1 events because eventCountLimit reached",
+      ]);
       assert.ok(
         lines.includes(
           "OpenTelemetry warning: logged: one line\\nOpenTelemetry error: forged\\u{d}\\u{1b}[2J",
