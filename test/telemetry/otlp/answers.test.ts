@@ -189,8 +189,8 @@ for (const [what, refusal, consequence] of REFUSALS) {
     await deliver();
     await deliver();
     assert.equal(lines.length, 1);
-    assert.ok(lines[0]!.startsWith(FAILING), lines[0]);
-    assert.ok(lines[0]!.endsWith(`; ${consequence}`), lines[0]);
+    assert.ok(lines[0]!.startsWith(FAILING), lines[0]!);
+    assert.ok(lines[0]!.endsWith(`; ${consequence}`), lines[0]!);
     receiver.decide = () => receiver.success;
     await deliver();
     assert.deepEqual(lines.slice(1), [AGAIN]);
