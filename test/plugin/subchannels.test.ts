@@ -1,17 +1,14 @@
 import * as grpc from "@grpc/grpc-js";
 import assert from "node:assert/strict";
-import { createConnection, createServer } from "node:net";
-import type { AddressInfo, Server as TcpServer, Socket } from "node:net";
 import { test } from "node:test";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import type { GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
-import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { echoClient, echoHandlers, echoService, listen, unary } from "../support/echo.ts";
 import type { EchoClient } from "../support/echo.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
 import { Recording } from "../support/series.ts";
-
-const A94 = METRIC_NAMES.filter((name) => name.startsWith("grpc.subchannel."));
+import { A94, subchannelSeries } from "../support/subchannels.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 
 /** Creates a recorded client with its own connection pool, and a reader of its connection metrics. */
 function connect(port: number, options: Omit<GrpcOpenTelemetryOptions, "meterProvider"> = {}) {
@@ -29,50 +26,10 @@ function connect(port: number, options: Omit<GrpcOpenTelemetryOptions, "meterPro
   return { client, subchannels: () => subchannelSeries(recording) };
 }
 
-async function subchannelSeries(recording: Recording): Promise<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(await recording.series())
-      .filter(([name]) => name.startsWith("grpc.subchannel."))
-      .map(([name, value]) => [name.replace("grpc.subchannel.", ""), value]),
-  );
-}
-
 async function echoServer(): Promise<{ server: grpc.Server; port: number }> {
   const server = new grpc.Server();
   server.addService(echoService, echoHandlers);
   return { server, port: await listen(server) };
-}
-
-/** A TCP proxy whose connections a test can cut. */
-class TcpProxy {
-  readonly #server: TcpServer;
-  readonly #upstream: Socket[] = [];
-  readonly connections: Socket[] = [];
-
-  /** @param upstream The port to forward to. If omitted, connections are never answered. */
-  constructor(upstream?: number) {
-    this.#server = createServer((downstream) => {
-      downstream.on("error", () => {});
-      this.connections.push(downstream);
-      if (upstream === undefined) return;
-      const up = createConnection(upstream, "127.0.0.1").on("error", () => {});
-      this.#upstream.push(up);
-      downstream.pipe(up).pipe(downstream);
-    });
-  }
-
-  listen(): Promise<number> {
-    return new Promise((resolve) => {
-      this.#server.listen(0, "127.0.0.1", () => {
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
-  }
-
-  close(): void {
-    this.#server.close();
-    for (const socket of [...this.connections, ...this.#upstream]) socket.destroy();
-  }
 }
 
 function stop(client: EchoClient, server: grpc.Server): void {

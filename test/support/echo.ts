@@ -28,10 +28,14 @@ export interface EchoClient extends grpc.Client {
   ): grpc.ClientDuplexStream<EchoMessage, EchoMessage>;
 }
 
-/** Creates a client of the Echo service without TLS. */
-export function echoClient(target: string, options: grpc.ClientOptions): EchoClient {
+/** Creates a client of the Echo service, by default without TLS. */
+export function echoClient(
+  target: string,
+  options: grpc.ClientOptions,
+  credentials = grpc.credentials.createInsecure(),
+): EchoClient {
   const Client = grpc.makeClientConstructor(echoService, "Echo");
-  return new Client(target, grpc.credentials.createInsecure(), options) as unknown as EchoClient;
+  return new Client(target, credentials, options) as unknown as EchoClient;
 }
 
 /**
@@ -82,9 +86,12 @@ export function statusName(code: number): string {
 }
 
 /** Binds a server to a free port of the loopback interface, and returns the port. */
-export function listen(server: grpc.Server): Promise<number> {
+export function listen(
+  server: grpc.Server,
+  credentials = grpc.ServerCredentials.createInsecure(),
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync("127.0.0.1:0", credentials, (error, port) => {
       if (error) reject(error);
       else resolve(port);
     });
