@@ -24,7 +24,13 @@ import { shielded, warnOfSpanFailure } from "./warning.ts";
 export interface GrpcOpenTelemetryOptions {
   /** Creates the meter that records metrics. If omitted, no metrics are recorded. */
   readonly meterProvider?: MeterProvider | undefined;
-  /** The names of metrics to turn on. Those of gRFC A66 are on by default, others are off. */
+  /**
+   * The names of metrics to turn on. Those of gRFC A66 are on by default, others are off.
+   *
+   * The connection metrics (gRFC A94) count a connection once, also if channels or plugins of one
+   * meter provider share it, with the labels of the first one. A connection that is open before it is
+   * recorded counts as an attempt that succeeded.
+   */
   readonly enableMetrics?: readonly string[];
   /** The names of metrics to turn off. */
   readonly disableMetrics?: readonly string[];
@@ -86,7 +92,6 @@ export class GrpcOpenTelemetry {
   readonly #methodLabel: (path: string) => string;
   readonly #targetLabel: (target: string) => string;
   readonly #hooked = new WeakSet<ChannelInterface | Server>();
-  readonly #subchannels = new WeakSet<object>();
 
   /**
    * Creates a plugin. Without a meter provider and a tracer provider it does nothing.
@@ -222,12 +227,7 @@ export class GrpcOpenTelemetry {
     if (subchannel !== undefined) {
       hookSubchannels(
         channel,
-        new SubchannelMetrics(
-          subchannel,
-          target,
-          optionalLabels,
-          this.#subchannels,
-        ),
+        new SubchannelMetrics(subchannel, target, optionalLabels),
       );
     }
   }

@@ -7,23 +7,21 @@
 import { connectivityState as State } from "@grpc/grpc-js";
 import type { ChannelInterface } from "@grpc/grpc-js";
 import type { ClientHttp2Session } from "node:http2";
-import { replaceMethod, withMethods } from "../replace-method.ts";
+import { withMethods } from "../replace-method.ts";
 import { shielded, warnOnce } from "../warning.ts";
-import type { SubchannelMetrics } from "./subchannel-metrics.ts";
+import type { SubchannelMetrics, SubchannelRecorder } from "./subchannel-metrics.ts";
 
 /** grpc-js's `Http2Transport`: one connection. */
 interface Transport {
   readonly session?: ClientHttp2Session;
-  addDisconnectListener(listener: () => void): void;
-}
-
-interface Connector {
-  connect(...args: unknown[]): Promise<Transport>;
+  /** Whether the connection itself ended, rather than its subchannel. */
+  readonly disconnectHandled?: boolean;
 }
 
 /** grpc-js's `Subchannel`: one address, connected or not. */
 interface Subchannel {
-  readonly connector: Connector;
+  /** Null without a connection, and while listeners are told of a new one. */
+  readonly transport?: Transport | null;
   getConnectivityState(): State;
   addConnectivityStateListener(
     listener: (subchannel: unknown, previous: State, current: State) => void,
@@ -37,6 +35,8 @@ interface SubchannelPool {
 
 interface InternalChannel {
   subchannelPool: SubchannelPool;
+  /** The subchannels that the channel's load balancer holds. */
+  readonly wrappedSubchannels?: Iterable<{ getRealSubchannel(): Subchannel }>;
 }
 
 function hasSubchannelPool(value: unknown): value is InternalChannel {
@@ -45,8 +45,8 @@ function hasSubchannelPool(value: unknown): value is InternalChannel {
 }
 
 /**
- * Records the connections of a channel. A subchannel that several channels share is recorded once.
- * If this version of grpc-js has no known subchannel pool, warns once and records nothing.
+ * Records the connections of a channel, also those that are open already. If this version of grpc-js
+ * has no known subchannel pool, warns once and records nothing.
  */
 export function hookSubchannels(
   channel: ChannelInterface,
@@ -72,68 +72,123 @@ export function hookSubchannels(
     },
     unrefUnusedSubchannels: () => pool.unrefUnusedSubchannels(),
   });
+  for (const wrapped of internalChannel.wrappedSubchannels ?? []) {
+    hookSubchannel(wrapped.getRealSubchannel(), metrics);
+  }
 }
 
 function hookSubchannel(
   subchannel: Subchannel,
   metrics: SubchannelMetrics,
 ): void {
-  if (!metrics.isNew(subchannel)) return;
-  /** Why the current connection ended, once that is known. */
-  let reason: string | undefined;
-  let securityLevel: SecurityLevel = "none";
+  const recorder = metrics.recorderFor(subchannel);
+  if (recorder === undefined) return;
+  const hook = hooks.get(subchannel) ?? new SubchannelHook(subchannel);
+  hooks.set(subchannel, hook);
+  hook.add(recorder);
+}
 
-  replaceMethod(
-    subchannel.connector,
-    "connect",
-    (connect) =>
-      async function (this: Connector, ...args) {
-        const transport = await connect.apply(this, args);
-        shielded(() => {
-          reason = undefined;
-          securityLevel = transport.session?.encrypted ? "privacy_and_integrity" : "none";
-          onDisconnect(transport, (why) => reason ??= why);
-        });
-        return transport;
-      },
-  );
+/** The hook of each subchannel. Channels and plugins may share subchannels. */
+const hooks = new WeakMap<Subchannel, SubchannelHook>();
 
-  subchannel.addConnectivityStateListener((_, previous, current) =>
-    shielded(() => {
-      if (previous === State.CONNECTING && current === State.READY) {
-        metrics.connected(securityLevel);
-      } else if (
-        previous === State.CONNECTING && current === State.TRANSIENT_FAILURE
-      ) {
-        metrics.connectionFailed();
-      } else if (previous === State.READY) {
-        metrics.disconnected(reason ?? "subchannel shutdown", securityLevel);
-      }
-    })
-  );
+/** Watches the connections of a subchannel for all plugins that record it. */
+class SubchannelHook {
+  readonly #subchannel: Subchannel;
+  readonly #recorders: SubchannelRecorder[] = [];
+  #connection: Connection | undefined;
+
+  constructor(subchannel: Subchannel) {
+    this.#subchannel = subchannel;
+    subchannel.addConnectivityStateListener((_, previous, current) =>
+      shielded(() => this.#stateChanged(previous, current))
+    );
+    // If the transport is null, listeners are being told of a new connection, soon this one too.
+    if (this.#isReady() && subchannel.transport !== null) {
+      this.#connection = new Connection(subchannel.transport);
+    }
+  }
+
+  add(recorder: SubchannelRecorder): void {
+    this.#recorders.push(recorder);
+    if (this.#connection !== undefined) recorder.connected(this.#connection.securityLevel);
+  }
+
+  #isReady(): boolean {
+    return this.#subchannel.getConnectivityState() === State.READY;
+  }
+
+  #stateChanged(previous: State, current: State): void {
+    if (previous === State.READY) this.#disconnected();
+    if (current === State.READY) {
+      // grpc-js sets the transport after it has called all listeners.
+      queueMicrotask(() => shielded(() => this.#connected()));
+    } else if (previous === State.CONNECTING && current === State.TRANSIENT_FAILURE) {
+      for (const recorder of this.#recorders) recorder.connectionFailed();
+    }
+  }
+
+  #connected(): void {
+    if (this.#connection !== undefined || !this.#isReady()) return;
+    const connection = new Connection(this.#subchannel.transport);
+    this.#connection = connection;
+    for (const recorder of this.#recorders) recorder.connected(connection.securityLevel);
+  }
+
+  #disconnected(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#connection = undefined;
+    const reason = connection.disconnectReason();
+    for (const recorder of this.#recorders) {
+      recorder.disconnected(reason, connection.securityLevel);
+    }
+  }
 }
 
 /** The values of `grpc.security_level` that a grpc-js connection can have (gRFC A94). */
 export type SecurityLevel = "none" | "privacy_and_integrity";
 
+/** An open connection. */
+class Connection {
+  readonly securityLevel: SecurityLevel;
+  readonly #transport: Transport | undefined;
+  /** The first sign of why the connection ends. */
+  #reason: string | undefined;
+
+  constructor(transport: Transport | null | undefined) {
+    this.#transport = transport ?? undefined;
+    const session = transport?.session;
+    this.securityLevel = session?.encrypted ? "privacy_and_integrity" : "none";
+    if (session !== undefined) shielded(() => onEnd(session, (reason) => this.#reason ??= reason));
+  }
+
+  /** Returns why the connection ended. Called when its subchannel has left the state READY. */
+  disconnectReason(): string {
+    if (this.#reason !== undefined) return this.#reason;
+    switch (this.#transport?.disconnectHandled) {
+      case true:
+        // Only a keepalive ping that is not answered ends a connection without any event.
+        return "connection timed out";
+      case false:
+        return "subchannel shutdown";
+      default:
+        return "unknown";
+    }
+  }
+}
+
 /**
- * Calls `report` with each sign of why a connection ends; the first one is the reason. Does not call
- * it when the subchannel itself is shut down.
+ * Calls `report` with each sign of why a session ends. The first one is the reason, unless grpc-js
+ * itself ended the session.
  */
-function onDisconnect(
-  transport: Transport,
-  report: (reason: string) => void,
-): void {
+function onEnd(session: ClientHttp2Session, report: (reason: string) => void): void {
   // Listeners go before those of grpc-js, which change the state of the subchannel.
-  const { session } = transport;
   const failed = (error: Error) => report(shielded(() => errorReason(error)) ?? "unknown");
-  session?.prependOnceListener("goaway", (code: number) => report(goAwayReason(code)));
-  session?.prependOnceListener("error", failed);
-  session?.prependOnceListener("close", () => report("unknown"));
-  session?.socket?.prependOnceListener?.("error", failed);
-  session?.socket?.prependOnceListener?.("close", () => report("unknown"));
-  // grpc-js reports a disconnect without any other event when a keepalive ping is not answered.
-  transport.addDisconnectListener(() => report("connection timed out"));
+  session.prependOnceListener("goaway", (code: number) => report(goAwayReason(code)));
+  session.prependOnceListener("error", failed);
+  session.prependOnceListener("close", () => report("unknown"));
+  session.socket?.prependOnceListener?.("error", failed);
+  session.socket?.prependOnceListener?.("close", () => report("unknown"));
 }
 
 /** The names of HTTP/2 error codes, indexed by code (RFC 9113). */

@@ -1,45 +1,83 @@
 import type { Attributes, Counter, UpDownCounter } from "@opentelemetry/api";
-import { withinLimit } from "../metrics/cardinality.ts";
+import { metricOf, withinLimit } from "../metrics/cardinality.ts";
 import type { SubchannelInstruments } from "../metrics/instruments.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { recordValue } from "../metrics/series.ts";
+
+/** The subchannels that each metric counts. A metric counts a subchannel for one plugin only. */
+const counted = new WeakMap<object, WeakSet<object>>();
 
 /** Records the connections of the channels of one target (gRFC A94). */
 export class SubchannelMetrics {
   readonly #instruments: SubchannelInstruments;
   readonly #attributes: Attributes;
   readonly #optionalLabels: ReadonlySet<OptionalLabel>;
-  readonly #subchannels: WeakSet<object>;
 
-  /**
-   * @param target The channel's `grpc.target` label.
-   * @param subchannels The subchannels that are already recorded. Channels may share subchannels.
-   */
+  /** @param target The channel's `grpc.target` label. */
   constructor(
     instruments: SubchannelInstruments,
     target: string,
     optionalLabels: ReadonlySet<OptionalLabel>,
-    subchannels: WeakSet<object>,
   ) {
     this.#instruments = instruments;
     this.#optionalLabels = optionalLabels;
-    this.#subchannels = subchannels;
     this.#attributes = {
       "grpc.target": target,
-      ...this.#optional("grpc.lb.locality", ""),
-      ...this.#optional("grpc.lb.backend_service", ""),
+      ...optional(optionalLabels, "grpc.lb.locality", ""),
+      ...optional(optionalLabels, "grpc.lb.backend_service", ""),
     };
   }
 
-  /** Returns whether a subchannel is not recorded yet, and marks it as recorded. */
-  isNew(subchannel: object): boolean {
-    if (this.#subchannels.has(subchannel)) return false;
-    this.#subchannels.add(subchannel);
-    return true;
+  /**
+   * Returns what records a subchannel. Channels share subchannels, and plugins of one meter provider
+   * share its metrics: each metric counts a subchannel for the first plugin that turns it on, with
+   * the labels of that plugin.
+   *
+   * @returns Undefined if all metrics count the subchannel already.
+   */
+  recorderFor(subchannel: object): SubchannelRecorder | undefined {
+    const instruments = Object.entries(this.#instruments)
+      .filter(([, instrument]) => startsToCount(instrument, subchannel));
+    if (instruments.length === 0) return undefined;
+    return new SubchannelRecorder(
+      Object.fromEntries(instruments),
+      this.#attributes,
+      this.#optionalLabels,
+    );
+  }
+}
+
+/** Returns whether the metric of an instrument is on and does not count a subchannel before this. */
+function startsToCount(instrument: object, subchannel: object): boolean {
+  const metric = metricOf(instrument);
+  if (metric === undefined) return false;
+  const subchannels = counted.get(metric) ?? new WeakSet();
+  counted.set(metric, subchannels);
+  if (subchannels.has(subchannel)) return false;
+  subchannels.add(subchannel);
+  return true;
+}
+
+/** Records the connections of one subchannel. */
+export class SubchannelRecorder {
+  readonly #instruments: Partial<SubchannelInstruments>;
+  readonly #attributes: Attributes;
+  readonly #optionalLabels: ReadonlySet<OptionalLabel>;
+
+  constructor(
+    instruments: Partial<SubchannelInstruments>,
+    attributes: Attributes,
+    optionalLabels: ReadonlySet<OptionalLabel>,
+  ) {
+    this.#instruments = instruments;
+    this.#attributes = attributes;
+    this.#optionalLabels = optionalLabels;
   }
 
   /**
-   * Called when a connection opens.
+   * Called when a connection opens, and for a connection that is older than the recorder. Both count
+   * as an attempt that succeeded: the number of open connections is always that of these attempts
+   * less the disconnections, as gRFC A94 expects, and no metric depends on who was first.
    *
    * @param securityLevel The label `grpc.security_level`.
    */
@@ -62,7 +100,7 @@ export class SubchannelMetrics {
   disconnected(reason: string, securityLevel: string): void {
     add(this.#instruments.disconnections, 1, {
       ...this.#attributes,
-      ...this.#optional("grpc.disconnect_error", reason),
+      ...optional(this.#optionalLabels, "grpc.disconnect_error", reason),
     });
     add(this.#instruments.openConnections, -1, this.#secured(securityLevel));
   }
@@ -70,19 +108,23 @@ export class SubchannelMetrics {
   #secured(securityLevel: string): Attributes {
     return {
       ...this.#attributes,
-      ...this.#optional("grpc.security_level", securityLevel),
+      ...optional(this.#optionalLabels, "grpc.security_level", securityLevel),
     };
-  }
-
-  #optional(label: OptionalLabel, value: string): Attributes {
-    return this.#optionalLabels.has(label) ? { [label]: value } : {};
   }
 }
 
+function optional(
+  labels: ReadonlySet<OptionalLabel>,
+  label: OptionalLabel,
+  value: string,
+): Attributes {
+  return labels.has(label) ? { [label]: value } : {};
+}
+
 function add(
-  counter: Counter | UpDownCounter,
+  counter: Counter | UpDownCounter | undefined,
   value: number,
   attributes: Attributes,
 ): void {
-  recordValue(counter, value, withinLimit(counter, attributes));
+  if (counter !== undefined) recordValue(counter, value, withinLimit(counter, attributes));
 }

@@ -40,6 +40,16 @@ export function limited<T extends object>(
 }
 
 /**
+ * Returns an object that stands for the metric of an instrument. Plugins that share a meter have
+ * their own instruments and the same metrics.
+ *
+ * @returns Undefined if the metric is off.
+ */
+export function metricOf(instrument: object): object | undefined {
+  return labelSets.get(instrument);
+}
+
+/**
  * Returns the labels to record with: those given, with lone halves of characters replaced, or those of
  * the overflow series once the metric is at its limit. Warns once for all metrics.
  *

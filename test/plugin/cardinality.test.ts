@@ -105,8 +105,7 @@ test("100,000 targets use 1999 label sets and the overflow series in every metri
       instruments.subchannel!,
       target,
       new Set(["grpc.disconnect_error", "grpc.security_level"]),
-      new WeakSet(),
-    );
+    ).recorderFor({})!;
     connections.connectionFailed();
     connections.connected("none");
     connections.disconnected("unknown", "none");
