@@ -6,8 +6,11 @@
  */
 import { connectivityState as State } from "@grpc/grpc-js";
 import type { ChannelInterface } from "@grpc/grpc-js";
+import { ROOT_CONTEXT } from "@opentelemetry/api";
+import type { Context } from "@opentelemetry/api";
 import type { ClientHttp2Session } from "node:http2";
 import { withMethods } from "../replace-method.ts";
+import { activeContext } from "../tracing/call-context.ts";
 import { shielded, warnOnce } from "../warning.ts";
 import type { SubchannelMetrics, SubchannelRecorder } from "./subchannel-metrics.ts";
 
@@ -96,6 +99,8 @@ class SubchannelHook {
   readonly #subchannel: Subchannel;
   readonly #recorders: SubchannelRecorder[] = [];
   #connection: Connection | undefined;
+  /** The context of the call that the current connection was opened for, if it was. */
+  #context: Context = ROOT_CONTEXT;
 
   constructor(subchannel: Subchannel) {
     this.#subchannel = subchannel;
@@ -110,7 +115,9 @@ class SubchannelHook {
 
   add(recorder: SubchannelRecorder): void {
     this.#recorders.push(recorder);
-    if (this.#connection !== undefined) recorder.connected(this.#connection.securityLevel);
+    if (this.#connection !== undefined) {
+      recorder.connected(this.#connection.securityLevel, this.#context);
+    }
   }
 
   #isReady(): boolean {
@@ -119,11 +126,12 @@ class SubchannelHook {
 
   #stateChanged(previous: State, current: State): void {
     if (previous === State.READY) this.#disconnected();
+    if (current === State.CONNECTING) this.#context = activeContext();
     if (current === State.READY) {
       // grpc-js sets the transport after it has called all listeners.
       queueMicrotask(() => shielded(() => this.#connected()));
     } else if (previous === State.CONNECTING && current === State.TRANSIENT_FAILURE) {
-      for (const recorder of this.#recorders) recorder.connectionFailed();
+      for (const recorder of this.#recorders) recorder.connectionFailed(this.#context);
     }
   }
 
@@ -131,7 +139,9 @@ class SubchannelHook {
     if (this.#connection !== undefined || !this.#isReady()) return;
     const connection = new Connection(this.#subchannel.transport);
     this.#connection = connection;
-    for (const recorder of this.#recorders) recorder.connected(connection.securityLevel);
+    for (const recorder of this.#recorders) {
+      recorder.connected(connection.securityLevel, this.#context);
+    }
   }
 
   #disconnected(): void {
@@ -140,7 +150,7 @@ class SubchannelHook {
     this.#connection = undefined;
     const reason = connection.disconnectReason();
     for (const recorder of this.#recorders) {
-      recorder.disconnected(reason, connection.securityLevel);
+      recorder.disconnected(reason, connection.securityLevel, this.#context);
     }
   }
 }

@@ -1,11 +1,12 @@
-import type { Attributes, Counter, UpDownCounter } from "@opentelemetry/api";
+import type { Attributes, Context, Counter, UpDownCounter } from "@opentelemetry/api";
 import { metricOf, withinLimit } from "../metrics/cardinality.ts";
 import type { SubchannelInstruments } from "../metrics/instruments.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { recordValue } from "../metrics/series.ts";
+import { shared } from "../shared-state.ts";
 
 /** The subchannels that each metric counts. A metric counts a subchannel for one plugin only. */
-const counted = new WeakMap<object, WeakSet<object>>();
+const counted = shared("countedSubchannels", () => new WeakMap<object, WeakSet<object>>());
 
 /** Records the connections of the channels of one target (gRFC A94). */
 export class SubchannelMetrics {
@@ -80,15 +81,20 @@ export class SubchannelRecorder {
    * less the disconnections, as gRFC A94 expects, and no metric depends on who was first.
    *
    * @param securityLevel The label `grpc.security_level`.
+   * @param context The context of the call that the connection was opened for.
    */
-  connected(securityLevel: string): void {
-    add(this.#instruments.connectionAttemptsSucceeded, 1, this.#attributes);
-    add(this.#instruments.openConnections, 1, this.#secured(securityLevel));
+  connected(securityLevel: string, context: Context): void {
+    add(this.#instruments.connectionAttemptsSucceeded, 1, this.#attributes, context);
+    add(this.#instruments.openConnections, 1, this.#secured(securityLevel), context);
   }
 
-  /** Called when an attempt to connect fails. */
-  connectionFailed(): void {
-    add(this.#instruments.connectionAttemptsFailed, 1, this.#attributes);
+  /**
+   * Called when an attempt to connect fails.
+   *
+   * @param context The context of the call that the connection was attempted for.
+   */
+  connectionFailed(context: Context): void {
+    add(this.#instruments.connectionAttemptsFailed, 1, this.#attributes, context);
   }
 
   /**
@@ -96,13 +102,15 @@ export class SubchannelRecorder {
    *
    * @param reason The label `grpc.disconnect_error`.
    * @param securityLevel The label `grpc.security_level` that the connection opened with.
+   * @param context The context that the connection opened with.
    */
-  disconnected(reason: string, securityLevel: string): void {
-    add(this.#instruments.disconnections, 1, {
+  disconnected(reason: string, securityLevel: string, context: Context): void {
+    const attributes = {
       ...this.#attributes,
       ...optional(this.#optionalLabels, "grpc.disconnect_error", reason),
-    });
-    add(this.#instruments.openConnections, -1, this.#secured(securityLevel));
+    };
+    add(this.#instruments.disconnections, 1, attributes, context);
+    add(this.#instruments.openConnections, -1, this.#secured(securityLevel), context);
   }
 
   #secured(securityLevel: string): Attributes {
@@ -125,6 +133,7 @@ function add(
   counter: Counter | UpDownCounter | undefined,
   value: number,
   attributes: Attributes,
+  context: Context,
 ): void {
-  if (counter !== undefined) recordValue(counter, value, withinLimit(counter, attributes));
+  if (counter !== undefined) recordValue(counter, value, withinLimit(counter, attributes), context);
 }

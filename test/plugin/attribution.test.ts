@@ -142,6 +142,36 @@ for (
     ));
 }
 
+test("a connection has the baggage of the call that opened it, until it ends", async () => {
+  const recording = new Recording([TENANT_VIEW]);
+  const otel = new GrpcOpenTelemetry({
+    meterProvider: recording.meterProvider,
+    enableMetrics: METRIC_NAMES.filter((name) => name.startsWith("grpc.subchannel.")),
+  });
+  const server = new grpc.Server();
+  server.addService(echoService, echoHandlers);
+  const port = await listen(server);
+  const client = echoClient(`127.0.0.1:${port}`, otel.clientOptions());
+  await as("a", () => unary(client, "hello"));
+  await as("b", () => unary(client, "hello"));
+  const series = async () =>
+    Object.entries(await recording.series())
+      .filter(([name]) => name.startsWith("grpc.subchannel.")).sort();
+  assert.deepEqual(await series(), [
+    ["grpc.subchannel.connection_attempts_succeeded{tenant=a}", "1"],
+    ["grpc.subchannel.open_connections{tenant=a}", "1"],
+  ]);
+  as("c", () => server.forceShutdown());
+  await eventually(async () =>
+    assert.deepEqual(await series(), [
+      ["grpc.subchannel.connection_attempts_succeeded{tenant=a}", "1"],
+      ["grpc.subchannel.disconnections{tenant=a}", "1"],
+      ["grpc.subchannel.open_connections{tenant=a}", "0"],
+    ])
+  );
+  client.close();
+});
+
 test("without a propagator, a server's calls have no baggage", () =>
   withPair({}, async (client, recording) => {
     await as("a", () => unary(client, "hello"));

@@ -1,5 +1,6 @@
 /** Metrics use bounded memory for any number of label values, and count every call. */
 import * as grpc from "@grpc/grpc-js";
+import { ROOT_CONTEXT } from "@opentelemetry/api";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http2";
@@ -106,9 +107,9 @@ test("100,000 targets use 1999 label sets and the overflow series in every metri
       target,
       new Set(["grpc.disconnect_error", "grpc.security_level"]),
     ).recorderFor({})!;
-    connections.connectionFailed();
-    connections.connected("none");
-    connections.disconnected("unknown", "none");
+    connections.connectionFailed(ROOT_CONTEXT);
+    connections.connected("none", ROOT_CONTEXT);
+    connections.disconnected("unknown", "none", ROOT_CONTEXT);
   });
   const twice = {
     series: 2000,
