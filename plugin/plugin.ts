@@ -79,7 +79,7 @@ export interface GrpcOpenTelemetryOptions {
  * const otel = new GrpcOpenTelemetry({ meterProvider, tracerProvider, textMapPropagator });
  *
  * const client = new EchoClient(address, credentials, otel.clientOptions());
- * const server = otel.instrumentServer(new Server()); // before bindAsync
+ * const server = otel.instrumentServer(new Server());
  * ```
  */
 export class GrpcOpenTelemetry {
@@ -182,7 +182,8 @@ export class GrpcOpenTelemetry {
   }
 
   /**
-   * Records the calls of a server.
+   * Records the calls of a server, also of one that is bound already. Calls that are in progress are
+   * not recorded.
    *
    * @example
    * ```ts
@@ -190,12 +191,16 @@ export class GrpcOpenTelemetry {
    * server.addService(EchoService, handlers);
    * ```
    *
-   * @param server A server that is not bound to a port yet.
    * @returns The same server.
-   * @throws {Error} If the server is already bound to a port.
    */
   instrumentServer<S extends Server>(server: S): S {
-    if (!this.#isOn || this.#hooked.has(server)) return server;
+    if (this.#isOn) shielded(() => this.#hookServer(server));
+    return server;
+  }
+
+  #hookServer(server: Server): void {
+    if (this.#hooked.has(server)) return;
+    this.#hooked.add(server);
     const telemetry = new ServerTelemetry({
       instruments: this.#instruments,
       methodLabel: this.#methodLabel,
@@ -203,8 +208,6 @@ export class GrpcOpenTelemetry {
       propagation: this.#propagation,
     });
     hookServer(server, telemetry);
-    this.#hooked.add(server);
-    return server;
   }
 
   #hookChannel(channel: ChannelInterface, dialled: string): void {

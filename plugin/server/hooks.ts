@@ -2,23 +2,28 @@
  * The boundary to grpc-js's servers. Only this file knows their private shape.
  *
  * grpc-js has no stats hook, and server interceptors see neither calls of unregistered methods nor
- * compressed sizes. The handler of HTTP/2 streams sees every call. This file replaces it on one
- * instance, and then uses only the public HTTP/2 stream of Node.
+ * compressed sizes. The listener for HTTP/2 streams sees every call. This file replaces it on the
+ * HTTP/2 servers of one instance, and then uses only the public HTTP/2 stream of Node.
  *
  * @module
  */
 import type { Server } from "@grpc/grpc-js";
+import type { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { replaceMethod } from "../replace-method.ts";
-import { warnOfFailure, warnOnce } from "../warning.ts";
+import { shielded, warnOfFailure, warnOnce } from "../warning.ts";
 import type { ServerMethod, ServerTelemetry } from "./call.ts";
 import { hookRegister } from "./fallback.ts";
 import { isOverOnArrival, isUnheardError } from "./runtime-faults.ts";
 import { StreamMethods, StreamRecorder } from "./stream-recorder.ts";
 import type { EmitArguments } from "./stream-recorder.ts";
 
-/** Called with `(interceptors, stream, headers)`, up to grpc-js 1.10 with `(stream, headers)`. */
-type StreamHandler = (...args: unknown[]) => void;
+/** What listens to the event "stream" of an HTTP/2 server. */
+type StreamListener = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  ...rest: unknown[]
+) => void;
 
 /** The handler of a registered method. */
 interface Handler {
@@ -28,62 +33,74 @@ interface Handler {
 /** The parts of grpc-js's `Server` that this file uses. */
 interface ServerInternals {
   handlers: ReadonlyMap<string, Handler>;
-  boundPorts: ReadonlyMap<string, unknown>;
-  _channelzHandler: StreamHandler;
-  _streamHandler: StreamHandler;
+  /** The servers that listen on a port, and those that a connection injector feeds. */
+  http2Servers: Map<EventEmitter, unknown>;
 }
+
+/** The methods that grpc-js binds to the server and adds as listeners of "stream". */
+const LISTENERS = ["_channelzHandler", "_streamHandler"] as const;
 
 function hasInternals(server: object): server is ServerInternals {
   return "handlers" in server && server.handlers instanceof Map &&
-    "boundPorts" in server && server.boundPorts instanceof Map &&
-    "_channelzHandler" in server &&
-    typeof server._channelzHandler === "function" &&
-    "_streamHandler" in server && typeof server._streamHandler === "function";
+    "http2Servers" in server && server.http2Servers instanceof Map &&
+    LISTENERS.every((name) => typeof (server as Record<string, unknown>)[name] === "function");
 }
 
 /**
- * Records every call of a server. If this version of grpc-js has a different server, warns once and
- * records only the status of calls of registered methods.
- *
- * @throws {Error} If the server is already bound to a port: its handlers are in use by then.
+ * Records every call of a server from its next stream on, also those of connections that exist. If
+ * this version of grpc-js has a different server, warns once and records only the status of calls of
+ * registered methods.
  */
 export function hookServer(server: Server, telemetry: ServerTelemetry): void {
   const internals: object = server;
   if (!hasInternals(internals)) {
     warnOnce(
       "gRPC server metrics are incomplete: this version of @grpc/grpc-js has no Server with " +
-        "handlers, boundPorts, _channelzHandler and _streamHandler. Calls of methods that are " +
+        `handlers, http2Servers, ${LISTENERS.join(" and ")}. Calls of methods that are ` +
         "registered from now on are recorded, unknown methods and message sizes are not",
     );
     hookRegister(server, telemetry);
     return;
   }
-  if (internals.boundPorts.size > 0) {
-    throw new Error("instrumentServer must be called before bindAsync");
-  }
 
+  const { handlers, http2Servers } = internals;
   const record = streamHooks(telemetry);
-  function hook(handler: StreamHandler): StreamHandler {
-    return function (this: ServerInternals, ...args) {
-      const streamIndex = isStream(args[0]) ? 0 : 1;
-      const stream = args[streamIndex] as ServerHttp2Stream;
-      const headers = args[streamIndex + 1] as IncomingHttpHeaders;
-      const recorder = record(stream, headers, this.handlers);
+  const hooked = new WeakSet<EventEmitter>();
+
+  function hook(listener: StreamListener): StreamListener {
+    return function (this: unknown, ...args) {
+      const [stream, headers] = args;
+      const recorder = record(stream, headers, handlers);
       if (isOverOnArrival(stream)) {
         recorder?.closed();
         return;
       }
-      if (recorder === undefined) handler.apply(this, args);
-      else recorder.context.run(handler, this, args);
+      if (recorder === undefined) listener.apply(this, args);
+      else recorder.context.run(listener, this, args);
     };
   }
-  // The server's channelz option decides which of the two is used.
-  replaceMethod(internals, "_channelzHandler", hook);
-  replaceMethod(internals, "_streamHandler", hook);
-}
 
-function isStream(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "respond" in value;
+  function hookHttp2Server(http2Server: EventEmitter): void {
+    if (hooked.has(http2Server)) return;
+    hooked.add(http2Server);
+    // The first listener is that of grpc-js, which creates the HTTP/2 server.
+    const [listener] = http2Server.rawListeners("stream") as StreamListener[];
+    if (listener === undefined) return;
+    http2Server.removeListener("stream", listener);
+    http2Server.prependListener("stream", hook(listener));
+  }
+
+  for (const http2Server of http2Servers.keys()) hookHttp2Server(http2Server);
+  // An HTTP/2 server is in the map before its first connection.
+  replaceMethod(
+    http2Servers,
+    "set",
+    (set) =>
+      function (this: typeof http2Servers, http2Server, ...rest) {
+        shielded(() => hookHttp2Server(http2Server));
+        return set.call(this, http2Server, ...rest);
+      },
+  );
 }
 
 /**

@@ -291,10 +291,3 @@ test("a channel that uses a proxy has the label of its target", () =>
       proxy.close();
     }
   }));
-
-test("a server that is already bound is rejected", () =>
-  withEchoPair({}, ({ server, recording }) => {
-    const second = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider });
-    assert.throws(() => second.instrumentServer(server), /before bindAsync/);
-    return Promise.resolve();
-  }));
