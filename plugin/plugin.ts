@@ -1,4 +1,3 @@
-import { Channel } from "@grpc/grpc-js";
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import { ClientTelemetry } from "./client/call.ts";
@@ -8,6 +7,8 @@ import { ClientTracer } from "./client/spans.ts";
 import { hookSubchannels } from "./client/subchannel-hooks.ts";
 import { SubchannelMetrics } from "./client/subchannel-metrics.ts";
 import { canonicalTarget } from "./client/target.ts";
+import { createChannel } from "./grpc-copies.ts";
+import type { ChannelLike, ServerLike } from "./grpc-copies.ts";
 import { grpcJsVersion } from "./grpc-js-version.ts";
 import { selectMetrics } from "./metrics/definitions.ts";
 import { createInstruments } from "./metrics/instruments.ts";
@@ -128,7 +129,8 @@ export class GrpcOpenTelemetry {
   }
 
   /**
-   * Returns options for a grpc-js client whose calls are recorded.
+   * Returns options for a grpc-js client whose calls are recorded. The client's copy of grpc-js may
+   * be another one than the plugin's.
    *
    * @example
    * ```ts
@@ -139,7 +141,11 @@ export class GrpcOpenTelemetry {
    * @param options The client's own options. A `channelFactoryOverride` still creates the channel.
    * A `channelOverride` is recorded from now on, whether a client uses the returned options or not.
    */
-  clientOptions(options: ClientOptions = {}): ClientOptions {
+  clientOptions<O extends ClientOptions | object = ClientOptions>(options?: O): O {
+    return this.#clientOptions(options ?? {}) as O;
+  }
+
+  #clientOptions(options: ClientOptions): ClientOptions {
     if (!this.#isOn) return options;
     const recorded = this.#optionalLabels.has("grpc.client.call.custom")
       ? {
@@ -153,12 +159,11 @@ export class GrpcOpenTelemetry {
       this.instrumentChannel(options.channelOverride);
       return recorded;
     }
-    const createChannel = options.channelFactoryOverride ??
-      ((address, credentials, channelOptions) => new Channel(address, credentials, channelOptions));
+    const create = options.channelFactoryOverride ?? createChannel;
     return {
       ...recorded,
       channelFactoryOverride: (address, credentials, channelOptions) => {
-        const channel = createChannel(address, credentials, channelOptions);
+        const channel = create(address, credentials, channelOptions);
         shielded(() => this.#hookChannel(channel, address));
         return channel;
       },
@@ -176,8 +181,12 @@ export class GrpcOpenTelemetry {
    *
    * @returns The same channel.
    */
-  instrumentChannel<C extends ChannelInterface>(channel: C): C {
-    if (this.#isOn) shielded(() => this.#hookChannel(channel, dialledTarget(channel)));
+  instrumentChannel<C extends ChannelLike>(channel: C): C {
+    if (!this.#isOn) return channel;
+    shielded(() => {
+      const known = channel as unknown as ChannelInterface;
+      this.#hookChannel(known, dialledTarget(known));
+    });
     return channel;
   }
 
@@ -193,8 +202,8 @@ export class GrpcOpenTelemetry {
    *
    * @returns The same server.
    */
-  instrumentServer<S extends Server>(server: S): S {
-    if (this.#isOn) shielded(() => this.#hookServer(server));
+  instrumentServer<S extends ServerLike>(server: S): S {
+    if (this.#isOn) shielded(() => this.#hookServer(server as unknown as Server));
     return server;
   }
 

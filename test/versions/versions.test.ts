@@ -36,11 +36,14 @@ function minorOf(version: string): number {
 
 /**
  * Tests that do not depend on the version of grpc-js: those of the plugin's own data structures, of
- * its number of label sets, and, which takes longest, of its memory after 10,000 channels.
+ * its number of label sets, and, which takes longest, of its memory after 10,000 channels. Those of
+ * copies use all versions by themselves.
  */
-const WITHOUT_GRPC_JS = /\b(cardinality|channels|message-frames|series|target)\.test\.ts$/;
+const ONCE = /\b(cardinality|channels|copies|message-frames|series|target)\.test\.ts$/;
 const files = globSync("test/plugin/*.test.ts", { cwd: PROJECT })
-  .filter((file) => !WITHOUT_GRPC_JS.test(file));
+  .filter((file) => !ONCE.test(file));
+/** A program that uses the types of other copies. */
+const PROGRAM = "test/versions/types.ts";
 /** A pattern that matches every test name. */
 const EVERYTHING = ".";
 /** The command that runs the tests whose names match a pattern, by runtime. */
@@ -68,6 +71,7 @@ const commands: Record<Runtime, (pattern: string) => string[]> = {
 };
 
 test("the peer dependency starts at the oldest tested version", () => {
+  // It includes versions to come: the plugin checks their shape when it runs.
   assert.equal(PEERS["@grpc/grpc-js"], `^${oldest}`);
   assert.equal(
     project.dependencies["@grpc/grpc-js"],
@@ -84,6 +88,20 @@ test("every minor version between the oldest and the newest is tested", () => {
 
 const packages = await installedPackages("test/versions");
 const skip = skipWithout(packages, "the package registry");
+
+test("the plugin accepts the types of other copies of grpc-js", { skip }, async (t) => {
+  assert.ok(packages !== undefined);
+  const folder = await copyInto(t, packages, ["plugin", "log", "tsconfig.json", PROGRAM]);
+  const config = {
+    extends: "./tsconfig.json",
+    compilerOptions: { typeRoots: [join(PROJECT, "runtimes", "node_modules", "@types")] },
+    files: [PROGRAM],
+    include: [],
+    exclude: [],
+  };
+  await writeFile(join(folder, "tsconfig.types.json"), JSON.stringify(config));
+  await run("tsc", ["-p", "tsconfig.types.json"], { cwd: folder });
+});
 
 /** The names of all tests, filled by the first run. */
 let names: string[] = [];
