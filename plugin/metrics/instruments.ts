@@ -1,6 +1,6 @@
 import { createNoopMeter } from "@opentelemetry/api";
 import type { Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
-import { shielded } from "../warning.ts";
+import { shielded, warnOnce } from "../warning.ts";
 import { limited } from "./cardinality.ts";
 import { METRICS } from "./definitions.ts";
 import type { MetricDefinition } from "./definitions.ts";
@@ -50,6 +50,12 @@ export function createInstruments(
   selected: ReadonlySet<string>,
 ): Instruments {
   const noop = createNoopMeter();
+  if (meter !== undefined && shielded(() => isNoop(meter, noop))) {
+    warnOnce(
+      "gRPC metrics are not recorded, because the meterProvider is a no-op. Start the " +
+        "OpenTelemetry SDK before metrics.getMeterProvider() is called",
+    );
+  }
   let readContext = false;
 
   function instrument(definition: MetricDefinition): Instrument {
@@ -83,6 +89,11 @@ export function createInstruments(
     subchannel: isOn(subchannel) ? instruments(subchannel) : undefined,
     readContext,
   };
+}
+
+/** Returns whether a meter is the API's no-op. It may be of another copy of the API, or minified. */
+function isNoop({ constructor }: Meter, noop: Meter): boolean {
+  return constructor === noop.constructor || constructor?.name === "NoopMeter";
 }
 
 function create({ name, kind, unit, description, bounds }: MetricDefinition, meter: Meter) {
