@@ -8,11 +8,12 @@ import type { EchoClient } from "./echo/calls.ts";
 import { channelCredentials } from "./echo/credentials.ts";
 import { runLoad } from "./echo/load.ts";
 import { createReporter } from "./echo/reporter.ts";
-import { exitOnStartupError, grpcLog, handleArguments } from "./echo/script.ts";
+import { exitOnStartupError, grpcLog, handleArguments, undelivered } from "./echo/script.ts";
 import { loadEcho } from "./echo/service.ts";
 import { readSettings } from "./echo/settings.ts";
 import { formatSummary } from "./echo/summary.ts";
 import { ignoreOutputErrors } from "./log/output.ts";
+import { onStopSignal } from "./log/stop-signals.ts";
 import { startTelemetry } from "./telemetry.ts";
 
 async function main(): Promise<void> {
@@ -39,7 +40,8 @@ async function main(): Promise<void> {
   ) as unknown as EchoClient;
 
   const stop = new AbortController();
-  process.on("SIGINT", () => stop.abort()).on("SIGTERM", () => stop.abort());
+  let callsMayRun = true;
+  onStopSignal(() => stop.abort(), () => undelivered(telemetry, callsMayRun));
   // The reader of the replies has ended, as in `client.ts | head`.
   process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
     if (code !== "ENOSPC") stop.abort();
@@ -60,6 +62,7 @@ async function main(): Promise<void> {
     },
     createReporter({ concurrency, stdout: process.stdout, stderr: process.stderr }),
   );
+  callsMayRun = false;
   console.log(formatSummary(summary));
 
   client.close();

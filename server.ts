@@ -6,14 +6,18 @@ import * as grpc from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { serverCredentials } from "./echo/credentials.ts";
-import { exitOnStartupError, grpcLog, handleArguments } from "./echo/script.ts";
+import { exitOnStartupError, grpcLog, handleArguments, undelivered } from "./echo/script.ts";
 import { createEcho, loadEcho, SERVICE_NAME } from "./echo/service.ts";
 import { readSettings } from "./echo/settings.ts";
+import { StandingStreams } from "./echo/standing-streams.ts";
 import { ignoreOutputErrors } from "./log/output.ts";
+import { onStopSignal } from "./log/stop-signals.ts";
 import { startTelemetry } from "./telemetry.ts";
 import { StartupError } from "./telemetry/settings/mod.ts";
 
 const SHUTDOWN_MS = 10_000;
+/** For the ends of calls that were cut off to be recorded. */
+const FORCED_MS = 1000;
 
 async function main(): Promise<void> {
   ignoreOutputErrors();
@@ -34,8 +38,9 @@ async function main(): Promise<void> {
   );
   server.addService(service, echo);
   const health = new HealthImplementation({ "": "SERVING", [SERVICE_NAME]: "SERVING" });
-  health.addToServer(server);
-  new ReflectionService(definition).addToServer(server);
+  const standingStreams = new StandingStreams();
+  standingStreams.add(server, health);
+  standingStreams.add(server, new ReflectionService(definition));
 
   const port = await bind(server, address.bind, credentials).catch(async (error: Error) => {
     await telemetry.shutdown();
@@ -45,14 +50,19 @@ async function main(): Promise<void> {
     throw new StartupError(`ECHO_ADDR=${address.given}: ${reason}`);
   });
   // A program that reads the next lines may send a signal at once.
-  const stopped = new Promise((resolve) => process.on("SIGINT", resolve).on("SIGTERM", resolve));
+  let callsMayRun = true;
+  const stopped = new Promise<void>((resolve) =>
+    onStopSignal(resolve, () => undelivered(telemetry, callsMayRun))
+  );
   console.log(`Serving on ${address.given.replace(/:0$/, `:${port}`)}`);
   console.log(`Metrics at ${telemetry.endpoint}`);
   if (telemetry.tracesEndpoint) console.log(`Traces at ${telemetry.tracesEndpoint}`);
 
   await stopped;
   for (const name of ["", SERVICE_NAME]) health.setStatus(name, "NOT_SERVING");
+  standingStreams.end();
   await finishCalls(server);
+  callsMayRun = false;
   await telemetry.shutdown();
   process.exit(0);
 }
@@ -76,8 +86,15 @@ function bind(
 
 /** Lets running calls finish, for {@link SHUTDOWN_MS} at most. */
 async function finishCalls(server: grpc.Server): Promise<void> {
-  const timer = setTimeout(() => server.forceShutdown(), SHUTDOWN_MS);
-  await new Promise((resolve) => server.tryShutdown(resolve));
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) =>
+    timer = setTimeout(() => {
+      server.forceShutdown();
+      // Connections without a TLS handshake keep grpc-js waiting for two minutes.
+      setTimeout(resolve, FORCED_MS);
+    }, SHUTDOWN_MS)
+  );
+  await Promise.race([limit, new Promise((resolve) => server.tryShutdown(resolve))]);
   clearTimeout(timer);
 }
 

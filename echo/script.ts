@@ -27,6 +27,22 @@ export function exitOnStartupError(error: unknown): never {
   process.exit(1);
 }
 
+/**
+ * Says what is lost when a script ends before its telemetry has stopped.
+ *
+ * @param telemetry where the script's metrics and traces go
+ * @param callsMayRun whether calls may be in progress
+ */
+export function undelivered(
+  { endpoint, tracesEndpoint }: { endpoint: string; tracesEndpoint: string | undefined },
+  callsMayRun: boolean,
+): string {
+  const losses = callsMayRun ? ["running calls"] : [];
+  losses.push(`the latest metrics (${endpoint})`);
+  if (tracesEndpoint !== undefined) losses.push(`the latest spans (${tracesEndpoint})`);
+  return `not delivered: ${losses.join(", ")}`;
+}
+
 /** A logger for grpc-js that prints on standard error. */
 export const grpcLog: Pick<Console, "error" | "info" | "debug"> = {
   error: logLine,
