@@ -5,12 +5,17 @@
  *
  * @module
  */
+import { constants } from "node:os";
 import { ignoreOutputErrors } from "../../log/output.ts";
 import { freePorts } from "../ports.ts";
 import { Service } from "../service.ts";
 import { methodTable } from "./method-table.ts";
 
 const REPLIES = 10;
+const EXPLANATION =
+  `p50 and p99 are interpolated between the bounds of the metric's buckets, as Prometheus
+does. The client's own summary below differs: it measures more finely, and it counts
+the calls until the client is stopped.`;
 
 async function main(): Promise<void> {
   const ports = await freePorts({ echo: 50051, serverMetrics: 9464, clientMetrics: 9465 });
@@ -36,14 +41,16 @@ async function main(): Promise<void> {
     console.log(`\nThe ${side}'s gRPC metrics, from ${url}\n`);
     console.log(methodTable(await response.text(), `grpc_${side}`));
   }
-  console.log(
-    "\nWhile the scripts run, open the two addresses above in a browser, " +
-      "or let Prometheus scrape them.\n",
-  );
+  console.log(`\n${EXPLANATION}\n`);
   for (const script of [client, server]) {
     const how = await script.stop();
     if (how !== "exit code 0") throw new Error(`the ${script.name} stopped with ${how}`);
   }
+  console.log(
+    "\nBoth scripts are stopped. To look at their metrics in a browser, run\n" +
+      "  npm run server\n  npm run client\n" +
+      "in two terminals: each prints its address, which is for Prometheus too.",
+  );
 }
 
 /** Starts a script and prefixes its output with its name. */
@@ -59,7 +66,9 @@ function run(name: string, command: string[], environment: Record<string, string
 
 ignoreOutputErrors();
 // A regular exit also kills the scripts; death by the signal would not.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(128 + constants.signals[signal]));
+}
 try {
   await main();
 } catch (error) {

@@ -22,6 +22,10 @@ test("the demo runs the server under Bun and the client under Deno, and shows wh
     );
     assert.match(stdout, table);
   }
+  assert.match(stdout, /^p50 and p99 are interpolated .*\n.*summary below differs: /m);
+  assert.match(stdout, /^Both scripts are stopped\. /m);
+  const [, afterStop = ""] = stdout.split("Both scripts are stopped");
+  assert.doesNotMatch(afterStop, /http:|\|/, "nothing that has ended is offered");
 });
 
 test("the table adds up statuses and interpolates quantiles as PromQL does", () => {
