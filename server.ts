@@ -51,7 +51,7 @@ async function main(): Promise<void> {
   });
   // A program that reads the next lines may send a signal at once.
   let callsMayRun = true;
-  const stopped = new Promise<void>((resolve) =>
+  const stopped = new Promise((resolve) =>
     onStopSignal(resolve, () => undelivered(telemetry, callsMayRun))
   );
   console.log(`Serving on ${address.given.replace(/:0$/, `:${port}`)}`);

@@ -10,12 +10,12 @@ const SAME_REQUEST_MS = 100;
  * Stops a program at the first signal, and ends the process at once at a second one. The exit code
  * is then 128 plus the signal's number, as a shell reports it. Signals within 100 ms count as one.
  *
- * @param stop called at the first signal
+ * @param stop called with the first signal
  * @param lost returns what a sudden end loses, for one line on standard error
  * @param signals the signals to handle, by default SIGINT and SIGTERM
  */
 export function onStopSignal(
-  stop: () => void,
+  stop: (signal: StopSignal) => void,
   lost: () => string,
   signals: readonly StopSignal[] = ["SIGINT", "SIGTERM"],
 ): void {
@@ -23,7 +23,7 @@ export function onStopSignal(
   const onSignal = (signal: StopSignal) => {
     if (firstMs === undefined) {
       firstMs = performance.now();
-      stop();
+      stop(signal);
     } else if (performance.now() - firstMs > SAME_REQUEST_MS) {
       console.error(`${signal} again, ends at once: ${lost()}`);
       process.exit(128 + constants.signals[signal]);

@@ -1,6 +1,7 @@
 // Runs a command with this folder's programs first on the PATH, so that `bun`, `deno`, `node` and
 // `tsc` have the pinned versions. Plain JavaScript, because the node that npm runs on may be older.
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { delimiter } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -19,4 +20,6 @@ child.on("error", () => {
 // The terminal sends Ctrl-C to the child as well, so this process only waits for its end.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => child.kill("SIGTERM"));
-child.on("exit", (code, signal) => process.exitCode = signal ? 1 : code);
+child.on("exit", (code, signal) => {
+  process.exitCode = signal ? 128 + constants.signals[signal] : code;
+});

@@ -1,14 +1,13 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-
-const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+import { onStopSignal } from "../log/stop-signals.ts";
 
 /** Ignores SIGPIPE, which would end a Go program when its output is closed. */
 const WITHOUT_SIGPIPE = ["-c", 'trap "" PIPE; exec "$@"', "sh"];
 
 /**
- * Runs a program as if it replaced this process: it inherits the output and receives the signals
- * that this process gets.
+ * Runs a program as if it replaced this process: it inherits the output and receives the signal that
+ * asks this process to stop. At a second signal, it is killed and this process ends.
  *
  * @returns The program's exit code, or 128 plus the signal's number, like a shell.
  * @throws {Error} when the program does not start.
@@ -19,14 +18,14 @@ export async function runInForeground(command: readonly string[]): Promise<numbe
     stdio: ["ignore", "inherit", "inherit"],
     detached: true,
   });
-  const forward = (signal: NodeJS.Signals) => child.kill(signal);
-  for (const signal of FORWARDED) process.on(signal, forward);
-  try {
-    return await new Promise((resolve, reject) => {
-      child.on("error", reject);
-      child.on("exit", (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
-    });
-  } finally {
-    for (const signal of FORWARDED) process.off(signal, forward);
-  }
+  process.on("exit", () => child.kill("SIGKILL"));
+  onStopSignal(
+    (signal) => child.kill(signal),
+    () => `${command[0]} is killed`,
+    ["SIGINT", "SIGTERM", "SIGHUP"],
+  );
+  return await new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
+  });
 }

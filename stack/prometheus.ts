@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,13 +18,11 @@ const CONFIG = fileURLToPath(new URL("../prometheus.yml", import.meta.url));
 ignoreOutputErrors();
 try {
   const data = await mkdtemp(join(tmpdir(), "prometheus-"));
-  try {
-    process.exitCode = await runInForeground(
-      await prometheusCommand({ config: CONFIG, data, port: 9090 }),
-    );
-  } finally {
-    await rm(data, { recursive: true, force: true });
-  }
+  // A second signal exits at once.
+  process.on("exit", () => rmSync(data, { recursive: true, force: true, maxRetries: 3 }));
+  process.exitCode = await runInForeground(
+    await prometheusCommand({ config: CONFIG, data, port: 9090 }),
+  );
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;

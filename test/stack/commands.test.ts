@@ -7,9 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { collectorEnvironment } from "../../stack/collector/environment.ts";
 import { freePorts } from "../../stack/ports.ts";
 import { Service } from "../../stack/service.ts";
+import { eventually } from "../support/eventually.ts";
 import { PROJECT, Script } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
 import { realCollector } from "./programs.ts";
@@ -76,6 +78,26 @@ test("Prometheus gets prometheus.yml, a loopback address and a temporary data fo
   assert.ok(existsSync(data));
   assert.equal(await script.stop("SIGTERM"), 7);
   assert.equal(existsSync(data), false);
+});
+
+test("a second signal kills Prometheus and removes its data folder", async (t) => {
+  const { script } = await runPrometheus(
+    t,
+    `process.on("SIGTERM", () => console.log("asked")); setInterval(() => {}, 1000);
+    console.log(JSON.stringify({ pid: process.pid, args: process.argv.slice(2) }));`,
+  );
+  const { pid, args } = JSON.parse(await script.printed(/^(\{.*\})$/m));
+  script.signal("SIGTERM");
+  script.signal("SIGTERM");
+  await script.printed(/^asked$/m);
+  // One Ctrl-C may arrive twice; a second one comes later.
+  await delay(300);
+  assert.equal(await script.stop("SIGINT"), 130);
+  assert.equal(script.stdout.match(/^asked$/gm)?.length, 1);
+  assert.match(script.stderr, /^SIGINT again, ends at once: \S+prometheus is killed\n$/);
+  await eventually(() => assert.throws(() => process.kill(pid, 0), { code: "ESRCH" }), 30_000);
+  const data = (args as string[]).find((arg) => arg.startsWith("--storage.tsdb.path="));
+  assert.equal(existsSync(data!.split("=")[1]!), false);
 });
 
 test("the command's exit code reflects the signal that killed Prometheus", async (t) => {
