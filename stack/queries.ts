@@ -1,3 +1,5 @@
+import { isHealthy } from "./service.ts";
+
 /** The codelab's two queries: the median latency of attempts, and attempts by latency bucket. */
 export const CODELAB_QUERIES = [
   "histogram_quantile(0.5, rate(grpc_client_attempt_duration_seconds_bucket[1m]))",
@@ -17,6 +19,19 @@ export function graphUrl(prometheus: string, query: string): string {
   });
   // Not every version's page decodes "+" as a space.
   return `${prometheus}/graph?${`${parameters}`.replaceAll("+", "%20")}`;
+}
+
+/**
+ * Returns the URL that shows the scrape targets: a page, or JSON from a Prometheus without pages.
+ *
+ * @param prometheus The URL of Prometheus, without a slash at the end.
+ */
+export async function targetsUrl(prometheus: string): Promise<string> {
+  // Debian's Prometheus 2 has the classic pages only.
+  for (const page of ["/targets", "/classic/targets"]) {
+    if (await isHealthy(`${prometheus}${page}`)) return `${prometheus}${page}`;
+  }
+  return `${prometheus}/api/v1/targets`;
 }
 
 /**

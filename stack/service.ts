@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcessByStdio } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -21,8 +21,8 @@ export interface ServiceOptions {
   readonly command: readonly string[];
   /** Environment variables that add to or override this process's own. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Receives each line that it prints to standard output or standard error. */
-  readonly log: (line: string) => void;
+  /** Receives each line that it prints, and where. */
+  readonly log: (line: string, output: "stdout" | "stderr") => void;
 }
 
 interface Watcher {
@@ -52,8 +52,8 @@ export class Service {
    * `exit code 1`, `SIGKILL`, or why it did not start. Never rejects.
    */
   readonly ended: Promise<string>;
-  readonly #log: (line: string) => void;
-  readonly #child: ChildProcess;
+  readonly #log: ServiceOptions["log"];
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
   readonly #watchers = new Set<Watcher>();
 
   /** Starts the program. If it is missing, {@link ended} resolves with the reason. */
@@ -68,8 +68,8 @@ export class Service {
     });
     this.#child = child;
     running.add(this);
-    this.#show(child.stdout);
-    this.#show(child.stderr);
+    this.#show("stdout");
+    this.#show("stderr");
     // Other processes of the group would keep the pipes open.
     child.on("exit", () => this.kill());
     this.ended = new Promise((resolve) => {
@@ -140,9 +140,9 @@ export class Service {
     }
   }
 
-  #show(output: Readable): void {
-    createInterface(output).on("line", (line) => {
-      this.#log(line);
+  #show(output: "stdout" | "stderr"): void {
+    createInterface(this.#child[output]).on("line", (line) => {
+      this.#log(line, output);
       for (const watcher of this.#watchers) {
         const match = watcher.pattern.exec(line);
         if (match === null || --watcher.times > 0) continue;
@@ -160,7 +160,8 @@ export class Service {
   }
 }
 
-async function isHealthy(url: string): Promise<boolean> {
+/** Returns whether a URL answers with a success status within 5 s. */
+export async function isHealthy(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
     await response.arrayBuffer();

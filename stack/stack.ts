@@ -5,13 +5,15 @@
  *
  * @module
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ignoreOutputErrors } from "../log/output.ts";
+import { onStopSignal } from "../log/stop-signals.ts";
 import { collectorBinary } from "./collector/binary.ts";
-import { CODELAB_QUERIES, graphUrl, hasData } from "./queries.ts";
+import { CODELAB_QUERIES, graphUrl, hasData, targetsUrl } from "./queries.ts";
 import { Service } from "./service.ts";
 import { startStack } from "./start.ts";
 import type { StackUrls } from "./start.ts";
@@ -29,6 +31,8 @@ const FIRST_DATA_MS = 60_000;
 
 /** Running services in the order of their start. */
 const services: Service[] = [];
+/** Whether only errors are shown, so that the links stay in sight. */
+let quiet = false;
 /** Aborted by Ctrl-C and other signals to stop. */
 const interruption = new AbortController();
 /** Rejects when a service ends that was not told to. */
@@ -41,7 +45,9 @@ async function run(pull: boolean, folder: string): Promise<void> {
   const urls = await startStack({ collector, folder, launch });
   log("stack", "everything runs; Prometheus has the first data in about 15 s");
   await waitForData(urls.prometheus);
-  for (const line of readyText(urls)) log("stack", line);
+  const lines = await readyText(urls);
+  quiet = true;
+  for (const line of lines) log("stack", line);
 }
 
 function launch(
@@ -51,7 +57,10 @@ function launch(
 ): Service {
   interruption.signal.throwIfAborted();
   log("stack", `starting ${name}`);
-  const service = new Service({ name, command, environment, log: (line) => log(name, line) });
+  const show = (line: string, output: string) => {
+    if (!quiet || output === "stderr") log(name, line);
+  };
+  const service = new Service({ name, command, environment, log: show });
   services.push(service);
   void service.ended.then((how) => {
     services.splice(services.indexOf(service), 1);
@@ -73,11 +82,11 @@ async function waitForData(prometheus: string): Promise<void> {
   }
 }
 
-function readyText({ prometheus, metrics }: StackUrls): string[] {
+async function readyText({ prometheus, metrics }: StackUrls): Promise<string[]> {
   return [
-    "ready. Open in a browser:",
+    "ready. From now on, only errors are shown. Open in a browser:",
     ...CODELAB_QUERIES.flatMap((query) => [`  ${query}`, `    ${graphUrl(prometheus, query)}`]),
-    `  scrape targets: ${prometheus}/targets`,
+    `  scrape targets: ${await targetsUrl(prometheus)}`,
     `  metrics: ${metrics.join(" ")}`,
     "Ctrl-C stops everything",
   ];
@@ -117,11 +126,15 @@ async function main(): Promise<void> {
   const interrupted = new Promise<void>((resolve) => {
     interruption.signal.addEventListener("abort", () => resolve());
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => interruption.abort());
-  }
+  onStopSignal(
+    () => interruption.abort(),
+    () => `${services.map(({ name }) => name).join(", ")} killed, the latest metrics not delivered`,
+    ["SIGINT", "SIGTERM", "SIGHUP"],
+  );
 
   const folder = await mkdtemp(join(tmpdir(), "grpc-js-opentelemetry-stack-"));
+  // The services are killed by then.
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   let failed = false;
   const work = run(argument === "--pull", folder).then(() => interrupted);
   try {
@@ -130,11 +143,11 @@ async function main(): Promise<void> {
     failed = true;
     log("stack", (error as Error).message);
   }
+  quiet = false;
   log("stack", "stopping");
   // Prevents further starts.
   interruption.abort();
   const clean = await stopAll();
-  await rm(folder, { recursive: true, force: true });
   process.exitCode = failed || !clean ? 1 : 0;
   log("stack", "stopped");
 }

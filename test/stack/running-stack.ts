@@ -58,7 +58,7 @@ export class RunningStack {
 
   /** Waits until the stack is ready and returns Prometheus' URL. */
   async ready(): Promise<string> {
-    return await this.printed(/scrape targets: (http:.*)\/targets$/);
+    return await this.printed(/scrape targets: (http:\/\/[^/]+)\/.*targets$/);
   }
 
   /** Returns the process ids of the running services. */

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { CODELAB_QUERIES, graphUrl } from "../../stack/queries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Script } from "../support/script.ts";
@@ -21,6 +22,7 @@ test("pull: both queries have data, and Ctrl-C stops everything", withPrometheus
   const url = await stack.ready();
   assert.deepEqual(await jobs(url), ["echo-client", "echo-server", "prometheus"]);
   await assertCodelabWorks(stack, url);
+  await assertLinksStay(stack);
 
   const pids = await stack.processes();
   assert.equal(pids.length, 3);
@@ -30,6 +32,24 @@ test("pull: both queries have data, and Ctrl-C stops everything", withPrometheus
   // The client prints its summary before the server stops.
   assert.match(stack.text, /stopping[^]*client +\| Summary:[^]*stack +\| stopped$/);
   assert.doesNotMatch(stack.text, /UNAVAILABLE|stopped with/);
+});
+
+test("a second signal kills everything at once", withPrometheus, async (t) => {
+  const stack = await RunningStack.start(t, ["--pull"], { ECHO_DELAY_MS: "3600000" });
+  await stack.printed(/everything runs/);
+  const pids = await stack.processes();
+  // The client cancels its call after 1 s, so all services still run.
+  process.kill(await stack.processOf(/server\.ts/), "SIGSTOP");
+  process.kill(stack.service.pid!, "SIGINT");
+  await stack.printed(/Summary:/);
+  await delay(300);
+  process.kill(stack.service.pid!, "SIGINT");
+  assert.equal(await stack.service.ended, "exit code 130");
+  assert.match(stack.text, /^SIGINT again, ends at once: prometheus, server.* killed, /m);
+  for (const pid of pids) {
+    await eventually(() => assert.throws(() => process.kill(pid, 0), { code: "ESRCH" }), 30_000);
+  }
+  await stack.assertLeavesNothing(pids);
 });
 
 test("all services start when the output is closed", withPrometheus, async (t) => {
@@ -140,6 +160,23 @@ async function assertCodelabWorks(stack: RunningStack, prometheus: string): Prom
     assert.equal(response.status, 200);
     assert.match(await response.text(), /Prometheus/);
   }
+}
+
+/** Asserts that each printed link answers, and that running clients print nothing after them. */
+async function assertLinksStay(stack: RunningStack): Promise<void> {
+  const ready = stack.lines.findIndex((line) => line.includes("ready."));
+  const links = stack.lines.slice(ready).flatMap((line) => line.match(/http:\S+/g) ?? []);
+  assert.equal(links.length, 5);
+  for (const link of links) assert.equal((await fetch(link)).status, 200, link);
+
+  const metrics = links.at(-1)!;
+  const started = async () => {
+    const text = await (await fetch(metrics)).text();
+    return Number(/^grpc_client_attempt_started_total\{.*\} (\d+)/m.exec(text)![1]);
+  };
+  const before = await started();
+  await eventually(async () => assert.ok(await started() >= before + 3), 30_000);
+  assert.match(stack.lines.at(-1)!, /Ctrl-C stops everything$/);
 }
 
 /** Returns the jobs that Prometheus scrapes and asserts that each is up. */
