@@ -30,7 +30,8 @@ const PLAIN_PROGRESS_TICKS = 5;
 /**
  * Creates a reporter that suits the output. With one concurrent call, it prints each reply. With
  * more, it redraws one status line every second on a terminal, and prints a progress line every 5 s
- * elsewhere. Errors go to `stderr`, at most one line per second and status code.
+ * elsewhere. Errors go to `stderr`, collapsed by status code: at most one line per second at first,
+ * and one every 10 s while the errors continue.
  *
  * @param options.concurrency calls at a time
  * @param options.stdout `process.stdout`
@@ -111,19 +112,26 @@ class ConsoleReporter implements Reporter {
   }
 }
 
-/** Shortest time between two lines of one status code. */
-const QUIET_SECONDS = 1;
+/** Shortest time between the first two lines of one status code. It doubles with each line. */
+const FIRST_QUIET_SECONDS = 1;
+const MAX_QUIET_SECONDS = 10;
 
 interface CodeState {
   printedAt: number;
+  /** No line is due for this long after the last one. */
+  quietSeconds: number;
   details: string;
   unprinted: number;
+  /** Whether the unprinted errors have different details. */
+  differ: boolean;
 }
 
 /**
- * Turns errors into lines, at most one per second and status code, so that many workers that fail
- * alike don't flood the terminal. The first error is printed at once; a later line gives the number
- * of errors and the details of the latest. Over a run, the lines account for every error.
+ * Turns errors into lines, fewer and fewer for each status code, so that many workers that fail
+ * alike, or a server that stays away, don't flood the terminal. The first error is printed at once;
+ * a later line gives the number of errors and the details of the latest. Errors of one code share
+ * lines whatever their details are: those of grpc-js contain times. Over a run, the lines account
+ * for every error.
  */
 class ErrorLines {
   readonly #print: (line: string) => void;
@@ -137,9 +145,10 @@ class ErrorLines {
   add(code: string, details: string, elapsedSeconds: number): void {
     let state = this.#byCode.get(code);
     if (state === undefined) {
-      state = { printedAt: -Infinity, details, unprinted: 0 };
+      state = { printedAt: -Infinity, quietSeconds: 0, details, unprinted: 0, differ: false };
       this.#byCode.set(code, state);
     }
+    state.differ ||= state.unprinted > 0 && details !== state.details;
     state.details = details;
     state.unprinted += 1;
     this.flush(elapsedSeconds);
@@ -148,13 +157,19 @@ class ErrorLines {
   /** Prints the lines that are due; all of them at `Infinity`. */
   flush(elapsedSeconds: number): void {
     for (const [code, state] of this.#byCode) {
-      if (state.unprinted === 0 || elapsedSeconds - state.printedAt < QUIET_SECONDS) continue;
+      const quiet = elapsedSeconds - state.printedAt;
+      if (state.unprinted === 0 || quiet < state.quietSeconds) continue;
       // A server chooses the details: remove line breaks and terminal controls.
       const details = state.details.replaceAll(/\p{Cc}+/gu, " ").trim();
-      const repeats = state.unprinted > 1 ? ` (${state.unprinted} times)` : "";
+      const last = state.differ ? ", this one last" : "";
+      const repeats = state.unprinted > 1 ? ` (${state.unprinted} times${last})` : "";
       this.#print(`${code}: ${details}${repeats}`);
+      // After a long time without errors, the code starts anew.
+      const before = quiet > 2 * MAX_QUIET_SECONDS ? 0 : state.quietSeconds;
+      state.quietSeconds = Math.min(2 * before || FIRST_QUIET_SECONDS, MAX_QUIET_SECONDS);
       state.printedAt = elapsedSeconds;
       state.unprinted = 0;
+      state.differ = false;
     }
   }
 }

@@ -60,7 +60,7 @@ for (const terminal of [undefined, { columns: 80 }]) {
     assert.equal(outputs.stderr, "");
   });
 
-  test(`identical errors, ${where}: one line a second, none lost`, () => {
+  test(`identical errors, ${where}: one line, then one a second, none lost`, () => {
     const outputs = new Outputs();
     const reporter = outputs.reporter(50, terminal);
     const error = (at: number, details = "No connection") =>
@@ -73,15 +73,15 @@ for (const terminal of [undefined, { columns: 80 }]) {
     error(1.1, "No connection any more");
     error(1.2, "No connection any more");
     reporter.progress(new Tally().add(2, 0, 0));
-    reporter.progress(new Tally().add(2.1, 0, 0));
-    error(2.5);
+    reporter.progress(new Tally().add(3.1, 0, 0));
+    error(3.5);
     reporter.finish();
     assert.equal(
       outputs.stderr,
       [
         "UNAVAILABLE: No connection",
         "ABORTED: other codes have lines of their own",
-        "UNAVAILABLE: No connection any more (51 times)",
+        "UNAVAILABLE: No connection any more (51 times, this one last)",
         "UNAVAILABLE: No connection any more",
         "UNAVAILABLE: No connection",
         "",
@@ -89,6 +89,22 @@ for (const terminal of [undefined, { columns: 80 }]) {
     );
   });
 }
+
+test("errors of one code share lines although grpc-js puts times into their details", () => {
+  const outputs = new Outputs();
+  const reporter = outputs.reporter(1, undefined);
+  const details = (i: number) => `Deadline exceeded after 0.${200 + i % 9}s,LB pick: 0.00${i % 7}s`;
+  for (let i = 0; i < 600; i++) reporter.error("DEADLINE_EXCEEDED", details(i), i / 10);
+  // A minute later, an error is news again.
+  for (const at of [120, 121]) reporter.error("DEADLINE_EXCEEDED", "late", at);
+  reporter.finish();
+  const lines = outputs.stderr.trimEnd().split("\n");
+  const counts = lines.map((line) => Number(/ \((\d+) times/.exec(line)?.[1] ?? 1));
+  // Lines after 0, 1, 3, 7, 15, 25, 35, 45 and 55 seconds.
+  assert.deepEqual(counts, [1, 10, 20, 40, 80, 100, 100, 100, 100, 50, 1]);
+  assert.equal(lines[1], `DEADLINE_EXCEEDED: ${details(10)} (10 times, this one last)`);
+  assert.equal(lines.at(-1), "DEADLINE_EXCEEDED: late");
+});
 
 test("an error stays one line and can't control the terminal", () => {
   const outputs = new Outputs();
