@@ -5,7 +5,9 @@ import { GrpcOpenTelemetry, withCustomLabel } from "../../../plugin/mod.ts";
 import { clientSeries, serverSeries } from "../../support/echo-pair.ts";
 import { eventuallyEqual } from "../../support/eventually.ts";
 import { Recording } from "../../support/series.ts";
+import { googleGax } from "./google-gax.ts";
 import type { Calls, Kit } from "./kit.ts";
+import { nestjs } from "./nestjs.ts";
 import { niceGrpc } from "./nice-grpc.ts";
 import { protoLoader } from "./proto-loader.ts";
 import { protobufTs } from "./protobuf-ts.ts";
@@ -16,6 +18,8 @@ const KITS: Readonly<Record<string, Kit>> = {
   "ts-proto": tsProto,
   "protobuf-ts": protobufTs,
   "nice-grpc": niceGrpc,
+  "NestJS": nestjs,
+  "google-gax": googleGax,
 };
 const CUSTOM = "grpc.client.call.custom";
 
@@ -111,8 +115,8 @@ for (const [name, kit] of Object.entries(KITS)) {
       });
     }));
 
-  // nice-grpc passes no call options on to grpc-js.
-  if (kit === niceGrpc) continue;
+  // nice-grpc and google-gax pass no call options on to grpc-js.
+  if (kit === niceGrpc || kit === googleGax) continue;
   test(`${name}: the custom label of a call's options`, () =>
     withPair(kit, [CUSTOM], async ({ calls, recording }) => {
       assert.equal(await calls.labelled!("hello", "checkout"), "hello");
