@@ -16,6 +16,7 @@ import type { Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { ServerCertificates } from "../tls/certificates.ts";
 import type { WatchedFiles } from "../tls/watched-files.ts";
+import { listenExclusively } from "./bun-cluster.ts";
 import { Connections, LISTENER_LIMITS, type ListenerLimits } from "./connections.ts";
 import { log } from "./log.ts";
 
@@ -178,7 +179,9 @@ function logFailure(error: Error): void {
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host, port }, () => {
+    listenExclusively(server);
+    // Workers of a cluster would share the port, and each scrape would read another one of them.
+    server.listen({ host, port, exclusive: true }, () => {
       server.off("error", reject);
       server.on("error", logFailure);
       server.unref();

@@ -29,7 +29,7 @@ export async function startPull(settings: Settings, defaultPort: number): Promis
     });
     return { reader, endpoint: endpoint.url, close: () => endpoint.close() };
   } catch (error) {
-    throw new StartupError(listenFailure(host, port, error as NodeJS.ErrnoException));
+    throw new StartupError(await listenFailure(host, port, error as NodeJS.ErrnoException));
   }
 }
 
@@ -66,10 +66,18 @@ function authenticationFiles(settings: Settings): AuthenticationFiles | undefine
   return files.bearerToken ?? files.user ? files : undefined;
 }
 
-function listenFailure(host: string, port: number, error: NodeJS.ErrnoException): string {
+async function listenFailure(
+  host: string,
+  port: number,
+  error: NodeJS.ErrnoException,
+): Promise<string> {
   if (error.code === "EADDRINUSE") {
+    const { default: cluster } = await import("node:cluster");
     return `OTEL_EXPORTER_PROMETHEUS_PORT=${port}: port ${port} of ${host} is in use; ` +
-      "set another port, or 0 for any free one";
+      (cluster.isWorker
+        ? "each worker of a cluster needs another port: set one for each, or 0 for any free one, " +
+          "or push with OTEL_METRICS_EXPORTER=otlp"
+        : "set another port, or 0 for any free one");
   }
   return `OTEL_EXPORTER_PROMETHEUS_HOST=${host}, OTEL_EXPORTER_PROMETHEUS_PORT=${port}: ` +
     `cannot listen there: ${error.message}`;

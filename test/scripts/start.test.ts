@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings, variables } from "../../echo/settings.ts";
 import { helpText, variables as telemetryVariables } from "../../telemetry/settings/mod.ts";
-import { occupiedPort } from "../support/ports.ts";
+import { freePort, occupiedPort } from "../support/ports.ts";
 import { run, RUNTIMES, Script } from "../support/script.ts";
 import type { Environment, Owner } from "../support/script.ts";
 
@@ -77,6 +77,22 @@ for (const runtime of RUNTIMES) {
       });
     });
   }
+
+  test(`${runtime}: the second worker of a cluster says that each needs a port`, async (t) => {
+    const port = await freePort();
+    const environment = {
+      ECHO_ADDR: "127.0.0.1:0",
+      OTEL_EXPORTER_PROMETHEUS_PORT: `${port}`,
+    };
+    const command = run(runtime, "test/scripts/cluster-program.ts");
+    const { code, stderr } = await outcome(t, command, environment);
+    assert.deepEqual({ code, stderr }, {
+      code: 1,
+      stderr: `OTEL_EXPORTER_PROMETHEUS_PORT=${port}: port ${port} of 127.0.0.1 is in use; ` +
+        "each worker of a cluster needs another port: set one for each, or 0 for any free one, " +
+        "or push with OTEL_METRICS_EXPORTER=otlp\n",
+    });
+  });
 
   for (const host of ["", "127.0.0.1"]) {
     test(`${runtime}: server.ts says which variable to change when ${host}:PORT is in use`, async (t) => {
