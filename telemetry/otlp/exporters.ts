@@ -2,9 +2,18 @@ import type { OTLPMetricExporterBase } from "@opentelemetry/exporter-metrics-otl
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { OtlpProtocol } from "../settings/variables.ts";
 import { withAnswers } from "./answers.ts";
+import type { GrpcEndpoint } from "./grpc-endpoint.ts";
 
 // Each exporter is loaded only when it is used: the gRPC one alone slows start-up noticeably. They
-// read endpoint, headers, compression and TLS files from the `OTEL_EXPORTER_OTLP_*` variables.
+// read the URL, compression and TLS files from the `OTEL_EXPORTER_OTLP_*` variables.
+
+/** What the stock exporters read from the environment in another way than this program. */
+export interface ExporterOptions {
+  /** The headers of each export. The exporters cut values at a semicolon. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The endpoint for gRPC. */
+  readonly grpc?: GrpcEndpoint | undefined;
+}
 
 /**
  * Creates the stock exporter of metrics for a protocol.
@@ -13,16 +22,19 @@ import { withAnswers } from "./answers.ts";
  * Prometheus accepts nothing else.
  *
  * @param timeoutMillis longest time of one export, retries included
+ * @param options take the place of variables
  */
 export async function createMetricExporter(
   protocol: OtlpProtocol,
   timeoutMillis: number,
+  { headers = {}, grpc }: ExporterOptions = {},
 ): Promise<OTLPMetricExporterBase> {
   const { AggregationTemporalityPreference, OTLPMetricExporter: JsonExporter } = await import(
     "@opentelemetry/exporter-metrics-otlp-http"
   );
   const options = {
     timeoutMillis,
+    headers,
     temporalityPreference: AggregationTemporalityPreference.CUMULATIVE,
   };
   switch (protocol) {
@@ -34,7 +46,10 @@ export async function createMetricExporter(
     }
     case "grpc": {
       const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-grpc");
-      return withAnswers(new OTLPMetricExporter(options), false);
+      return withAnswers(
+        new OTLPMetricExporter({ ...options, ...await grpcOptions(headers, grpc) }),
+        false,
+      );
     }
   }
 }
@@ -43,12 +58,14 @@ export async function createMetricExporter(
  * Creates the stock exporter of spans for a protocol.
  *
  * @param timeoutMillis longest time of one export, retries included
+ * @param options take the place of variables
  */
 export async function createSpanExporter(
   protocol: OtlpProtocol,
   timeoutMillis: number,
+  { headers = {}, grpc }: ExporterOptions = {},
 ): Promise<SpanExporter> {
-  const options = { timeoutMillis };
+  const options = { timeoutMillis, headers };
   switch (protocol) {
     case "http/json": {
       const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-http");
@@ -60,7 +77,25 @@ export async function createSpanExporter(
     }
     case "grpc": {
       const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-grpc");
-      return withAnswers(new OTLPTraceExporter(options), false);
+      return withAnswers(
+        new OTLPTraceExporter({ ...options, ...await grpcOptions(headers, grpc) }),
+        false,
+      );
     }
   }
+}
+
+/** Returns the options that the stock exporters have only for gRPC. */
+async function grpcOptions(
+  headers: Readonly<Record<string, string>>,
+  endpoint: GrpcEndpoint | undefined,
+) {
+  const { credentials, Metadata } = await import("@grpc/grpc-js");
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+  return {
+    metadata,
+    ...(endpoint && { url: endpoint.url }),
+    ...(endpoint?.isPlain && { credentials: credentials.createInsecure() }),
+  };
 }

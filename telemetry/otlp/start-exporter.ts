@@ -6,6 +6,8 @@ import { withoutSecrets } from "../settings/mod.ts";
 import type { Settings } from "../settings/mod.ts";
 import type { OtlpProtocol } from "../settings/variables.ts";
 import { createMetricExporter, createSpanExporter } from "./exporters.ts";
+import type { ExporterOptions } from "./exporters.ts";
+import { grpcEndpoint } from "./grpc-endpoint.ts";
 import { onNewCertificates } from "./new-certificates.ts";
 import type { OtlpFiles } from "./new-certificates.ts";
 import { METRICS, ReportingExporter, SPANS } from "./reporting-exporter.ts";
@@ -54,23 +56,36 @@ async function start<T>(
   settings: Settings,
   signalName: SignalName,
   signal: Signal<T>,
-  create: (protocol: OtlpProtocol, timeoutMs: number) => Promise<Exporter<T>>,
+  create: (
+    protocol: OtlpProtocol,
+    timeoutMs: number,
+    options: ExporterOptions,
+  ) => Promise<Exporter<T>>,
   timeoutMs: number,
   deliveryMs: number,
 ): Promise<RunningExporter<T>> {
   const protocol = settings[`OTEL_EXPORTER_OTLP_${signalName}_PROTOCOL`] ??
     settings.OTEL_EXPORTER_OTLP_PROTOCOL;
-  const destination = withoutSecrets(endpointUrl(settings, signalName, protocol));
+  const endpoint = endpointUrl(settings, signalName, protocol);
+  const insecure = settings[`OTEL_EXPORTER_OTLP_${signalName}_INSECURE`] ??
+    settings.OTEL_EXPORTER_OTLP_INSECURE;
+  const grpc = protocol === "grpc" ? grpcEndpoint(endpoint, insecure) : undefined;
+  const headers = {
+    ...settings.OTEL_EXPORTER_OTLP_HEADERS,
+    ...settings[`OTEL_EXPORTER_OTLP_${signalName}_HEADERS`],
+  };
+  const createExporter = () => create(protocol, timeoutMs, { headers, grpc });
+  const destination = withoutSecrets(grpc?.url ?? endpoint);
   const exporter = new ReportingExporter(
     signal,
-    await create(protocol, timeoutMs),
+    await createExporter(),
     destination,
     timeoutMs,
     log,
     deliveryMs,
   );
   const close = onNewCertificates(certificateFiles(settings, signalName), fileLog, () => {
-    create(protocol, timeoutMs).then((renewed) => exporter.replace(renewed)).catch((error) => {
+    createExporter().then((renewed) => exporter.replace(renewed)).catch((error) => {
       log(`telemetry: new certificates are not in use: ${thrownText(error)}`);
     });
   });
@@ -83,7 +98,7 @@ function timeoutOf(settings: Settings, signalName: SignalName): number {
     settings.OTEL_EXPORTER_OTLP_TIMEOUT;
 }
 
-/** Returns the URL that the stock exporter uses (OTLP exporter specification). */
+/** Returns the endpoint of a signal (OTLP exporter specification); a URL if the protocol is HTTP. */
 function endpointUrl(settings: Settings, signalName: SignalName, protocol: OtlpProtocol): string {
   const own = settings[`OTEL_EXPORTER_OTLP_${signalName}_ENDPOINT`];
   if (own !== undefined) return own;

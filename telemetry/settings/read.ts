@@ -11,7 +11,8 @@ export class StartupError extends Error {
  * Reads the variables of a schema, and no others: under Deno, reading the whole environment needs a
  * permission that the scripts do without.
  *
- * An empty value counts as not set (OpenTelemetry environment variable specification).
+ * An empty value counts as not set (OpenTelemetry environment variable specification), and so does a
+ * blank one, as in the SDK.
  *
  * @throws {StartupError} with one line for every bad variable, in the order of the schema: its name,
  * its value unless that may hold a secret, and what is allowed
@@ -21,7 +22,10 @@ export function readVariables<T extends z.ZodObject>(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): z.output<T> {
   const names = Object.keys(variables.shape);
-  const values = Object.fromEntries(names.map((name) => [name, environment[name] || undefined]));
+  const values = Object.fromEntries(names.map((name) => {
+    const value = environment[name];
+    return [name, value?.trim() ? value : undefined];
+  }));
   const result = variables.safeParse(values);
   if (result.success) return result.data;
 

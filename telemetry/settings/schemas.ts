@@ -6,6 +6,11 @@ export const IPV6 = "[0-9a-f:.]+(?:%[\\w.-]+)?";
 /** A pattern for a character of a host name; it excludes those of a URL and of a user name. */
 export const HOST_CHARACTER = "[^\\s/\\\\:@?#[\\]]";
 
+/** The members of a comma-separated list. Empty ones, which templates leave behind, do not count. */
+export function listMembers(list: string): string[] {
+  return list.split(",").map((member) => member.trim()).filter((member) => member !== "");
+}
+
 /** A host name or an IP address. */
 export const hostSchema = z.string().regex(new RegExp(`^(${IPV6}|${HOST_CHARACTER}+)$`, "i"));
 
@@ -38,10 +43,19 @@ export const logLevelSchema = z.string().toLowerCase()
   .pipe(z.enum(Object.keys(LOG_LEVELS) as (keyof typeof LOG_LEVELS)[]))
   .transform((name) => LOG_LEVELS[name]);
 
-/** Host names without ports, or `*`, separated by commas. */
-export const hostNamesSchema = z.string().transform((list) =>
-  list.split(",").map((name) => name.trim())
-).pipe(z.array(z.union([z.literal("*"), z.hostname()])));
+/** A comma-separated list of names, or `none` by itself. A list without names is the default one. */
+export function listSchema<const T extends readonly string[]>(names: T, defaultList: string) {
+  return z.string().toLowerCase().transform((list) => {
+    const chosen = listMembers(list);
+    return [...new Set(chosen.length > 0 ? chosen : listMembers(defaultList))];
+  }).pipe(z.array(z.enum(names))).refine(
+    (chosen: readonly string[]) => !chosen.includes("none") || chosen.length === 1,
+  ).prefault(defaultList);
+}
+
+/** Host names without ports, or `*`, separated by commas; at least one. */
+export const hostNamesSchema = z.string().transform(listMembers)
+  .pipe(z.array(z.union([z.literal("*"), z.hostname()])).min(1));
 
 /**
  * An http or https URL. The exporters append a path, and log the whole text if the result is no URL,
@@ -53,7 +67,7 @@ export const urlSchema = z.string().refine((url) => URL.canParse(`${url}/v1/metr
 /** `key=value` pairs, percent-encoded as in W3C baggage (OpenTelemetry specification). */
 export const pairsSchema = z.string().transform((list, context) => {
   const pairs: Record<string, string> = {};
-  for (const pair of list.split(",")) {
+  for (const pair of listMembers(list)) {
     const separator = pair.indexOf("=");
     const key = decode(pair.slice(0, separator).trim());
     const value = decode(pair.slice(separator + 1).trim());

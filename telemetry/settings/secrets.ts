@@ -4,12 +4,13 @@ const SIGNAL_PATH = /^\/v1\/(metrics|traces)$/;
 /**
  * Returns the parts of a URL that are safe to print: scheme, host and port as parsed, and the path if
  * it is one of OTLP's. Any other part may hold a secret. In `http://user:12/secret@host` that is the
- * path, because the "/" ends the host.
+ * path, because the "/" ends the host. The path of a Unix socket is no secret.
  *
  * @throws {TypeError} if it is not a URL
  */
 export function withoutSecrets(url: string): string {
-  const { origin, pathname } = new URL(url);
+  const { origin, pathname, protocol } = new URL(url);
+  if (protocol === "unix:") return url;
   return SIGNAL_PATH.test(pathname) ? `${origin}${pathname}` : origin;
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseBearerToken, parseUser } from "../../prometheus/authentication.ts";
 import { documented } from "./documentation.ts";
+import { endpointSchema, suitsBothSignals, suitsSignal } from "./endpoints.ts";
 import {
   areKeyPair,
   CERTIFICATE_FILE,
@@ -19,10 +20,10 @@ import {
   hostNamesSchema,
   hostSchema,
   integerSchema,
+  listSchema,
   logLevelSchema,
   numberSchema,
   pairsSchema,
-  urlSchema,
 } from "./schemas.ts";
 import { looksSecret, pairsLookSecret } from "./secrets.ts";
 
@@ -51,19 +52,12 @@ export type SamplerName = typeof SAMPLERS[number];
 const PROPAGATORS = ["tracecontext", "baggage", "grpc-trace-bin", "none"] as const;
 export type PropagatorName = typeof PROPAGATORS[number];
 
-/** A comma-separated list of names, or `none` by itself. */
-function listSchema<const T extends readonly string[]>(names: T) {
-  return z.string().toLowerCase().transform((list) => [
-    ...new Set(list.split(",").map((name) => name.trim())),
-  ]).pipe(z.array(z.enum(names))).refine(
-    (chosen: readonly string[]) => !chosen.includes("none") || chosen.length === 1,
-  );
-}
-
 const protocolSchema = z.enum(OTLP_PROTOCOLS);
 const PROTOCOL = OTLP_PROTOCOLS.join(", ");
 const HEADERS = "name=value pairs separated by commas, in characters that headers can have, " +
   "values percent-encoded";
+const ENDPOINT = "a URL that begins with http:// or https://; with grpc also host:port, " +
+  "unix:path or unix:///path";
 const timeoutSchema = integerSchema(1, 2 ** 31 - 1);
 const TIMEOUT = "a whole number of milliseconds from 1 to 2147483647";
 const compressionSchema = z.enum(["none", "gzip"]);
@@ -71,6 +65,7 @@ const COMPRESSION = "none or gzip";
 const CLIENT_KEY = "a file that can be read, with the private key of " +
   "the client certificate in PEM, without a passphrase";
 const CLIENT_CERTIFICATE = `${CERTIFICATE_FILE}, together with its key`;
+const BOOLEAN = "true or false";
 
 /** For URLs and headers: any part of a bad one may be a password or a key. */
 const always = () => true;
@@ -97,12 +92,12 @@ function signalVariable<T extends z.ZodType>(
  * (OpenTelemetry environment variable specification); the others begin with `GRPC_METRICS_`.
  */
 export const variables = z.object({
-  OTEL_METRICS_EXPORTER: documented(listSchema(METRICS_EXPORTERS).prefault("prometheus"), {
+  OTEL_METRICS_EXPORTER: documented(listSchema(METRICS_EXPORTERS, "prometheus"), {
     description: "Where metrics go; several are separated by commas",
     allowed: "prometheus, otlp, console or none; several, but not none, separated by commas",
     default: "prometheus",
   }),
-  OTEL_TRACES_EXPORTER: documented(listSchema(TRACES_EXPORTERS).prefault("none"), {
+  OTEL_TRACES_EXPORTER: documented(listSchema(TRACES_EXPORTERS, "none"), {
     description: "Where traces go; several are separated by commas",
     allowed: "otlp, console or none; several, but not none, separated by commas",
     default: "none",
@@ -134,24 +129,36 @@ export const variables = z.object({
     protocolSchema,
     PROTOCOL,
   ),
-  OTEL_EXPORTER_OTLP_ENDPOINT: documented(urlSchema.optional(), {
+  OTEL_EXPORTER_OTLP_ENDPOINT: documented(endpointSchema.optional(), {
     description: "URL of the Collector; with http, /v1/metrics or /v1/traces is appended",
-    allowed: "a URL that begins with http:// or https://",
+    allowed: ENDPOINT,
     isSecret: always,
     default: "http://localhost:4318, or 4317 for grpc",
   }),
-  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: documented(urlSchema.optional(), {
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: documented(endpointSchema.optional(), {
     description: "URL for metrics only, used as it is; overrides OTEL_EXPORTER_OTLP_ENDPOINT",
-    allowed: "a URL that begins with http:// or https://",
+    allowed: ENDPOINT,
     isSecret: always,
     default: "",
   }),
-  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: documented(urlSchema.optional(), {
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: documented(endpointSchema.optional(), {
     description: "URL for traces only, used as it is; overrides OTEL_EXPORTER_OTLP_ENDPOINT",
-    allowed: "a URL that begins with http:// or https://",
+    allowed: ENDPOINT,
     isSecret: always,
     default: "",
   }),
+  OTEL_EXPORTER_OTLP_INSECURE: documented(booleanSchema.optional(), {
+    description: "With grpc: true switches TLS off for endpoints without http:// or https://",
+    allowed: BOOLEAN,
+    default: "false; true for unix:",
+  }),
+  OTEL_EXPORTER_OTLP_METRICS_INSECURE: signalVariable(
+    "metrics",
+    "INSECURE",
+    booleanSchema,
+    BOOLEAN,
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_INSECURE: signalVariable("traces", "INSECURE", booleanSchema, BOOLEAN),
   OTEL_EXPORTER_OTLP_HEADERS: documented(headersSchema.optional(), {
     description: "Headers of each export, such as an API key; never shown",
     allowed: HEADERS,
@@ -261,8 +268,7 @@ export const variables = z.object({
   }),
   OTEL_METRIC_EXPORT_TIMEOUT: documented(integerSchema(1, 2 ** 31 - 1).optional(), {
     description: "Longest time of one export in milliseconds, also of the last one at shutdown",
-    allowed:
-      "a whole number of milliseconds from 1 to 2147483647, at most OTEL_METRIC_EXPORT_INTERVAL",
+    allowed: `${TIMEOUT}, at most OTEL_METRIC_EXPORT_INTERVAL`,
     default: "30000, or the interval if that is less; 5000 at shutdown",
   }),
   OTEL_TRACES_SAMPLER: documented(
@@ -278,7 +284,7 @@ export const variables = z.object({
     allowed: "a number from 0 to 1",
     default: "1",
   }),
-  OTEL_PROPAGATORS: documented(listSchema(PROPAGATORS).prefault("tracecontext,baggage"), {
+  OTEL_PROPAGATORS: documented(listSchema(PROPAGATORS, "tracecontext,baggage"), {
     description:
       "Headers that carry the client's span to the server; several are separated by commas",
     allowed: "tracecontext, baggage, grpc-trace-bin or none; several, but not none, " +
@@ -345,7 +351,8 @@ export const variables = z.object({
     default: "none on loopback, any on other addresses",
   }),
 }).refine(
-  (values) => !((values.OTEL_METRIC_EXPORT_TIMEOUT ?? 0) > values.OTEL_METRIC_EXPORT_INTERVAL),
+  ({ OTEL_METRIC_EXPORT_TIMEOUT: timeout, OTEL_METRIC_EXPORT_INTERVAL: interval }) =>
+    timeout === undefined || !(timeout > interval),
   // Checked even when another variable is bad, so that one start reports all errors.
   { path: ["OTEL_METRIC_EXPORT_TIMEOUT"], when: () => true },
 ).refine(
@@ -366,6 +373,15 @@ export const variables = z.object({
       values.OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE,
     ),
   { path: ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"], when: () => true },
+).refine(
+  suitsBothSignals,
+  { path: ["OTEL_EXPORTER_OTLP_ENDPOINT"], when: () => true },
+).refine(
+  (values) => suitsSignal(values, "METRICS"),
+  { path: ["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"], when: () => true },
+).refine(
+  (values) => suitsSignal(values, "TRACES"),
+  { path: ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"], when: () => true },
 ).refine(
   (values) => areKeyPair(values.GRPC_METRICS_TLS_KEY, values.GRPC_METRICS_TLS_CERT),
   { path: ["GRPC_METRICS_TLS_KEY"], when: () => true },

@@ -149,7 +149,7 @@ for (const runtime of RUNTIMES) {
         assert.equal(
           script.stderr,
           "OTEL_EXPORTER_OTLP_ENDPOINT=(not shown): must be a URL that begins with http:// or " +
-            "https://\n",
+            "https://; with grpc also host:port, unix:path or unix:///path\n",
         );
       });
     }

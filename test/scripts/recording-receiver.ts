@@ -40,11 +40,16 @@ export class RecordingReceiver {
     server.on("tlsClientError", () => {}).on("sessionError", () => {});
   }
 
-  /** Starts a receiver on a free port of 127.0.0.1. It stops when the owner is done. */
+  /**
+   * Starts a receiver on a free port of 127.0.0.1. It stops when the owner is done.
+   *
+   * @param socket the path of a Unix socket to listen on instead
+   */
   static async start(
     owner: Owner,
     protocol: OtlpProtocol,
     tls?: ReceiverTls,
+    socket?: string,
   ): Promise<RecordingReceiver> {
     const receiver = new RecordingReceiver(
       tls
@@ -54,7 +59,8 @@ export class RecordingReceiver {
         : createServer(),
     );
     const server = receiver.#server;
-    server.listen(0, "127.0.0.1");
+    if (socket === undefined) server.listen(0, "127.0.0.1");
+    else server.listen(socket);
     await once(server, "listening");
     owner.after(async () => {
       const closed = once(server, "close");

@@ -9,7 +9,8 @@ const exporters =
   "must be prometheus, otlp, console or none; several, but not none, separated by commas";
 const host = "must be a host name or an IP address, such as 127.0.0.1, :: or 0.0.0.0";
 const port = "must be a port from 0 to 65535";
-const url = "must be a URL that begins with http:// or https://";
+const url = "must be a URL that begins with http:// or https://; with grpc also host:port, " +
+  "unix:path or unix:///path";
 const timer = "must be a whole number of milliseconds from 1 to 2147483647";
 const attributes = "must be key=value pairs separated by commas, values percent-encoded";
 const headers = "must be name=value pairs separated by commas, in characters that headers can " +
@@ -19,13 +20,13 @@ const clientKey = "must be a file that can be read, with the private key of " +
   "the client certificate in PEM, without a passphrase";
 const hour = "must be a whole number of milliseconds from 0 to 3600000";
 const address = "must be host:port or :port, with a port from 0 to 65535";
+const propagators = "must be tracecontext, baggage, grpc-trace-bin or none; " +
+  "several, but not none, separated by commas";
 const qps = "must be a number from 0 to 1000000";
 const duration = "must be a number of seconds from 0 to 31536000";
 
 const CASES: readonly Case[] = [
   ["OTEL_METRICS_EXPORTER", "graphite", `OTEL_METRICS_EXPORTER="graphite": ${exporters}`],
-  ["OTEL_METRICS_EXPORTER", " ", `OTEL_METRICS_EXPORTER=" ": ${exporters}`],
-  ["OTEL_METRICS_EXPORTER", "prometheus,", `OTEL_METRICS_EXPORTER="prometheus,": ${exporters}`],
   ["OTEL_METRICS_EXPORTER", "none,console", `OTEL_METRICS_EXPORTER="none,console": ${exporters}`],
   [
     "OTEL_METRICS_EXPORTER",
@@ -80,6 +81,16 @@ const CASES: readonly Case[] = [
     "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
     "ftp://collector/metrics",
     `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=(not shown): ${url}`,
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_INSECURE",
+    "1",
+    'OTEL_EXPORTER_OTLP_INSECURE="1": must be true or false',
+  ],
+  [
+    "OTEL_EXPORTER_OTLP_TRACES_INSECURE",
+    "no",
+    'OTEL_EXPORTER_OTLP_TRACES_INSECURE="no": must be true or false',
   ],
   ["OTEL_EXPORTER_OTLP_HEADERS", "secret", `OTEL_EXPORTER_OTLP_HEADERS=(not shown): ${headers}`],
   [
@@ -172,15 +183,14 @@ const CASES: readonly Case[] = [
     "1.1",
     'OTEL_TRACES_SAMPLER_ARG="1.1": must be a number from 0 to 1',
   ],
-  [
+  ...["none,baggage", "jaeger", "xray", "ottrace", "b3,b3single"].map((value): Case => [
     "OTEL_PROPAGATORS",
-    "none,baggage",
-    'OTEL_PROPAGATORS="none,baggage": must be tracecontext, baggage, grpc-trace-bin or none; ' +
-    "several, but not none, separated by commas",
-  ],
+    value,
+    `OTEL_PROPAGATORS="${value}": ${propagators}`,
+  ]),
   ["OTEL_RESOURCE_ATTRIBUTES", "team", `OTEL_RESOURCE_ATTRIBUTES="team": ${attributes}`],
   ["OTEL_RESOURCE_ATTRIBUTES", "=echo", `OTEL_RESOURCE_ATTRIBUTES="=echo": ${attributes}`],
-  ["OTEL_RESOURCE_ATTRIBUTES", "a=1,,b=2", `OTEL_RESOURCE_ATTRIBUTES="a=1,,b=2": ${attributes}`],
+  ["OTEL_RESOURCE_ATTRIBUTES", "a=1,,b", `OTEL_RESOURCE_ATTRIBUTES="a=1,,b": ${attributes}`],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=100%", `OTEL_RESOURCE_ATTRIBUTES="a=100%": ${attributes}`],
   ["OTEL_SDK_DISABLED", "1", 'OTEL_SDK_DISABLED="1": must be true or false'],
   ["OTEL_SDK_DISABLED", "yes", 'OTEL_SDK_DISABLED="yes": must be true or false'],
@@ -194,7 +204,7 @@ const CASES: readonly Case[] = [
     "3",
     'OTEL_LOG_LEVEL="3": must be none, error, warn, info, debug, verbose or all',
   ],
-  ...["a:1", "http://a", "a b", "a,", "*.example"].map((value): Case => [
+  ...["a:1", "http://a", "a b", "a,,b:1", ",", "*.example"].map((value): Case => [
     "GRPC_METRICS_ALLOWED_HOSTS",
     value,
     `GRPC_METRICS_ALLOWED_HOSTS="${value}": must be host names without ports, separated by ` +
@@ -254,6 +264,15 @@ test("a timeout must not be longer than the interval", () => {
     complaint({ OTEL_METRIC_EXPORT_INTERVAL: "1000", OTEL_METRIC_EXPORT_TIMEOUT: "1001" }),
     `OTEL_METRIC_EXPORT_TIMEOUT="1001": ${timer}, at most OTEL_METRIC_EXPORT_INTERVAL`,
   );
+});
+
+test("a timeout that is not set is not reported with a bad interval", () => {
+  for (const timeout of ["", " "]) {
+    assert.equal(
+      complaint({ OTEL_METRIC_EXPORT_INTERVAL: "-1", OTEL_METRIC_EXPORT_TIMEOUT: timeout }),
+      `OTEL_METRIC_EXPORT_INTERVAL="-1": ${timer}`,
+    );
+  }
 });
 
 test("all bad variables are reported at once, one line each, in the order of the documentation", () => {

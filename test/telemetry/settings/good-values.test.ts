@@ -14,6 +14,9 @@ const DEFAULTS: Settings = {
   OTEL_EXPORTER_OTLP_ENDPOINT: undefined,
   OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: undefined,
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: undefined,
+  OTEL_EXPORTER_OTLP_INSECURE: undefined,
+  OTEL_EXPORTER_OTLP_METRICS_INSECURE: undefined,
+  OTEL_EXPORTER_OTLP_TRACES_INSECURE: undefined,
   OTEL_EXPORTER_OTLP_HEADERS: undefined,
   OTEL_EXPORTER_OTLP_METRICS_HEADERS: undefined,
   OTEL_EXPORTER_OTLP_TRACES_HEADERS: undefined,
@@ -65,9 +68,18 @@ const DEFAULTS: Settings = {
 
 test("defaults", () => assert.deepEqual(readSettings({}), DEFAULTS));
 
-test("an empty value counts as not set", () => {
-  const empty = Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, ""]));
-  assert.deepEqual(readSettings(empty), DEFAULTS);
+for (const value of ["", " ", "\t\n"]) {
+  test(`an empty value counts as not set: ${JSON.stringify(value)}`, () => {
+    const empty = Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, value]));
+    assert.deepEqual(readSettings(empty), DEFAULTS);
+  });
+}
+
+test("a list without members counts as not set", () => {
+  for (const list of [",", " , ,"]) {
+    const lists = { OTEL_METRICS_EXPORTER: list, OTEL_TRACES_EXPORTER: list };
+    assert.deepEqual(readSettings({ ...lists, OTEL_PROPAGATORS: list }), DEFAULTS);
+  }
 });
 
 test("other variables are ignored", () => {
@@ -83,16 +95,19 @@ test("the default environment is that of the process", () => {
   }
 });
 
-const VALUES: readonly [name: keyof Settings, value: string, parsed: unknown][] = [
+const VALUES: readonly (readonly [name: keyof Settings, value: string, parsed: unknown])[] = [
   ["OTEL_METRICS_EXPORTER", "none", ["none"]],
   ["OTEL_METRICS_EXPORTER", "console", ["console"]],
   ["OTEL_METRICS_EXPORTER", " console , prometheus", ["console", "prometheus"]],
   ["OTEL_METRICS_EXPORTER", "console,console", ["console"]],
+  ["OTEL_METRICS_EXPORTER", "prometheus,", ["prometheus"]],
+  ["OTEL_METRICS_EXPORTER", ", ,none ,", ["none"]],
   ["OTEL_EXPORTER_PROMETHEUS_HOST", "::", "::"],
   ["OTEL_EXPORTER_PROMETHEUS_HOST", "metrics.example.com", "metrics.example.com"],
   ["OTEL_EXPORTER_PROMETHEUS_PORT", "0", 0],
   ["OTEL_EXPORTER_PROMETHEUS_PORT", "65535", 65535],
   ["GRPC_METRICS_ALLOWED_HOSTS", "a.example, b", ["a.example", "b"]],
+  ["GRPC_METRICS_ALLOWED_HOSTS", ",a.example,, b ,", ["a.example", "b"]],
   ["GRPC_METRICS_ALLOWED_HOSTS", "*", ["*"]],
   ["OTEL_METRIC_EXPORT_INTERVAL", "2147483647", 2 ** 31 - 1],
   ["OTEL_METRIC_EXPORT_TIMEOUT", "60000", 60_000],
@@ -100,11 +115,20 @@ const VALUES: readonly [name: keyof Settings, value: string, parsed: unknown][] 
   ["OTEL_TRACES_SAMPLER", "TraceIdRatio", "traceidratio"],
   ["OTEL_TRACES_SAMPLER_ARG", "0.25", 0.25],
   ["OTEL_PROPAGATORS", "grpc-trace-bin, tracecontext", ["grpc-trace-bin", "tracecontext"]],
+  ["OTEL_PROPAGATORS", ",tracecontext,,baggage,", ["tracecontext", "baggage"]],
   ["OTEL_PROPAGATORS", "none", ["none"]],
   ["OTEL_SERVICE_NAME", "a, b = c", "a, b = c"],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=1, b.c = 2 ", { a: "1", "b.c": "2" }],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=1%2C2%3D%C3%A9%20,%61b=", { a: "1,2=é ", ab: "" }],
   ["OTEL_RESOURCE_ATTRIBUTES", "a=b=c", { a: "b=c" }],
+  ...["a=1,,b=2", ",a=1,b=2", "a=1,b=2,", " , a=1, ,\tb=2 ,,"].map((list) =>
+    ["OTEL_RESOURCE_ATTRIBUTES", list, { a: "1", b: "2" }] as const
+  ),
+  ["OTEL_RESOURCE_ATTRIBUTES", "k=", { k: "" }],
+  ["OTEL_RESOURCE_ATTRIBUTES", ",", {}],
+  ["OTEL_EXPORTER_OTLP_HEADERS", ",a=1,, b=2%2C;c ,", { a: "1", b: "2,;c" }],
+  ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", ", ", {}],
+  ["OTEL_EXPORTER_OTLP_INSECURE", "TRUE", true],
   ["OTEL_SDK_DISABLED", "true", true],
   ["OTEL_SDK_DISABLED", "TRUE", true],
   ["OTEL_SDK_DISABLED", "False", false],

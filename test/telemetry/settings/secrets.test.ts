@@ -79,7 +79,8 @@ suite("no secret of a URL is shown", () => {
           refused++;
           assert.equal(
             text,
-            `${name}=(not shown): must be a URL that begins with http:// or https://`,
+            `${name}=(not shown): must be a URL that begins with http:// or https://; with grpc ` +
+              "also host:port, unix:path or unix:///path",
           );
         }
       }
