@@ -59,7 +59,7 @@ export async function startTraces(settings: Settings, resource: Resource): Promi
   });
   return {
     tracerProvider,
-    textMapPropagator: createPropagator(settings.OTEL_PROPAGATORS),
+    textMapPropagator: await createPropagator(settings.OTEL_PROPAGATORS),
     endpoint: [otlp?.endpoint, toConsole && "standard output"].filter(Boolean).join(", "),
     close: () => otlp?.close(),
     undelivered: () => otlp?.exporter.undelivered(),
@@ -85,14 +85,27 @@ function rootSampler(name: string, ratio: number): Sampler {
 }
 
 /** Creates one propagator for several names; `none` gives one that does nothing. */
-function createPropagator(names: readonly PropagatorName[]): TextMapPropagator {
-  const propagators = {
-    "tracecontext": () => [new W3CTraceContextPropagator()],
-    "baggage": () => [new W3CBaggagePropagator()],
-    "grpc-trace-bin": () => [new GrpcTraceBinPropagator()],
-    "none": () => [],
-  };
-  return new CompositePropagator({ propagators: names.flatMap((name) => propagators[name]()) });
+async function createPropagator(names: readonly PropagatorName[]): Promise<TextMapPropagator> {
+  const propagators = await Promise.all(names.filter((name) => name !== "none").map(propagator));
+  return new CompositePropagator({ propagators });
+}
+
+async function propagator(name: Exclude<PropagatorName, "none">): Promise<TextMapPropagator> {
+  switch (name) {
+    case "tracecontext":
+      return new W3CTraceContextPropagator();
+    case "baggage":
+      return new W3CBaggagePropagator();
+    case "grpc-trace-bin":
+      return new GrpcTraceBinPropagator();
+    case "b3":
+    case "b3multi": {
+      // Loaded only here, so that other programs start faster.
+      const { B3InjectEncoding, B3Propagator } = await import("@opentelemetry/propagator-b3");
+      const { SINGLE_HEADER, MULTI_HEADER } = B3InjectEncoding;
+      return new B3Propagator({ injectEncoding: name === "b3" ? SINGLE_HEADER : MULTI_HEADER });
+    }
+  }
 }
 
 /** Prints spans; they are lost if standard output cannot be written to. */

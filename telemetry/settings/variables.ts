@@ -49,7 +49,7 @@ const SAMPLERS = [
 export type SamplerName = typeof SAMPLERS[number];
 
 /** The supported values of `OTEL_PROPAGATORS`; `grpc-trace-bin` is that of gRFC A72. */
-const PROPAGATORS = ["tracecontext", "baggage", "grpc-trace-bin", "none"] as const;
+const PROPAGATORS = ["tracecontext", "baggage", "b3", "b3multi", "grpc-trace-bin", "none"] as const;
 export type PropagatorName = typeof PROPAGATORS[number];
 
 const protocolSchema = z.enum(OTLP_PROTOCOLS);
@@ -287,7 +287,7 @@ export const variables = z.object({
   OTEL_PROPAGATORS: documented(listSchema(PROPAGATORS, "tracecontext,baggage"), {
     description:
       "Headers that carry the client's span to the server; several are separated by commas",
-    allowed: "tracecontext, baggage, grpc-trace-bin or none; several, but not none, " +
+    allowed: "tracecontext, baggage, b3, b3multi, grpc-trace-bin or none; several, but not none, " +
       "separated by commas",
     default: "tracecontext,baggage",
   }),

@@ -49,7 +49,7 @@ const NAMES = [
 ];
 
 for (const runtime of RUNTIMES) {
-  for (const propagators of ["tracecontext,baggage", "grpc-trace-bin"]) {
+  for (const propagators of ["tracecontext,baggage", "grpc-trace-bin", "b3", "b3multi"]) {
     test(`${runtime}: a call is one trace in both processes, with ${propagators}`, async (t) => {
       const receiver = await RecordingReceiver.start(t, "http/json");
       const traced = {

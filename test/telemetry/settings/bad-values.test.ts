@@ -20,7 +20,7 @@ const clientKey = "must be a file that can be read, with the private key of " +
   "the client certificate in PEM, without a passphrase";
 const hour = "must be a whole number of milliseconds from 0 to 3600000";
 const address = "must be host:port or :port, with a port from 0 to 65535";
-const propagators = "must be tracecontext, baggage, grpc-trace-bin or none; " +
+const propagators = "must be tracecontext, baggage, b3, b3multi, grpc-trace-bin or none; " +
   "several, but not none, separated by commas";
 const qps = "must be a number from 0 to 1000000";
 const duration = "must be a number of seconds from 0 to 31536000";

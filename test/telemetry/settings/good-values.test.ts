@@ -115,6 +115,7 @@ const VALUES: readonly (readonly [name: keyof Settings, value: string, parsed: u
   ["OTEL_TRACES_SAMPLER", "TraceIdRatio", "traceidratio"],
   ["OTEL_TRACES_SAMPLER_ARG", "0.25", 0.25],
   ["OTEL_PROPAGATORS", "grpc-trace-bin, tracecontext", ["grpc-trace-bin", "tracecontext"]],
+  ["OTEL_PROPAGATORS", "B3, b3multi", ["b3", "b3multi"]],
   ["OTEL_PROPAGATORS", ",tracecontext,,baggage,", ["tracecontext", "baggage"]],
   ["OTEL_PROPAGATORS", "none", ["none"]],
   ["OTEL_SERVICE_NAME", "a, b = c", "a, b = c"],
