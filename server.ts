@@ -45,7 +45,10 @@ async function main(): Promise<void> {
   const port = await bind(server, address.bind, credentials).catch(async (error: Error) => {
     await telemetry.shutdown();
     const reason = error.message.includes("EADDRINUSE")
-      ? "the port is in use; set another one, or 0 for any free one"
+      ? address.bind.startsWith("unix:")
+        ? "the socket exists: another server uses it, or one that was killed left it; set another " +
+          "path, or remove the file"
+        : "the port is in use; set another one, or 0 for any free one"
       : `cannot listen there: ${error.message}`;
     throw new StartupError(`ECHO_ADDR=${address.given}: ${reason}`);
   });
@@ -54,7 +57,7 @@ async function main(): Promise<void> {
   const stopped = new Promise((resolve) =>
     onStopSignal(resolve, () => undelivered(telemetry, callsMayRun))
   );
-  console.log(`Serving on ${address.given.replace(/:0$/, `:${port}`)}`);
+  console.log(`Serving on ${address.given.replace(/^(?!unix:)(.*):0$/, `$1:${port}`)}`);
   console.log(`Metrics at ${telemetry.endpoint}`);
   if (telemetry.tracesEndpoint) console.log(`Traces at ${telemetry.tracesEndpoint}`);
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { documented } from "../telemetry/settings/documentation.ts";
+import { unixSocketSchema } from "../telemetry/settings/endpoints.ts";
 import {
   areKeyPair,
   CERTIFICATE_FILE,
@@ -28,11 +29,14 @@ export interface EchoAddress {
   readonly dial: string;
 }
 
+const unixAddressSchema = unixSocketSchema
+  .transform((given): EchoAddress => ({ given, bind: given, dial: given }));
+
 /**
  * `host:port` or `:port`. Go's `:port` is spelled out here, because grpc-js neither binds nor dials
  * it: binding fails with "No addresses resolved", and a dial hangs until its deadline.
  */
-const addressSchema = z.string()
+const hostAddressSchema = z.string()
   .regex(new RegExp(`^(\\[${IPV6}\\]|${HOST_CHARACTER}*):\\d{1,5}$`, "i"))
   .refine((given) => Number(given.slice(given.lastIndexOf(":") + 1)) <= 65535)
   .transform((given): EchoAddress => {
@@ -78,11 +82,11 @@ export const variables = telemetryVariables.safeExtend({
     allowed: "true or false; true together with GRPC_TLS_CERT, GRPC_TLS_KEY and GRPC_TLS_CA",
     default: "false",
   }),
-  ECHO_ADDR: documented(addressSchema.prefault(":50051"), {
+  ECHO_ADDR: documented(z.union([unixAddressSchema, hostAddressSchema]).prefault(":50051"), {
     description:
       "Address that the server listens on and the client connects to; :port means every address " +
       "of the server, and localhost for the client",
-    allowed: "host:port or :port, with a port from 0 to 65535",
+    allowed: "host:port or :port, with a port from 0 to 65535; or unix:path or unix:///path",
     default: ":50051",
   }),
   ECHO_DELAY_MS: documented(integerSchema(0, 3_600_000).prefault("2000"), {

@@ -19,7 +19,8 @@ const certificate = "must be a file that can be read, with a certificate in PEM"
 const clientKey = "must be a file that can be read, with the private key of " +
   "the client certificate in PEM, without a passphrase";
 const hour = "must be a whole number of milliseconds from 0 to 3600000";
-const address = "must be host:port or :port, with a port from 0 to 65535";
+const address = "must be host:port or :port, with a port from 0 to 65535; or unix:path or " +
+  "unix:///path";
 const propagators = "must be tracecontext, baggage, b3, b3multi, grpc-trace-bin or none; " +
   "several, but not none, separated by commas";
 const qps = "must be a number from 0 to 1000000";
@@ -219,6 +220,9 @@ const CASES: readonly Case[] = [
   ["ECHO_ADDR", "[::1]", `ECHO_ADDR="[::1]": ${address}`],
   ["ECHO_ADDR", "[localhost]:50051", `ECHO_ADDR="[localhost]:50051": ${address}`],
   ["ECHO_ADDR", "http://localhost:50051", `ECHO_ADDR="http://localhost:50051": ${address}`],
+  ["ECHO_ADDR", "unix:", `ECHO_ADDR="unix:": ${address}`],
+  ["ECHO_ADDR", "unix://run/echo.sock", `ECHO_ADDR=(not shown): ${address}`],
+  ["ECHO_ADDR", "unix-abstract:echo", `ECHO_ADDR="unix-abstract:echo": ${address}`],
   ["ECHO_ADDR", "local host:50051", `ECHO_ADDR="local host:50051": ${address}`],
   ["ECHO_DELAY_MS", "-1", `ECHO_DELAY_MS="-1": ${hour}`],
   ["ECHO_DELAY_MS", "2s", `ECHO_DELAY_MS="2s": ${hour}`],

@@ -167,6 +167,10 @@ const ADDRESSES: readonly [given: string, bind: string, dial: string][] = [
   ["[::1]:50051", "[::1]:50051", "[::1]:50051"],
   ["[::]:50051", "[::]:50051", "[::]:50051"],
   ["[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1"],
+  ["unix:/run/echo.sock", "unix:/run/echo.sock", "unix:/run/echo.sock"],
+  ["unix:///run/echo.sock", "unix:///run/echo.sock", "unix:///run/echo.sock"],
+  ["unix:echo.sock", "unix:echo.sock", "unix:echo.sock"],
+  ["unix:./a:0", "unix:./a:0", "unix:./a:0"],
   ["echo.example.com:443", "echo.example.com:443", "echo.example.com:443"],
 ];
 
