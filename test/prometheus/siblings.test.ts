@@ -14,7 +14,8 @@ async function reports(kind: string, hosts: string, port: number, ...tls: string
   const program = "test/prometheus/siblings.ts";
   const command = [process.execPath, ...runner, program, kind, hosts, String(port), ...tls];
   const siblings = new Script(owner, command);
-  return JSON.parse(await siblings.printed(/^\[.*\]$/m)) as [string, string, string];
+  assert.equal(await siblings.exit(), 0, siblings.stderr);
+  return JSON.parse(siblings.stdout) as [string, string, string];
 }
 
 /** Asserts that one sibling listens, the other one cannot, and the port is free once it is dead. */
