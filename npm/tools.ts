@@ -17,7 +17,8 @@ const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 export async function npm(cwd: string, ...args: string[]): Promise<string> {
   // On Windows npm is a batch file, which only a shell can run.
   const shell = process.platform === "win32";
-  const { stdout } = await execute("npm", args, { cwd, shell, maxBuffer: 16 * 1024 * 1024 });
+  const quoted = shell ? args.map((arg) => `"${arg}"`) : args;
+  const { stdout } = await execute("npm", quoted, { cwd, shell, maxBuffer: 16 * 1024 * 1024 });
   return stdout;
 }
 

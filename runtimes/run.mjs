@@ -2,16 +2,19 @@
 // `tsc` have the pinned versions. Plain JavaScript, because the node that npm runs on may be older.
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { delimiter } from "node:path";
+import { delimiter, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-const bin = fileURLToPath(new URL("node_modules/.bin", import.meta.url));
+const modules = fileURLToPath(new URL("node_modules", import.meta.url));
+// On Windows `.bin` has only batch files, which need a shell.
+const folders = process.platform === "win32" ? ["bun/bin", "deno", "node/bin"] : [".bin"];
+const path = [...folders.map((folder) => join(modules, folder)), process.env.PATH];
 const [command, ...args] = process.argv.slice(2);
 const child = spawn(command, args, {
   stdio: "inherit",
   // An unset or empty PATH must not become an entry that refers to the current folder.
-  env: { ...process.env, PATH: [bin, process.env.PATH].filter(Boolean).join(delimiter) },
+  env: { ...process.env, PATH: path.filter(Boolean).join(delimiter) },
 });
 child.on("error", () => {
   console.error(`${command}: not found; run "npm run setup" first`);

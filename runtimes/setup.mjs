@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 
 const project = fileURLToPath(new URL("../", import.meta.url));
+const windows = process.platform === "win32";
 
 for (const folder of [".", "runtimes"]) {
   if (isInstalled(join(project, folder))) continue;
@@ -22,7 +23,7 @@ for (const folder of [".", "runtimes"]) {
   ]);
 }
 // Deno has a cache of its own. This takes a moment if everything is there.
-const deno = join(project, "runtimes/node_modules/.bin/deno");
+const deno = join(project, "runtimes/node_modules", windows ? "deno/deno.exe" : ".bin/deno");
 run("Deno cannot load the libraries", deno, ["cache", "--quiet", "client.ts", "server.ts"]);
 
 /** Runs a program; if it fails, ends this one with the reason in one line. */
@@ -32,6 +33,8 @@ function run(failure, command, args) {
     stdio: ["ignore", "inherit", "pipe"],
     encoding: "utf8",
     env: { ...process.env, NO_COLOR: "1" },
+    // There npm is a batch file, which only a shell can run.
+    shell: windows && command === "npm",
   });
   if (status === 0) return;
   console.error(`${failure}: ${error?.message ?? reason(stderr)}`);
