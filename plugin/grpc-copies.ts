@@ -5,7 +5,7 @@
  * @module
  */
 import { Channel, ChannelCredentials } from "@grpc/grpc-js";
-import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
+import type { ChannelInterface, Client, ClientOptions, Server } from "@grpc/grpc-js";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { adopted } from "./client/adopted-credentials.ts";
@@ -24,17 +24,29 @@ export interface ServerLike {
   bindAsync(...args: never[]): void;
 }
 
-/** What a copy of grpc-js exports, as far as the plugin uses it. */
-export interface GrpcCopy {
+/** What any copy of grpc-js exports. */
+export interface GrpcModule {
+  readonly Channel: new (...args: never[]) => ChannelLike;
+  readonly Client: new (...args: never[]) => object;
+  readonly Server: new (...args: never[]) => ServerLike;
+}
+
+/** The classes of a copy of grpc-js. */
+export interface GrpcClasses {
   readonly Channel: typeof Channel;
-  readonly ChannelCredentials: typeof ChannelCredentials;
+  readonly Client: typeof Client;
   readonly Server: typeof Server;
+}
+
+/** What a copy of grpc-js exports, as far as the plugin uses it. */
+export interface GrpcCopy extends GrpcClasses {
+  readonly ChannelCredentials: typeof ChannelCredentials;
 }
 
 function isCopy(exported: unknown): exported is GrpcCopy {
   const copy = exported as Partial<GrpcCopy> | null | undefined;
-  return typeof copy?.Channel === "function" && typeof copy.ChannelCredentials === "function" &&
-    typeof copy.Server === "function";
+  return [copy?.Channel, copy?.ChannelCredentials, copy?.Client, copy?.Server]
+    .every((Class) => typeof Class === "function");
 }
 
 /**
@@ -47,6 +59,45 @@ export function loadedCopies(): GrpcCopy[] {
     .filter((path) => /[\\/]build[\\/]src[\\/]index\.js$/.test(path))
     .map((path) => cache[path]?.exports as unknown)
     .filter(isCopy);
+}
+
+/** The files of grpc-js that define its classes. */
+const CLASS_FILES = /[\\/]build[\\/]src[\\/](?:channel|client|server)\.js$/;
+
+/**
+ * Calls `found` with the classes of each copy of grpc-js that is loaded from now on, before any other
+ * module sees them.
+ *
+ * On Bun this hook does not see the file that an ES module imports, but it sees those that the file
+ * requires. So it waits for the files that define the classes.
+ */
+export function watchLoading(found: (classes: Partial<GrpcClasses>) => void): void {
+  const { extensions } = createRequire(resolve("/grpc-js"));
+  const load = extensions[".js"];
+  if (load === undefined) return;
+  extensions[".js"] = function (module, path, ...rest: []) {
+    load.call(this, module, path, ...rest);
+    if (CLASS_FILES.test(path)) shielded(() => found(definedClasses(module.exports)));
+  };
+}
+
+/** Returns the classes of grpc-js among what a module exports. Other packages have such files too. */
+function definedClasses(
+  { ChannelImplementation, Client, Server }: Record<string, unknown>,
+): Partial<GrpcClasses> {
+  const classes: Record<string, unknown> = {};
+  if (hasMethods(ChannelImplementation, "createCall", "getTarget")) {
+    classes.Channel = ChannelImplementation;
+  }
+  if (hasMethods(Client, "makeUnaryRequest", "getChannel")) classes.Client = Client;
+  if (hasMethods(Server, "bindAsync", "addService")) classes.Server = Server;
+  return classes;
+}
+
+function hasMethods(Class: unknown, ...names: string[]): boolean {
+  if (typeof Class !== "function") return false;
+  const methods = Class.prototype as Record<string, unknown>;
+  return names.every((name) => typeof methods[name] === "function");
 }
 
 /**

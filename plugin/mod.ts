@@ -13,7 +13,8 @@
  */
 export { GrpcOpenTelemetry } from "./plugin.ts";
 export type { GrpcOpenTelemetryOptions } from "./plugin.ts";
-export type { ChannelLike, ServerLike } from "./grpc-copies.ts";
+export type { GlobalOptions } from "./global.ts";
+export type { ChannelLike, GrpcModule, ServerLike } from "./grpc-copies.ts";
 export { customLabel, withCustomLabel } from "./client/custom-label.ts";
 export { canonicalTarget } from "./client/target.ts";
 export { GrpcTraceBinPropagator } from "./tracing/trace-bin-propagator.ts";

@@ -2,21 +2,26 @@ import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import { ClientTelemetry } from "./client/call.ts";
 import { readingCallOptions } from "./client/custom-label.ts";
-import { dialledTarget, hookChannel } from "./client/hooks.ts";
+import { channelKey, dialledTarget, hookChannel } from "./client/hooks.ts";
 import { ClientTracer } from "./client/spans.ts";
 import { hookSubchannels } from "./client/subchannel-hooks.ts";
 import { SubchannelMetrics } from "./client/subchannel-metrics.ts";
 import { canonicalTarget } from "./client/target.ts";
+import { deregister, register } from "./global.ts";
+import type { GlobalOptions } from "./global.ts";
+import type { GlobalPlugin } from "./global-state.ts";
 import { createChannel } from "./grpc-copies.ts";
 import type { ChannelLike, ServerLike } from "./grpc-copies.ts";
 import { grpcJsVersion } from "./grpc-js-version.ts";
 import { selectMetrics } from "./metrics/definitions.ts";
 import { createInstruments } from "./metrics/instruments.ts";
 import type { Instruments } from "./metrics/instruments.ts";
-import { filteredLabel, selectOptionalLabels } from "./metrics/labels.ts";
+import { filteredLabel, OTHER, passes, selectOptionalLabels } from "./metrics/labels.ts";
 import type { OptionalLabel } from "./metrics/labels.ts";
+import { RecordingScope } from "./recording-scope.ts";
 import { ServerTelemetry } from "./server/call.ts";
-import { hookServer } from "./server/hooks.ts";
+import { hookServer, serverKey } from "./server/hooks.ts";
+import type { RecordStream } from "./server/hooks.ts";
 import { ServerTracer } from "./server/spans.ts";
 import { Propagation } from "./tracing/propagation.ts";
 import { shielded, warnOfSpanFailure } from "./warning.ts";
@@ -92,7 +97,10 @@ export class GrpcOpenTelemetry {
   readonly #propagation: Propagation | undefined;
   readonly #methodLabel: (path: string) => string;
   readonly #targetLabel: (target: string) => string;
-  readonly #hooked = new WeakSet<ChannelInterface | Server>();
+  readonly #provider: object | undefined;
+  /** The channels and servers that this plugin has hooked, by their keys. */
+  readonly #scopes = new WeakMap<object, RecordingScope>();
+  #global: GlobalPlugin | undefined;
 
   /**
    * Creates a plugin. Without a meter provider and a tracer provider it does nothing.
@@ -107,6 +115,7 @@ export class GrpcOpenTelemetry {
       options.disableMetrics ?? [],
     );
     this.#optionalLabels = selectOptionalLabels(options.optionalLabels ?? []);
+    this.#provider = meterProvider ?? tracerProvider;
     this.#isOn = [meterProvider, tracerProvider, textMapPropagator].some((part) =>
       part !== undefined
     );
@@ -164,7 +173,7 @@ export class GrpcOpenTelemetry {
       ...recorded,
       channelFactoryOverride: (address, credentials, channelOptions) => {
         const channel = create(address, credentials, channelOptions);
-        shielded(() => this.#hookChannel(channel, address));
+        this.#instrumentChannel(channel, address);
         return channel;
       },
     };
@@ -182,12 +191,18 @@ export class GrpcOpenTelemetry {
    * @returns The same channel.
    */
   instrumentChannel<C extends ChannelLike>(channel: C): C {
-    if (!this.#isOn) return channel;
-    shielded(() => {
-      const known = channel as unknown as ChannelInterface;
-      this.#hookChannel(known, dialledTarget(known));
-    });
+    if (this.#isOn) this.#instrumentChannel(channel as unknown as ChannelInterface);
     return channel;
+  }
+
+  /** @param dialled The target that the application dialled. */
+  #instrumentChannel(channel: ChannelInterface, dialled?: string): void {
+    shielded(() => {
+      const key = channelKey(channel);
+      const scope = this.#scopes.get(key) ??
+        this.#hookChannel(channel, this.#target(channel, dialled));
+      scope.instrumentByHand(key);
+    });
   }
 
   /**
@@ -203,28 +218,93 @@ export class GrpcOpenTelemetry {
    * @returns The same server.
    */
   instrumentServer<S extends ServerLike>(server: S): S {
-    if (this.#isOn) shielded(() => this.#hookServer(server as unknown as Server));
+    if (this.#isOn) {
+      shielded(() => {
+        const key = serverKey(server);
+        if (!this.#scopes.has(key)) this.#hookServer(server as unknown as Server);
+        this.#scopes.get(key)?.instrumentByHand(key);
+      });
+    }
     return server;
   }
 
-  #hookServer(server: Server): void {
-    if (this.#hooked.has(server)) return;
-    this.#hooked.add(server);
+  /**
+   * Records all channels and servers of this process that are used from now on, of each copy of
+   * `@grpc/grpc-js` in it, except those that a plugin of the same meter provider instruments by
+   * itself (gRFC A66). A channel that exists is recorded from its next call on, a server that is bound
+   * from its next stream on.
+   *
+   * The calls of exporters are not recorded: those of OTLP, and those of a context in which the SDK
+   * suppresses tracing.
+   *
+   * @example
+   * ```ts
+   * otel.registerGlobal();
+   * ```
+   *
+   * @throws {Error} If a plugin is registered already.
+   */
+  registerGlobal(options: GlobalOptions = {}): void {
+    const { targetFilter, modules = [] } = options;
+    const plugin: GlobalPlugin = {
+      readsCallOptions: this.#isOn && this.#optionalLabels.has("grpc.client.call.custom"),
+      useChannel: (channel) => {
+        if (this.#isOn) this.#useChannel(channel, targetFilter);
+      },
+      useServer: (server) => {
+        const isNew = this.#isOn && !this.#scopes.has(serverKey(server));
+        return isNew ? this.#hookServer(server) : undefined;
+      },
+    };
+    register(plugin, modules);
+    this.#global = plugin;
+  }
+
+  /**
+   * Ends what {@link GrpcOpenTelemetry.registerGlobal} began. Calls that are in progress are recorded
+   * to their end. Channels and servers that were instrumented one by one stay so.
+   *
+   * @throws {Error} If this plugin is not registered.
+   */
+  deregisterGlobal(): void {
+    deregister(this.#global);
+    this.#global = undefined;
+  }
+
+  #useChannel(channel: ChannelInterface, filter: GlobalOptions["targetFilter"]): void {
+    const target = this.#target(channel);
+    const isPassed = filter === undefined || passes("targetFilter", filter, target);
+    const known = this.#scopes.get(channelKey(channel));
+    if (known !== undefined) known.isFilteredOut = isPassed === false;
+    else if (isPassed !== false) this.#hookChannel(channel, isPassed ? target : OTHER);
+  }
+
+  #newScope(key: object): RecordingScope {
+    const scope = new RecordingScope(key, this.#provider, () => this.#global !== undefined);
+    this.#scopes.set(key, scope);
+    return scope;
+  }
+
+  #hookServer(server: Server): RecordStream | undefined {
+    const scope = this.#newScope(serverKey(server));
     const telemetry = new ServerTelemetry({
       instruments: this.#instruments,
       methodLabel: this.#methodLabel,
       tracer: this.#serverTracer,
       propagation: this.#propagation,
+      includes: (path) => scope.includesReceived(path),
     });
-    hookServer(server, telemetry);
+    return hookServer(server, telemetry);
   }
 
-  #hookChannel(channel: ChannelInterface, dialled: string): void {
-    if (this.#hooked.has(channel)) return;
-    this.#hooked.add(channel);
-    const target = this.#targetLabel(
-      canonicalTarget(dialled, (scheme) => isRegistered(scheme, channel)),
-    );
+  #target(channel: ChannelInterface, dialled: string = dialledTarget(channel)): string {
+    return canonicalTarget(dialled, (scheme) => isRegistered(scheme, channel));
+  }
+
+  /** @param canonical The canonical target, or `other`. */
+  #hookChannel(channel: ChannelInterface, canonical: string): RecordingScope {
+    const scope = this.#newScope(channelKey(channel));
+    const target = this.#targetLabel(canonical);
     const optionalLabels = this.#optionalLabels;
     const telemetry = new ClientTelemetry({
       instruments: this.#instruments,
@@ -233,15 +313,17 @@ export class GrpcOpenTelemetry {
       optionalLabels,
       tracer: this.#clientTracer,
       propagation: this.#propagation,
+      includes: (path) => scope.includesCall(path),
     });
     hookChannel(channel, telemetry);
     const { subchannel } = this.#instruments;
     if (subchannel !== undefined) {
       hookSubchannels(
         channel,
-        new SubchannelMetrics(subchannel, target, optionalLabels),
+        new SubchannelMetrics(subchannel, target, optionalLabels, () => scope.isOpen()),
       );
     }
+    return scope;
   }
 }
 

@@ -31,6 +31,8 @@ export interface ClientTelemetryOptions {
   readonly tracer: ClientTracer | undefined;
   /** Sends span contexts and baggage to servers. */
   readonly propagation: Propagation | undefined;
+  /** Returns whether a call of a path, made by the code that is running, is recorded. */
+  readonly includes: (path: string) => boolean;
 }
 
 /** Records the calls of one channel: the metrics of gRFC A66 and A96, and the spans of gRFC A72. */
@@ -42,11 +44,13 @@ export class ClientTelemetry {
   /** Whether calls keep the context of their callers, to record or send something of it. */
   readonly keepsCaller: boolean;
   readonly #methods: PerMethod<ClientMethod>;
+  readonly #includes: (path: string) => boolean;
 
   constructor(
-    { instruments, target, methodLabel, optionalLabels, tracer, propagation }:
+    { instruments, target, methodLabel, optionalLabels, tracer, propagation, includes }:
       ClientTelemetryOptions,
   ) {
+    this.#includes = includes;
     this.#tracksRetries = instruments.clientRetries !== undefined || tracer !== undefined;
     this.tracer = tracer;
     this.propagation = propagation;
@@ -91,6 +95,7 @@ export class ClientTelemetry {
 
   /** Called when the application creates a call, in the context of the caller. */
   createCall(path: string): ClientCall {
+    if (!this.#includes(path)) return new ClientCall(this, path, undefined, undefined, undefined);
     const label = this.#hasCustomLabel ? currentCustomLabel() : "";
     return new ClientCall(
       this,
@@ -116,7 +121,7 @@ interface ClientMethod {
 export class ClientCall {
   readonly #telemetry: ClientTelemetry;
   readonly #path: string;
-  readonly #method: ClientMethod;
+  readonly #method: ClientMethod | undefined;
   /** The context of the application's code that made the call. Undefined if nothing reads it. */
   readonly caller: CallContext | undefined;
   readonly #retries: Retries | undefined;
@@ -124,11 +129,14 @@ export class ClientCall {
   #span: CallSpan | undefined;
   #status: RpcStatus | undefined;
 
-  /** @param retries Undefined if neither retry metrics nor spans are on. */
+  /**
+   * @param method Undefined if the call is not recorded.
+   * @param retries Undefined if neither retry metrics nor spans are on.
+   */
   constructor(
     telemetry: ClientTelemetry,
     path: string,
-    method: ClientMethod,
+    method: ClientMethod | undefined,
     caller: CallContext | undefined,
     retries: Retries | undefined,
   ) {
@@ -179,7 +187,7 @@ export class ClientCall {
    * @returns Undefined if the attempt needs no further recording.
    */
   startAttempt(metadata: Metadata, hedging: boolean): ClientAttempt | undefined {
-    if (isGivenUp(this.#status)) return undefined;
+    if (this.#method === undefined || isGivenUp(this.#status)) return undefined;
     const transparent = this.#retries?.startAttempt(metadata, hedging) ?? false;
     const span = this.#span?.startAttempt(this.#retries?.previous ?? 0, transparent);
     const context = span?.context ?? this.#context;
@@ -203,6 +211,7 @@ export class ClientCall {
   }
 
   #recordEnd({ code, details }: RpcStatus, startMs: number): void {
+    if (this.#method === undefined) return;
     const seconds = (performance.now() - startMs) / 1000;
     const context = this.#context;
     this.#method.callDuration.get(code).record(seconds, context);

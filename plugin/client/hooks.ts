@@ -77,6 +77,15 @@ function isInternalChannel(value: unknown): value is InternalChannel {
 }
 
 /**
+ * Returns the object that identifies a channel: the one whose methods are replaced. Stand-ins for a
+ * channel have the same one.
+ */
+export function channelKey(channel: object): object {
+  const { internalChannel } = channel as { internalChannel?: unknown };
+  return isInternalChannel(internalChannel) ? internalChannel : channel;
+}
+
+/**
  * Returns the target that the application dialled. The target of a channel that uses an HTTP proxy is
  * the proxy; its options have the dialled one.
  */

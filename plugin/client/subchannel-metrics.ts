@@ -13,15 +13,21 @@ export class SubchannelMetrics {
   readonly #instruments: SubchannelInstruments;
   readonly #attributes: Attributes;
   readonly #optionalLabels: ReadonlySet<OptionalLabel>;
+  readonly #isOn: () => boolean;
 
-  /** @param target The channel's `grpc.target` label. */
+  /**
+   * @param target The channel's `grpc.target` label.
+   * @param isOn Returns whether connections that begin are recorded.
+   */
   constructor(
     instruments: SubchannelInstruments,
     target: string,
     optionalLabels: ReadonlySet<OptionalLabel>,
+    isOn: () => boolean,
   ) {
     this.#instruments = instruments;
     this.#optionalLabels = optionalLabels;
+    this.#isOn = isOn;
     this.#attributes = {
       "grpc.target": target,
       ...optional(optionalLabels, "grpc.lb.locality", ""),
@@ -34,9 +40,10 @@ export class SubchannelMetrics {
    * share its metrics: each metric counts a subchannel for the first plugin that turns it on, with
    * the labels of that plugin.
    *
-   * @returns Undefined if all metrics count the subchannel already.
+   * @returns Undefined if all metrics count the subchannel already, or if nothing is recorded.
    */
   recorderFor(subchannel: object): SubchannelRecorder | undefined {
+    if (!this.#isOn()) return undefined;
     const instruments = Object.entries(this.#instruments)
       .filter(([, instrument]) => startsToCount(instrument, subchannel));
     if (instruments.length === 0) return undefined;
@@ -44,6 +51,7 @@ export class SubchannelMetrics {
       Object.fromEntries(instruments),
       this.#attributes,
       this.#optionalLabels,
+      this.#isOn,
     );
   }
 }
@@ -64,15 +72,20 @@ export class SubchannelRecorder {
   readonly #instruments: Partial<SubchannelInstruments>;
   readonly #attributes: Attributes;
   readonly #optionalLabels: ReadonlySet<OptionalLabel>;
+  readonly #isOn: () => boolean;
+  /** Whether a connection is open that is recorded. Its end is recorded in any case. */
+  #isConnected = false;
 
   constructor(
     instruments: Partial<SubchannelInstruments>,
     attributes: Attributes,
     optionalLabels: ReadonlySet<OptionalLabel>,
+    isOn: () => boolean,
   ) {
     this.#instruments = instruments;
     this.#attributes = attributes;
     this.#optionalLabels = optionalLabels;
+    this.#isOn = isOn;
   }
 
   /**
@@ -84,6 +97,8 @@ export class SubchannelRecorder {
    * @param context The context of the call that the connection was opened for.
    */
   connected(securityLevel: string, context: Context): void {
+    if (!this.#isOn()) return;
+    this.#isConnected = true;
     add(this.#instruments.connectionAttemptsSucceeded, 1, this.#attributes, context);
     add(this.#instruments.openConnections, 1, this.#secured(securityLevel), context);
   }
@@ -94,6 +109,7 @@ export class SubchannelRecorder {
    * @param context The context of the call that the connection was attempted for.
    */
   connectionFailed(context: Context): void {
+    if (!this.#isOn()) return;
     add(this.#instruments.connectionAttemptsFailed, 1, this.#attributes, context);
   }
 
@@ -105,6 +121,8 @@ export class SubchannelRecorder {
    * @param context The context that the connection opened with.
    */
   disconnected(reason: string, securityLevel: string, context: Context): void {
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
     const attributes = {
       ...this.#attributes,
       ...optional(this.#optionalLabels, "grpc.disconnect_error", reason),

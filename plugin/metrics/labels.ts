@@ -49,8 +49,8 @@ export function selectOptionalLabels(names: readonly string[]): ReadonlySet<Opti
   return new Set(names as readonly OptionalLabel[]);
 }
 
-/** The plugin options that decide whether a label shows a value. */
-export type AttributeFilterName = "methodAttributeFilter" | "targetAttributeFilter";
+/** The options that are filters of the application. */
+export type FilterName = "methodAttributeFilter" | "targetAttributeFilter" | "targetFilter";
 
 /**
  * Returns a function that maps a value to its label: the value itself, or `other` if the
@@ -62,21 +62,31 @@ export type AttributeFilterName = "methodAttributeFilter" | "targetAttributeFilt
  * @param filter Shows every value if undefined.
  */
 export function filteredLabel(
-  name: AttributeFilterName,
+  name: FilterName,
   filter: ((value: string) => boolean) | undefined,
 ): (value: string) => string {
   if (filter === undefined) return (value) => value;
-  return (value) => {
-    try {
-      const isShown: unknown = filter(value);
-      if (isPromise(isShown)) {
-        onRejection(isShown, () => {});
-        throw new TypeError("it returned a promise, return true or false instead");
-      }
-      return isShown ? value : OTHER;
-    } catch (error) {
-      warnOfThrown(`gRPC metrics have the label "${OTHER}", because ${name} fails`, error);
-      return OTHER;
+  return (value) => passes(name, filter, value) ? value : OTHER;
+}
+
+/**
+ * Returns whether a value passes a filter. Returns undefined and warns once if the filter throws or
+ * returns a promise.
+ */
+export function passes(
+  name: FilterName,
+  filter: (value: string) => boolean,
+  value: string,
+): boolean | undefined {
+  try {
+    const isPassed: unknown = filter(value);
+    if (isPromise(isPassed)) {
+      onRejection(isPassed, () => {});
+      throw new TypeError("it returned a promise, return true or false instead");
     }
-  };
+    return Boolean(isPassed);
+  } catch (error) {
+    warnOfThrown(`gRPC metrics have the label "${OTHER}", because ${name} fails`, error);
+    return undefined;
+  }
 }

@@ -21,6 +21,8 @@ export interface ServerTelemetryOptions {
   readonly tracer: ServerTracer | undefined;
   /** Reads what clients send: span contexts and baggage. */
   readonly propagation: Propagation | undefined;
+  /** Returns whether the calls of a path are recorded. */
+  readonly includes: (path: string) => boolean;
 }
 
 /**
@@ -35,8 +37,11 @@ export class ServerTelemetry {
   readonly #tracer: ServerTracer | undefined;
   readonly #propagation: Propagation | undefined;
   readonly #other: ServerMethod;
+  /** Returns whether the calls of a path are recorded. */
+  readonly includes: (path: string) => boolean;
 
-  constructor({ instruments, methodLabel, tracer, propagation }: ServerTelemetryOptions) {
+  constructor({ instruments, methodLabel, tracer, propagation, includes }: ServerTelemetryOptions) {
+    this.includes = includes;
     this.#instruments = instruments;
     this.#methodLabel = methodLabel;
     this.#tracer = tracer;

@@ -42,6 +42,10 @@ function recorded(
 ): Handler {
   let method: ServerMethod | undefined;
   return (call, callback) => {
+    if (!telemetry.includes(path)) {
+      handler(call, callback);
+      return;
+    }
     let end = (_code: number) => {};
     shielded(() => {
       const recording = telemetry.startHandler(method ??= telemetry.method(path));

@@ -47,11 +47,21 @@ function hasInternals(server: object): server is ServerInternals {
 }
 
 /**
+ * Returns the object that identifies a server: the one whose method is replaced. Stand-ins for a
+ * server have the same one.
+ */
+export function serverKey(server: object): object {
+  return hasInternals(server) ? server.http2Servers : server;
+}
+
+/**
  * Records every call of a server from its next stream on, also those of connections that exist. If
  * this version of grpc-js has a different server, warns once and records only the status of calls of
  * registered methods.
+ *
+ * @returns A function that records a stream which has reached grpc-js already.
  */
-export function hookServer(server: Server, telemetry: ServerTelemetry): void {
+export function hookServer(server: Server, telemetry: ServerTelemetry): RecordStream | undefined {
   const internals: object = server;
   if (!hasInternals(internals)) {
     warnOnce(
@@ -60,17 +70,17 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
         "registered from now on are recorded, unknown methods and message sizes are not",
     );
     hookRegister(server, telemetry);
-    return;
+    return undefined;
   }
 
   const { handlers, http2Servers } = internals;
-  const record = streamHooks(telemetry);
+  const record = streamHooks(telemetry, handlers);
   const hooked = new WeakSet<EventEmitter>();
 
   function hook(listener: StreamListener): StreamListener {
     return function (this: unknown, ...args) {
       const [stream, headers] = args;
-      const recorder = record(stream, headers, handlers);
+      const recorder = record(stream, headers);
       if (isOverOnArrival(stream)) {
         recorder?.closed();
         return;
@@ -101,6 +111,7 @@ export function hookServer(server: Server, telemetry: ServerTelemetry): void {
         return set.call(this, http2Server, ...rest);
       },
   );
+  return record;
 }
 
 /**
@@ -112,11 +123,10 @@ type RecordedStream = ServerHttp2Stream & { [link: symbol]: StreamRecorder };
 /** A handler that carries what all calls of its method share. */
 type KnownHandler = Handler & { [link: symbol]: ServerMethod | undefined };
 
-/** Records a stream. Returns undefined if the stream is not a gRPC call. */
-type RecordStream = (
+/** Records a stream. Returns undefined if the stream is not a call that is recorded. */
+export type RecordStream = (
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
-  handlers: ReadonlyMap<string, Handler>,
 ) => StreamRecorder | undefined;
 
 /**
@@ -124,7 +134,10 @@ type RecordStream = (
  * functions that all streams share, and adds no listener: closures and listeners for each stream
  * would make recording several times as expensive.
  */
-function streamHooks(telemetry: ServerTelemetry): RecordStream {
+function streamHooks(
+  telemetry: ServerTelemetry,
+  handlers: ReadonlyMap<string, Handler>,
+): RecordStream {
   const link = Symbol("recorded");
 
   type Written = (error?: Error | null) => void;
@@ -173,11 +186,12 @@ function streamHooks(telemetry: ServerTelemetry): RecordStream {
     return methods;
   }
 
-  return (stream, headers, handlers) => {
+  return (stream, headers) => {
     try {
       // As in grpc-go, a request that is not gRPC (answered with HTTP 415) is not a call.
       if (!headers["content-type"]?.startsWith("application/grpc")) return undefined;
       const path = String(headers[":path"]);
+      if (!telemetry.includes(path)) return undefined;
       const handler = handlers.get(path) as KnownHandler | undefined;
       const method = handler && (handler[link] ??= telemetry.method(path));
       const recorder = new StreamRecorder(

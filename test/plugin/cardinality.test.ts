@@ -106,6 +106,7 @@ test("100,000 targets use 1999 label sets and the overflow series in every metri
       instruments.subchannel!,
       target,
       new Set(["grpc.disconnect_error", "grpc.security_level"]),
+      () => true,
     ).recorderFor({})!;
     connections.connectionFailed(ROOT_CONTEXT);
     connections.connected("none", ROOT_CONTEXT);
@@ -244,6 +245,7 @@ function clientTelemetry(
     optionalLabels: setting.optionalLabels ?? new Set(),
     tracer: undefined,
     propagation: undefined,
+    includes: () => true,
   });
 }
 

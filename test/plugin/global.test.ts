@@ -1,0 +1,228 @@
+/** Global registration: channels and servers that no application code instruments. */
+import * as grpc from "@grpc/grpc-js";
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { customLabel, GrpcOpenTelemetry } from "../../plugin/mod.ts";
+import type { GlobalOptions, GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
+import { echoClient, echoHandlers, echoService, listen, readAll, unary } from "../support/echo.ts";
+import type { EchoClient } from "../support/echo.ts";
+import { clientSeries, serverSeries } from "../support/echo-pair.ts";
+import { eventuallyEqual } from "../support/eventually.ts";
+import { Recording } from "../support/series.ts";
+
+/** What both sides record of `count` calls with the message "hello". */
+function hello(count = 1): Record<string, string> {
+  const bytes = { sent: 7 * count, received: 7 * count, count };
+  return { ...clientSeries("UnaryEcho", "OK", bytes), ...serverSeries("UnaryEcho", "OK", bytes) };
+}
+
+/** Channels of several ports share their series. */
+const targetAttributeFilter = () => false;
+
+/** A plugin that is registered until the test ends. */
+function registered(
+  t: TestContext,
+  options: Omit<GrpcOpenTelemetryOptions, "meterProvider"> = {},
+  globalOptions: GlobalOptions = {},
+): { otel: GrpcOpenTelemetry; recording: Recording } {
+  const recording = new Recording();
+  const otel = new GrpcOpenTelemetry({ meterProvider: recording.meterProvider, ...options });
+  otel.registerGlobal(globalOptions);
+  t.after(() => {
+    try {
+      otel.deregisterGlobal();
+    } catch {
+      // The test has done so.
+    }
+  });
+  return { otel, recording };
+}
+
+/** Creates an Echo server that nobody instruments. It is shut down when the test ends. */
+function bareServer(t: TestContext, options: grpc.ServerOptions = {}): grpc.Server {
+  const server = new grpc.Server(options);
+  server.addService(echoService, echoHandlers);
+  t.after(() => server.forceShutdown());
+  return server;
+}
+
+/** Creates a client that nobody instruments. It is closed when the test ends. */
+function bareClient(t: TestContext, port: number, options: grpc.ClientOptions = {}): EchoClient {
+  const client = echoClient(`localhost:${port}`, {
+    "grpc.use_local_subchannel_pool": 1,
+    ...options,
+  });
+  t.after(() => client.close());
+  return client;
+}
+
+test("a channel and a server that are created afterwards are recorded", async (t) => {
+  const { recording } = registered(t);
+  const client = bareClient(t, await listen(bareServer(t)));
+  assert.equal(await unary(client, "hello"), "hello");
+  assert.deepEqual(await readAll(client.ServerStreamingEcho({ message: "hello" })), [
+    "hello",
+    "hello",
+    "hello",
+  ]);
+  await eventuallyEqual(() => recording.series(), {
+    ...hello(),
+    ...clientSeries("ServerStreamingEcho", "OK", { sent: 7, received: 21 }),
+    ...serverSeries("ServerStreamingEcho", "OK", { sent: 21, received: 7 }),
+  });
+});
+
+for (const channelz of [1, 0]) {
+  test(`a channel and a bound server that exist are recorded, with channelz ${channelz}`, async (t) => {
+    const options = { "grpc.enable_channelz": channelz };
+    const client = bareClient(t, await listen(bareServer(t, options)), options);
+    assert.equal(await unary(client, "before"), "before");
+    const inFlight = client.BidirectionalStreamingEcho();
+    inFlight.write({ message: "a" });
+    await once(inFlight, "data");
+
+    const { recording } = registered(t);
+    for (let i = 0; i < 3; i++) assert.equal(await unary(client, "hello"), "hello");
+    inFlight.write({ message: "b" });
+    inFlight.end();
+    assert.deepEqual(await readAll(inFlight), ["b"]);
+    await eventuallyEqual(() => recording.series(), hello(3));
+  });
+}
+
+test("the first stream of a bound server is recorded if its method is unknown", async (t) => {
+  const port = await listen(bareServer(t));
+  const { recording } = registered(t, {}, { targetFilter: () => false });
+  const client = bareClient(t, port);
+  const none = () => Buffer.alloc(0);
+  await new Promise<void>((resolve) => {
+    client.makeUnaryRequest("/t.S/Missing", none, none, {}, () => resolve());
+  });
+  assert.equal(await unary(client, "hello"), "hello");
+  await eventuallyEqual(() => recording.series(), {
+    ...serverSeries("other", "UNIMPLEMENTED", { sent: 0, received: 0 }),
+    ...serverSeries("UnaryEcho", "OK", { sent: 7, received: 7 }),
+  });
+});
+
+test("a second registration throws, and so does an unknown one that ends", (t) => {
+  const { otel } = registered(t);
+  const other = new GrpcOpenTelemetry({});
+  assert.throws(
+    () => otel.registerGlobal(),
+    /^Error: registerGlobal: a plugin is registered already/,
+  );
+  assert.throws(
+    () => other.registerGlobal(),
+    /^Error: registerGlobal: a plugin is registered already/,
+  );
+  assert.throws(() => other.deregisterGlobal(), /^Error: deregisterGlobal: this plugin is not/);
+  otel.deregisterGlobal();
+  assert.throws(() => otel.deregisterGlobal(), /^Error: deregisterGlobal: this plugin is not/);
+});
+
+test("nothing is recorded after the end, and again after a new registration", async (t) => {
+  const { otel, recording } = registered(t, { targetAttributeFilter });
+  const client = bareClient(t, await listen(bareServer(t)));
+  assert.equal(await unary(client, "hello"), "hello");
+  const inFlight = client.BidirectionalStreamingEcho();
+  inFlight.write({ message: "a" });
+  await once(inFlight, "data");
+  otel.deregisterGlobal();
+  assert.equal(await unary(client, "hello"), "hello");
+  const late = bareClient(t, await listen(bareServer(t)));
+  assert.equal(await unary(late, "hello"), "hello");
+  inFlight.end();
+  assert.deepEqual(await readAll(inFlight), []);
+  const stream = {
+    ...clientSeries("BidirectionalStreamingEcho", "OK", { sent: 3, received: 3 }),
+    ...serverSeries("BidirectionalStreamingEcho", "OK", { sent: 3, received: 3 }),
+  };
+  await eventuallyEqual(() => recording.series(), { ...hello(), ...stream });
+
+  for (let i = 0; i < 3; i++) {
+    otel.registerGlobal();
+    otel.deregisterGlobal();
+  }
+  otel.registerGlobal();
+  for (const each of [client, late]) assert.equal(await unary(each, "hello"), "hello");
+  await eventuallyEqual(() => recording.series(), { ...hello(3), ...stream });
+});
+
+test("a channel and a server that are instrumented by hand are recorded once", async (t) => {
+  for (const isFirst of [true, false]) {
+    const { otel, recording } = registered(t, { targetAttributeFilter });
+    const { meterProvider } = recording;
+    const another = new GrpcOpenTelemetry({ meterProvider, targetAttributeFilter });
+    for (const plugin of [otel, another]) {
+      const server = isFirst ? plugin.instrumentServer(bareServer(t)) : bareServer(t);
+      const port = await listen(server);
+      const client = bareClient(t, port, isFirst ? plugin.clientOptions() : {});
+      if (!isFirst) {
+        client.getChannel().getConnectivityState(false);
+        plugin.instrumentChannel(client.getChannel());
+        plugin.instrumentServer(server);
+      }
+      assert.equal(await unary(client, "hello"), "hello");
+      await eventuallyEqual(() => recording.series(), hello(plugin === otel ? 1 : 3));
+      if (plugin === another) otel.deregisterGlobal();
+      assert.equal(await unary(client, "hello"), "hello");
+    }
+    await eventuallyEqual(() => recording.series(), hello(4));
+  }
+});
+
+test("a plugin with another meter provider records channels and servers that are instrumented", async (t) => {
+  const { recording } = registered(t);
+  const own = new Recording();
+  const another = new GrpcOpenTelemetry({ meterProvider: own.meterProvider });
+  const port = await listen(another.instrumentServer(bareServer(t)));
+  const client = bareClient(t, port, another.clientOptions());
+  assert.equal(await unary(client, "hello"), "hello");
+  for (const each of [own, recording]) await eventuallyEqual(() => each.series(), hello());
+});
+
+test("a filter leaves channels out, and a failing one shows them as other", async (t) => {
+  const server = bareServer(t);
+  const [left, kept, failing] = [await listen(server), await listen(server), await listen(server)];
+  const { recording } = registered(t, {}, {
+    targetFilter: (target) => {
+      if (target.endsWith(`:${failing}`)) throw new Error("a mistake");
+      return target === `dns:///localhost:${kept}`;
+    },
+  });
+  for (const port of [left, kept, failing]) {
+    assert.equal(await unary(bareClient(t, port), "hello"), "hello");
+  }
+  assert.deepEqual(
+    (await recording.valuesOf("grpc.target")).filter((target) => target !== undefined).sort(),
+    [`dns:///localhost:${kept}`, "other"],
+  );
+});
+
+test("custom labels of call options are recorded", async (t) => {
+  const port = await listen(bareServer(t));
+  const existing = bareClient(t, port);
+  assert.equal(await unary(existing, "before", customLabel("before")), "before");
+  const { recording } = registered(t, { optionalLabels: ["grpc.client.call.custom"] });
+  const label = "grpc.client.call.custom";
+  const seen: unknown[] = [];
+  const created = bareClient(t, port, {
+    callInvocationTransformer: (call) => {
+      seen.push(call.methodDefinition.path);
+      return call;
+    },
+  });
+  for (const [index, client] of [existing, created].entries()) {
+    assert.equal(await unary(client, "hello", customLabel(`unary ${index}`)), "hello");
+    assert.equal(await unary(client, "hello"), "hello");
+    await readAll(client.ServerStreamingEcho({ message: "a" }, customLabel(`stream ${index}`)));
+  }
+  assert.equal(seen.length, 3);
+  assert.deepEqual(
+    (await recording.valuesOf(label)).filter((value) => value !== undefined).sort(),
+    ["", "stream 0", "stream 1", "unary 0", "unary 1"],
+  );
+});
