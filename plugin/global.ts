@@ -2,7 +2,7 @@ import { Channel, Client, Server } from "@grpc/grpc-js";
 import { wrapChannels, wrapClients } from "./client/class-hooks.ts";
 import { globalState } from "./global-state.ts";
 import type { GlobalPlugin } from "./global-state.ts";
-import { loadedCopies, watchLoading } from "./grpc-copies.ts";
+import { hasClasses, loadedCopies, watchLoading } from "./grpc-copies.ts";
 import type { GrpcClasses, GrpcModule } from "./grpc-copies.ts";
 import { wrapServers } from "./server/class-hooks.ts";
 import { shielded } from "./warning.ts";
@@ -24,7 +24,9 @@ export interface GlobalOptions {
 /**
  * Registers a plugin for all channels and servers of the process.
  *
+ * @param modules Copies of grpc-js in addition to those that are loaded.
  * @throws {Error} If a plugin is registered already.
+ * @throws {TypeError} If a module is not grpc-js.
  */
 export function register(plugin: GlobalPlugin, modules: readonly GrpcModule[]): void {
   if (globalState.registration !== undefined) {
@@ -32,9 +34,16 @@ export function register(plugin: GlobalPlugin, modules: readonly GrpcModule[]): 
       "registerGlobal: a plugin is registered already; call its deregisterGlobal() first",
     );
   }
+  const copies = modules.map((module, index) => {
+    if (hasClasses(module)) return module;
+    throw new TypeError(
+      `registerGlobal: modules[${index}] has no Channel, Client and Server; pass what you import ` +
+        "from @grpc/grpc-js",
+    );
+  });
   globalState.registration = { plugin, used: new WeakSet() };
   wrap({ Channel, Client, Server });
-  for (const copy of modules) wrap(copy as Partial<GrpcClasses>);
+  copies.forEach(wrap);
   for (const copy of shielded(loadedCopies) ?? []) wrap(copy);
   if (globalState.watchesModules) return;
   globalState.watchesModules = true;

@@ -43,10 +43,15 @@ export interface GrpcCopy extends GrpcClasses {
   readonly ChannelCredentials: typeof ChannelCredentials;
 }
 
+/** Returns whether a module exports the classes of grpc-js. */
+export function hasClasses(exported: unknown): exported is GrpcClasses {
+  const copy = exported as Partial<GrpcClasses> | null | undefined;
+  return [copy?.Channel, copy?.Client, copy?.Server].every((Class) => typeof Class === "function");
+}
+
 function isCopy(exported: unknown): exported is GrpcCopy {
-  const copy = exported as Partial<GrpcCopy> | null | undefined;
-  return [copy?.Channel, copy?.ChannelCredentials, copy?.Client, copy?.Server]
-    .every((Class) => typeof Class === "function");
+  return hasClasses(exported) &&
+    typeof (exported as Partial<GrpcCopy>).ChannelCredentials === "function";
 }
 
 /**
