@@ -82,7 +82,7 @@ export function watchLoading(found: (classes: Partial<GrpcClasses>) => void): vo
   if (load === undefined) return;
   extensions[".js"] = function (module, path, ...rest: []) {
     load.call(this, module, path, ...rest);
-    if (CLASS_FILES.test(path)) shielded(() => found(definedClasses(module.exports)));
+    if (CLASS_FILES.test(path)) shielded(() => found(definedClasses(module.exports ?? {})));
   };
 }
 
@@ -101,8 +101,8 @@ function definedClasses(
 
 function hasMethods(Class: unknown, ...names: string[]): boolean {
   if (typeof Class !== "function") return false;
-  const methods = Class.prototype as Record<string, unknown>;
-  return names.every((name) => typeof methods[name] === "function");
+  const methods = Class.prototype as Record<string, unknown> | undefined;
+  return names.every((name) => typeof methods?.[name] === "function");
 }
 
 /**

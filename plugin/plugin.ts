@@ -199,9 +199,10 @@ export class GrpcOpenTelemetry {
   #instrumentChannel(channel: ChannelInterface, dialled?: string): void {
     shielded(() => {
       const key = channelKey(channel);
-      const scope = this.#scopes.get(key) ??
-        this.#hookChannel(channel, this.#target(channel, dialled));
+      const known = this.#scopes.get(key);
+      const scope = known ?? this.#newScope(key);
       scope.instrumentByHand(key);
+      if (known === undefined) this.#hookChannel(channel, this.#target(channel, dialled), scope);
     });
   }
 
@@ -221,8 +222,10 @@ export class GrpcOpenTelemetry {
     if (this.#isOn) {
       shielded(() => {
         const key = serverKey(server);
-        if (!this.#scopes.has(key)) this.#hookServer(server as unknown as Server);
-        this.#scopes.get(key)?.instrumentByHand(key);
+        const known = this.#scopes.get(key);
+        const scope = known ?? this.#newScope(key);
+        scope.instrumentByHand(key);
+        if (known === undefined) this.#hookServer(server as unknown as Server, scope);
       });
     }
     return server;
@@ -252,8 +255,9 @@ export class GrpcOpenTelemetry {
         if (this.#isOn) this.#useChannel(channel, targetFilter);
       },
       useServer: (server) => {
-        const isNew = this.#isOn && !this.#scopes.has(serverKey(server));
-        return isNew ? this.#hookServer(server) : undefined;
+        const key = serverKey(server);
+        if (!this.#isOn || this.#scopes.has(key)) return undefined;
+        return this.#hookServer(server, this.#newScope(key));
       },
     };
     register(plugin, modules);
@@ -274,9 +278,12 @@ export class GrpcOpenTelemetry {
   #useChannel(channel: ChannelInterface, filter: GlobalOptions["targetFilter"]): void {
     const target = this.#target(channel);
     const isPassed = filter === undefined || passes("targetFilter", filter, target);
-    const known = this.#scopes.get(channelKey(channel));
+    const key = channelKey(channel);
+    const known = this.#scopes.get(key);
     if (known !== undefined) known.isFilteredOut = isPassed === false;
-    else if (isPassed !== false) this.#hookChannel(channel, isPassed ? target : OTHER);
+    else if (isPassed !== false) {
+      this.#hookChannel(channel, isPassed ? target : OTHER, this.#newScope(key));
+    }
   }
 
   #newScope(key: object): RecordingScope {
@@ -285,8 +292,7 @@ export class GrpcOpenTelemetry {
     return scope;
   }
 
-  #hookServer(server: Server): RecordStream | undefined {
-    const scope = this.#newScope(serverKey(server));
+  #hookServer(server: Server, scope: RecordingScope): RecordStream | undefined {
     const telemetry = new ServerTelemetry({
       instruments: this.#instruments,
       methodLabel: this.#methodLabel,
@@ -302,8 +308,7 @@ export class GrpcOpenTelemetry {
   }
 
   /** @param canonical The canonical target, or `other`. */
-  #hookChannel(channel: ChannelInterface, canonical: string): RecordingScope {
-    const scope = this.#newScope(channelKey(channel));
+  #hookChannel(channel: ChannelInterface, canonical: string, scope: RecordingScope): void {
     const target = this.#targetLabel(canonical);
     const optionalLabels = this.#optionalLabels;
     const telemetry = new ClientTelemetry({
@@ -320,10 +325,14 @@ export class GrpcOpenTelemetry {
     if (subchannel !== undefined) {
       hookSubchannels(
         channel,
-        new SubchannelMetrics(subchannel, target, optionalLabels, () => scope.isOpen()),
+        new SubchannelMetrics(
+          subchannel,
+          target,
+          optionalLabels,
+          () => scope.includesConnections(),
+        ),
       );
     }
-    return scope;
   }
 }
 

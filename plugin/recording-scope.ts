@@ -38,18 +38,22 @@ export class RecordingScope {
     }
   }
 
-  /** Returns whether anything of the channel or server is recorded. */
-  isOpen(): boolean {
-    return this.isByHand || (!this.isTaken && !this.isFilteredOut && this.isRegistered());
-  }
-
-  /** Returns whether a call that is being made is recorded. */
-  includesCall(path: string): boolean {
-    return this.isByHand || (this.isOpen() && !isExporterCall(path) && !isSuppressed());
+  /**
+   * Returns whether the channel's connections are recorded. Plugins of one provider count each
+   * connection once anyway.
+   */
+  includesConnections(): boolean {
+    return this.isByHand || (this.isRegistered() && !this.isFilteredOut);
   }
 
   /** Returns whether a call that arrives is recorded. */
   includesReceived(path: string): boolean {
-    return this.isByHand || (this.isOpen() && !isExporterCall(path));
+    return this.isByHand ||
+      (this.includesConnections() && !this.isTaken && !isExporterCall(path));
+  }
+
+  /** Returns whether a call that the running code makes is recorded. */
+  includesCall(path: string): boolean {
+    return this.isByHand || (this.includesReceived(path) && !isSuppressed());
   }
 }

@@ -58,7 +58,6 @@ interface InternalChannel {
   getConfig(method: string, metadata: Metadata): ConfigResult;
   createLoadBalancingCall(
     config: CallConfig,
-    method: string,
     ...rest: unknown[]
   ): LoadBalancingCall;
   queueCallForPick(call: LoadBalancingCall): void;
@@ -139,11 +138,11 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
         const call = createCall.call(this, method, ...rest) as Linked<ResolvingCall, CallHook>;
         try {
           const recorded = telemetry.createCall(method);
-          call.addStatusWatcher((status) => endCall(recorded, status));
           call[link] = new CallHook(recorded, call);
           call.start = startCall;
           call.getConfig = getConfigOfCall;
           if (recorded.caller !== undefined) call.sendMessageWithContext = sendMessageOfCall;
+          call.addStatusWatcher((status) => endCall(recorded, status));
         } catch (error) {
           warnOfFailure(error);
         }
@@ -221,13 +220,15 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     internalChannel,
     "createLoadBalancingCall",
     (createLoadBalancingCall) =>
-      function (this: InternalChannel, config, method, ...rest) {
-        const attempt = createLoadBalancingCall.call(this, config, method, ...rest) as Linked<
+      function (this: InternalChannel, config, ...rest) {
+        const attempt = createLoadBalancingCall.call(this, config, ...rest) as Linked<
           LoadBalancingCall,
           AttemptHook
         >;
         try {
-          const call = (config as Linked<CallConfig, ClientCall>)[link] ?? unknownCall(method);
+          const call = (config as Linked<CallConfig, ClientCall>)[link];
+          // A call that began before the channel was hooked is not recorded, nor are its retries.
+          if (call === undefined) return attempt;
           attempt[link] = new AttemptHook(attempt, call, isHedging(config));
           attempt.start = start;
           attempt.sendMessageWithContext = sendMessageWithContext;
@@ -237,12 +238,6 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
         return attempt;
       },
   );
-
-  function unknownCall(method: string): ClientCall {
-    const call = telemetry.createCall(method);
-    call.start();
-    return call;
-  }
 
   if (telemetry.keepsCaller) {
     replaceMethod(

@@ -7,9 +7,9 @@ import type { TestContext } from "node:test";
 import { customLabel, GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import type { GlobalOptions, GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
 import { echoClient, echoHandlers, echoService, listen, readAll, unary } from "../support/echo.ts";
-import type { EchoClient } from "../support/echo.ts";
+import type { EchoClient, EchoMessage } from "../support/echo.ts";
 import { clientSeries, serverSeries } from "../support/echo-pair.ts";
-import { eventuallyEqual } from "../support/eventually.ts";
+import { eventually, eventuallyEqual } from "../support/eventually.ts";
 import { Recording } from "../support/series.ts";
 
 /** What both sides record of `count` calls with the message "hello". */
@@ -182,6 +182,74 @@ test("a plugin with another meter provider records channels and servers that are
   const client = bareClient(t, port, another.clientOptions());
   assert.equal(await unary(client, "hello"), "hello");
   for (const each of [own, recording]) await eventuallyEqual(() => each.series(), hello());
+});
+
+test("connections are recorded while the plugin is registered", async (t) => {
+  const metrics = ["succeeded", "failed"].map((end) =>
+    `grpc.subchannel.connection_attempts_${end}`
+  );
+  const open = "grpc.subchannel.open_connections";
+  const server = bareServer(t);
+  const port = await listen(server);
+  const existing = bareClient(t, port);
+  assert.equal(await unary(existing, "before"), "before");
+  const { otel, recording } = registered(t, {
+    enableMetrics: [...metrics, open],
+    targetAttributeFilter,
+  });
+  const connections = async () => {
+    const series = await recording.series();
+    return [...metrics, open].map((name) => series[`${name}{}`] ?? "0");
+  };
+  const created = bareClient(t, port);
+  for (const client of [existing, created]) assert.equal(await unary(client, "hello"), "hello");
+  assert.deepEqual(await connections(), ["2", "0", "2"]);
+  otel.deregisterGlobal();
+  existing.close();
+  assert.equal(await unary(bareClient(t, port), "hello"), "hello");
+  assert.deepEqual(await connections(), ["2", "0", "1"]);
+  // The channel that is hooked stays inert when it connects again, and fails to.
+  server.forceShutdown();
+  await eventually(async () => assert.equal(await unary(created, "hello"), "UNAVAILABLE"));
+  await eventuallyEqual(connections, ["2", "0", "0"]);
+});
+
+test("a call that is in progress is not recorded when it is retried", async (t) => {
+  const statuses: (() => void)[] = [];
+  const server = new grpc.Server();
+  server.addService(echoService, {
+    UnaryEcho(_: unknown, reply: grpc.sendUnaryData<EchoMessage>) {
+      statuses.push(() => {
+        const error = { code: grpc.status.UNAVAILABLE, metadata: new grpc.Metadata() };
+        if (statuses.length > 1) reply(null, { message: "hello" });
+        else reply(error);
+      });
+    },
+  });
+  t.after(() => server.forceShutdown());
+  const retryPolicy = {
+    maxAttempts: 2,
+    initialBackoff: "0.01s",
+    maxBackoff: "0.01s",
+    backoffMultiplier: 1,
+    retryableStatusCodes: ["UNAVAILABLE"],
+  };
+  const client = bareClient(t, await listen(server), {
+    "grpc.service_config": JSON.stringify({ methodConfig: [{ name: [{}], retryPolicy }] }),
+  });
+  const reply = unary(client, "hello");
+  await eventually(() => assert.equal(statuses.length, 1));
+  const { recording } = registered(t);
+  // The channel is hooked here.
+  client.getChannel().getConnectivityState(false);
+  statuses[0]!();
+  await eventually(() => assert.equal(statuses.length, 2));
+  statuses[1]!();
+  assert.equal(await reply, "hello");
+  await eventuallyEqual(
+    () => recording.series(),
+    serverSeries("UnaryEcho", "OK", { sent: 7, received: 7 }),
+  );
 });
 
 test("a filter leaves channels out, and a failing one shows them as other", async (t) => {
