@@ -1,5 +1,7 @@
 /** Global registration: channels and servers that no application code instruments. */
 import * as grpc from "@grpc/grpc-js";
+import { context, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
@@ -10,7 +12,9 @@ import { echoClient, echoHandlers, echoService, listen, readAll, unary } from ".
 import type { EchoClient, EchoMessage } from "../support/echo.ts";
 import { clientSeries, serverSeries } from "../support/echo-pair.ts";
 import { eventually, eventuallyEqual } from "../support/eventually.ts";
+import { heapInUse } from "../support/heap.ts";
 import { Recording } from "../support/series.ts";
+import { SpanRecording } from "../support/spans.ts";
 
 /** What both sides record of `count` calls with the message "hello". */
 function hello(count = 1): Record<string, string> {
@@ -182,6 +186,88 @@ test("a plugin with another meter provider records channels and servers that are
   const client = bareClient(t, port, another.clientOptions());
   assert.equal(await unary(client, "hello"), "hello");
   for (const each of [own, recording]) await eventuallyEqual(() => each.series(), hello());
+});
+
+test("the handler of a bound server's first stream runs in the context of its call", async (t) => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  t.after(() => context.disable());
+  const spans = new SpanRecording();
+  const active: (string | undefined)[] = [];
+  const server = new grpc.Server();
+  server.addService(echoService, {
+    UnaryEcho(
+      call: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,
+      reply: grpc.sendUnaryData<EchoMessage>,
+    ) {
+      active.push(trace.getActiveSpan()?.spanContext().spanId);
+      reply(null, call.request);
+    },
+  });
+  t.after(() => server.forceShutdown());
+  const client = bareClient(t, await listen(server));
+  registered(t, { tracerProvider: spans.tracerProvider }, { targetFilter: () => false });
+  for (let i = 0; i < 2; i++) assert.equal(await unary(client, "hello"), "hello");
+  await eventuallyEqual(() => spans.spans.map((span) => span.spanContext().spanId), active);
+});
+
+test("without known private parts, calls are recorded as far as they can be seen", async (t) => {
+  const { recording } = registered(t);
+  const server = new grpc.Server({ "grpc.enable_channelz": 0 });
+  Object.assign(server, { _channelzHandler: undefined });
+  server.addService(echoService, echoHandlers);
+  t.after(() => server.forceShutdown());
+  const port = await listen(server);
+  const channel = new grpc.Channel(`localhost:${port}`, grpc.credentials.createInsecure(), {});
+  const { internalChannel } = channel as unknown as { internalChannel: grpc.Channel };
+  Object.assign(channel, {
+    internalChannel: {
+      close: () => internalChannel.close(),
+      getTarget: () => internalChannel.getTarget(),
+      createCall: (...args: Parameters<grpc.Channel["createCall"]>) =>
+        internalChannel.createCall(...args),
+    },
+  });
+  const client = bareClient(t, port, { channelOverride: channel });
+  for (let i = 0; i < 2; i++) assert.equal(await unary(client, "hello"), "hello");
+  const labels = "{method=grpc.examples.echo.Echo/UnaryEcho,status=OK}";
+  await eventuallyEqual(() => recording.series(), {
+    [`grpc.client.call.duration${labels}`]: "2",
+    "grpc.server.call.started{method=grpc.examples.echo.Echo/UnaryEcho}": "2",
+    [`grpc.server.call.duration${labels}`]: "2",
+  });
+});
+
+test("wrappers of others stay in place", async (t) => {
+  const { otel } = registered(t);
+  const { prototype } = grpc.Channel;
+  const ours = prototype.createCall;
+  t.after(() => prototype.createCall = ours);
+  let calls = 0;
+  prototype.createCall = function (...args) {
+    calls++;
+    return ours.apply(this, args);
+  };
+  otel.deregisterGlobal();
+  const { recording } = registered(t);
+  const client = bareClient(t, await listen(bareServer(t)));
+  assert.equal(await unary(client, "hello"), "hello");
+  assert.equal(calls, 1);
+  await eventuallyEqual(() => recording.series(), hello());
+});
+
+test("closed channels are released", async (t) => {
+  registered(t);
+  const channels = Array.from({ length: 2000 }, () => {
+    const client = echoClient("localhost:1", {});
+    client.getChannel().getConnectivityState(false);
+    client.close();
+    return new WeakRef(client.getChannel());
+  });
+  await eventually(async () => {
+    await heapInUse();
+    const kept = channels.filter((channel) => channel.deref() !== undefined);
+    assert.ok(kept.length < 200, `${kept.length} channels`);
+  }, 30_000);
 });
 
 test("connections are recorded while the plugin is registered", async (t) => {
