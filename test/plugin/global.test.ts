@@ -195,18 +195,20 @@ test("the handler of a bound server's first stream runs in the context of its ca
   const active: (string | undefined)[] = [];
   const server = new grpc.Server();
   server.addService(echoService, {
-    UnaryEcho(
-      call: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,
-      reply: grpc.sendUnaryData<EchoMessage>,
-    ) {
+    BidirectionalStreamingEcho(call: grpc.ServerDuplexStream<EchoMessage, EchoMessage>) {
       active.push(trace.getActiveSpan()?.spanContext().spanId);
-      reply(null, call.request);
+      call.on("data", () => {});
+      call.on("end", () => call.end());
     },
   });
   t.after(() => server.forceShutdown());
   const client = bareClient(t, await listen(server));
   registered(t, { tracerProvider: spans.tracerProvider }, { targetFilter: () => false });
-  for (let i = 0; i < 2; i++) assert.equal(await unary(client, "hello"), "hello");
+  for (let i = 0; i < 2; i++) {
+    const call = client.BidirectionalStreamingEcho();
+    call.end();
+    assert.deepEqual(await readAll(call), []);
+  }
   await eventuallyEqual(() => spans.spans.map((span) => span.spanContext().spanId), active);
 });
 
@@ -247,8 +249,10 @@ test("wrappers of others stay in place", async (t) => {
     calls++;
     return ours.apply(this, args);
   };
+  const theirs = prototype.createCall;
   otel.deregisterGlobal();
   const { recording } = registered(t);
+  assert.equal(prototype.createCall, theirs);
   const client = bareClient(t, await listen(bareServer(t)));
   assert.equal(await unary(client, "hello"), "hello");
   assert.equal(calls, 1);
@@ -294,10 +298,14 @@ test("connections are recorded while the plugin is registered", async (t) => {
   existing.close();
   assert.equal(await unary(bareClient(t, port), "hello"), "hello");
   assert.deepEqual(await connections(), ["2", "0", "1"]);
-  // The channel that is hooked stays inert when it connects again, and fails to.
+  // The channel that is hooked stays inert when it connects again, and when it fails to.
+  server.drain(`127.0.0.1:${port}`, 0);
+  await eventuallyEqual(connections, ["2", "0", "0"]);
+  assert.equal(await unary(created, "hello"), "hello");
+  assert.deepEqual(await connections(), ["2", "0", "0"]);
   server.forceShutdown();
   await eventually(async () => assert.equal(await unary(created, "hello"), "UNAVAILABLE"));
-  await eventuallyEqual(connections, ["2", "0", "0"]);
+  assert.deepEqual(await connections(), ["2", "0", "0"]);
 });
 
 test("a call that is in progress is not recorded when it is retried", async (t) => {
@@ -354,6 +362,19 @@ test("a filter leaves channels out, and a failing one shows them as other", asyn
     (await recording.valuesOf("grpc.target")).filter((target) => target !== undefined).sort(),
     [`dns:///localhost:${kept}`, "other"],
   );
+});
+
+test("a new registration has its own filter", async (t) => {
+  const client = bareClient(t, await listen(bareServer(t)));
+  const { otel, recording } = registered(t);
+  assert.equal(await unary(client, "hello"), "hello");
+  for (const isKept of [false, true]) {
+    otel.deregisterGlobal();
+    otel.registerGlobal({ targetFilter: () => isKept });
+    assert.equal(await unary(client, "hello"), "hello");
+  }
+  const calls = "grpc.client.call.duration{method=grpc.examples.echo.Echo/UnaryEcho,status=OK}";
+  assert.equal((await recording.series())[calls], "2");
 });
 
 test("custom labels of call options are recorded", async (t) => {
