@@ -12,20 +12,24 @@ export type Methods = Record<string, Method | undefined>;
  * Wraps a method of all instances of a class, so that an instance is hooked before its first use.
  * Does nothing while no plugin is registered.
  *
- * @param isFirst Returns whether this is the first use of the instance. Must not throw.
+ * @param isFirst Returns whether this is the first use of the instance, from the method's first
+ * argument. Must not throw.
  * @param use Hooks the instance.
  */
 export function wrapUse(
   methods: Methods,
   name: string,
-  isFirst: (registration: Registration, instance: object, args: unknown[]) => boolean,
+  isFirst: (registration: Registration, instance: object, argument: unknown) => boolean,
   use: (registration: Registration, instance: object) => void,
 ): void {
   const original = methods[name];
   if (typeof original !== "function") return;
-  function wrapper(this: object, ...args: unknown[]): unknown {
+  function wrapper(this: object, ...args: unknown[]): unknown;
+  // `arguments` is faster to pass on than a rest parameter.
+  function wrapper(this: object, argument?: unknown): unknown {
+    const args = arguments as unknown as unknown[];
     const { registration } = globalState;
-    if (registration === undefined || !isFirst(registration, this, args)) {
+    if (registration === undefined || !isFirst(registration, this, argument)) {
       return original!.apply(this, args);
     }
     const called = (this as Methods)[name];

@@ -20,7 +20,7 @@ export function wrapChannels({ prototype }: typeof Channel): void {
   wrapUse(
     methods,
     "createCall",
-    (registration, channel, [path]) =>
+    (registration, channel, path) =>
       isUnused(registration, channel) && !(typeof path === "string" && isExporterCall(path)),
     use,
   );
@@ -30,11 +30,11 @@ export function wrapChannels({ prototype }: typeof Channel): void {
 }
 
 function isUnused(registration: Registration, channel: object): boolean {
-  return !registration.used.has(channelKey(channel));
+  return !registration.used.has(channel) && !registration.used.has(channelKey(channel));
 }
 
 function use({ used, plugin }: Registration, channel: object): void {
-  used.add(channelKey(channel));
+  used.add(channel).add(channelKey(channel));
   plugin.useChannel(channel as ChannelInterface);
 }
 

@@ -24,11 +24,11 @@ export function wrapServers({ prototype }: typeof Server): void {
 }
 
 function isUnused(registration: Registration, server: object): boolean {
-  return !registration.used.has(serverKey(server));
+  return !registration.used.has(server) && !registration.used.has(serverKey(server));
 }
 
 function use({ used, plugin }: Registration, server: object): RecordStream | undefined {
-  used.add(serverKey(server));
+  used.add(server).add(serverKey(server));
   return plugin.useServer(server as Server);
 }
 

@@ -64,6 +64,7 @@ interface Shared {
   readonly custom: readonly string[];
   readonly series: number;
   readonly warnings: readonly string[];
+  readonly global: { readonly second: string; readonly calls: number };
 }
 
 suite("a program that loads the package", { skip }, () => {
@@ -87,10 +88,10 @@ suite("a program that loads the package", { skip }, () => {
   }
 
   for (const runtime of RUNTIMES) {
-    test(`shares labels, limits and warnings between both builds on ${runtime}`, async (t) => {
+    test(`shares labels, limits, warnings and the registration between both builds on ${runtime}`, async (t) => {
       const folder = newFolder(t, installed);
       copyProgram("both-builds.mjs", folder);
-      const { custom, series, warnings } = await printed<Shared>(
+      const { custom, series, warnings, global } = await printed<Shared>(
         folder,
         run(runtime, "both-builds.mjs"),
       );
@@ -104,6 +105,8 @@ suite("a program that loads the package", { skip }, () => {
       assert.equal(warnings.length, 2, warnings.join("\n"));
       assert.match(warnings[0] ?? "", /methodAttributeFilter fails/);
       assert.match(warnings[1] ?? "", /too many series/);
+      assert.match(global.second, /a plugin is registered already/);
+      assert.equal(global.calls, 2);
     });
   }
 });

@@ -72,6 +72,29 @@ await call(clients[1], esModule.customLabel("options of ES module"));
 await esModule.withCustomLabel("context of ES module", () => call(clients[1]));
 const custom = (await labels()).sort();
 
+// A channel that nobody instruments is recorded once, whichever build is registered.
+other.registerGlobal();
+let second;
+try {
+  one.registerGlobal();
+} catch ({ message }) {
+  second = message;
+}
+const bare = new grpc.Client(`localhost:${port}`, grpc.credentials.createInsecure());
+const callsOf = async (target) => {
+  const { resourceMetrics } = await reader.collect();
+  const started = resourceMetrics.scopeMetrics[0].metrics
+    .find(({ descriptor }) => descriptor.name === "grpc.client.attempt.started");
+  return started.dataPoints.filter(({ attributes }) => attributes["grpc.target"] === target)
+    .reduce((sum, { value }) => sum + value, 0);
+};
+await call(bare);
+other.deregisterGlobal();
+await call(bare);
+one.registerGlobal();
+await call(bare);
+const global = { second, calls: await callsOf(`dns:///localhost:${port}`) };
+
 // Together the builds record more sets of labels than one metric may have.
 for (let count = 0; count < 2200; count += 100) {
   await Promise.all(Array.from({ length: 100 }, (_, index) => {
@@ -81,7 +104,7 @@ for (let count = 0; count < 2200; count += 100) {
 }
 const series = (await labels()).length;
 
-for (const client of clients) client.close();
+for (const client of [...clients, bare]) client.close();
 server.forceShutdown();
 // Warnings are emitted in the next tick.
-setImmediate(() => console.log(JSON.stringify({ custom, series, warnings })));
+setImmediate(() => console.log(JSON.stringify({ custom, series, warnings, global })));
