@@ -39,5 +39,7 @@ export function wrapUse(
     const isHook = called === wrapper && typeof hooked === "function" && hooked !== wrapper;
     return (isHook ? hooked : original!).apply(this, args);
   }
+  // Others that wrap methods keep their state in properties of the function.
+  Object.defineProperties(wrapper, Object.getOwnPropertyDescriptors(original));
   methods[name] = wrapper;
 }

@@ -47,7 +47,12 @@ export function register(plugin: GlobalPlugin, modules: readonly GrpcModule[]): 
   for (const copy of shielded(loadedCopies) ?? []) wrap(copy);
   if (globalState.watchesModules) return;
   globalState.watchesModules = true;
-  shielded(() => watchLoading(wrap));
+  shielded(() =>
+    watchLoading((classes) => {
+      // The next registration finds what is loaded while there is none.
+      if (globalState.registration !== undefined) wrap(classes);
+    })
+  );
 }
 
 /**

@@ -129,6 +129,20 @@ test("a copy that is loaded between two registrations is recorded", { skip }, as
   assert.deepEqual(await first.recording.series(), {});
 });
 
+test("a method keeps its name, and what others have attached to it", { skip }, (t) => {
+  const { prototype } = requireAnew(versions[0]!).Server;
+  const original = prototype.register;
+  const __unwrap = () => {};
+  Object.defineProperty(original, "__unwrap", { configurable: true, value: __unwrap });
+  const { otel } = newPlugin();
+  otel.registerGlobal();
+  t.after(() => otel.deregisterGlobal());
+  const { register } = prototype;
+  assert.notEqual(register, original);
+  assert.deepEqual([register.name, register.length], ["register", 5]);
+  assert.equal((register as unknown as { __unwrap: unknown }).__unwrap, __unwrap);
+});
+
 test("a bundled copy is recorded if the application passes it", { skip }, async (t) => {
   // No plugin is registered, so nothing sees how it is loaded.
   const grpc = requireAnew(versions[0]!);
