@@ -86,7 +86,14 @@ test("the README shows what the programs do", async () => {
   const readme = await readFile(join(PROJECT, "plugin", "README.md"), "utf8");
   const section = /^## With generated clients\n(.*?)^## /ms.exec(readme)?.[1] ?? "";
   const parts = section.split(/^### /m).slice(1);
-  assert.deepEqual(parts.map(nameOf), ["proto-loader", "ts-proto", "protobuf-ts", "nice-grpc"]);
+  assert.deepEqual(parts.map(nameOf), [
+    "proto-loader",
+    "ts-proto",
+    "protobuf-ts",
+    "nice-grpc",
+    "nestjs",
+    "google-gax",
+  ]);
   for (const part of parts) {
     const name = nameOf(part);
     const program = await readFile(join(PROJECT, PROGRAMS, `${name}.ts`), "utf8");
@@ -99,7 +106,7 @@ test("the README shows what the programs do", async () => {
 });
 
 function nameOf(part: string): string {
-  return part.slice(0, part.indexOf("\n"));
+  return part.slice(0, part.indexOf("\n")).toLowerCase();
 }
 
 /** Normalizes the whitespace of code. */
