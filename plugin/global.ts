@@ -15,8 +15,8 @@ export interface GlobalOptions {
    */
   readonly targetFilter?: (target: string) => boolean;
   /**
-   * Copies of grpc-js that the plugin cannot find, because they are bundled into a file of the
-   * application.
+   * Copies of grpc-js that the plugin cannot find: those that are bundled into a file of the
+   * application, or that a custom loader for ES modules loads later.
    */
   readonly modules?: readonly GrpcModule[];
 }

@@ -232,20 +232,21 @@ export class GrpcOpenTelemetry {
   }
 
   /**
-   * Records all channels and servers of this process that are used from now on, of each copy of
-   * `@grpc/grpc-js` in it, except those that a plugin of the same meter provider instruments by
-   * itself (gRFC A66). A channel that exists is recorded from its next call on, a server that is bound
-   * from its next stream on.
+   * Records all channels and servers of this process, of each copy of `@grpc/grpc-js`, also of one
+   * that is loaded later (gRFC A66). A channel that exists is recorded from its next call on, and a
+   * server that is bound from its next stream on.
    *
-   * The calls of exporters are not recorded: those of OTLP, and those of a context in which the SDK
-   * suppresses tracing.
+   * A channel or server that a plugin of the same meter provider instruments is recorded by that
+   * plugin only. The calls of exporters are not recorded: those of OTLP on both sides, and those that
+   * are made in a context in which the SDK suppresses tracing.
    *
    * @example
    * ```ts
-   * otel.registerGlobal();
+   * otel.registerGlobal({ targetFilter: (target) => target !== "dns:///localhost:4317" });
    * ```
    *
    * @throws {Error} If a plugin is registered already.
+   * @throws {TypeError} If one of the `modules` is not grpc-js.
    */
   registerGlobal(options: GlobalOptions = {}): void {
     const { targetFilter, modules = [] } = options;
@@ -265,8 +266,13 @@ export class GrpcOpenTelemetry {
   }
 
   /**
-   * Ends what {@link GrpcOpenTelemetry.registerGlobal} began. Calls that are in progress are recorded
-   * to their end. Channels and servers that were instrumented one by one stay so.
+   * Ends a global registration. Calls that are in progress are recorded to their end. Channels and
+   * servers that were instrumented one by one stay so.
+   *
+   * @example
+   * ```ts
+   * otel.deregisterGlobal();
+   * ```
    *
    * @throws {Error} If this plugin is not registered.
    */

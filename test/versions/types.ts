@@ -35,6 +35,7 @@ export const recentClient = new recent.Client(
 );
 otel.instrumentChannel(recentClient.getChannel());
 otel.clientOptions({ channelOverride: oldChannel });
+otel.registerGlobal({ modules: [old, recent] });
 
 /** Without a client, options have the types of the plugin's copy. */
 otel.clientOptions({
