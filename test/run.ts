@@ -14,7 +14,7 @@ const moduleTests = globSync(
 );
 /** Tests of the scripts, the stack and the repository, which run on Node only. */
 const scriptTests = globSync(
-  "test/{scripts,stack,stack/rules,chaos,versions,clients,package,security,layout}/*.test.ts",
+  "test/{scripts,stack,stack/rules,chaos,versions,clients,package,foreign,security,layout}/*.test.ts",
 );
 
 interface Step {
