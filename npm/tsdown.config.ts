@@ -16,6 +16,7 @@ export default {
   // A module of the package is never the main one, not even in the bundle of an application.
   define: { "import.meta.main": "false" },
   // A bundler that sees `require("@grpc/grpc-js/package.json")` puts the file into its bundle.
-  outputOptions: { polyfillRequire: false },
+  // Jest runs CommonJS in a context without `import()`.
+  outputOptions: { polyfillRequire: false, dynamicImportInCjs: false },
   logLevel: "error",
 };
