@@ -41,6 +41,12 @@ const PROGRAMS: readonly Program[] = [
     app: "nice-grpc/app.mjs",
     instrumented: "nice-grpc/instrumented.mjs",
   },
+  { project: "copies", app: "copies/older-client.mjs" },
+  {
+    project: "copies",
+    app: "copies/older-server.cjs",
+    instrumented: "nice-grpc/instrumented.mjs",
+  },
 ];
 
 const REGISTER = "grpc-js-opentelemetry/register";
