@@ -16,6 +16,7 @@ import { startPull } from "./telemetry/pull.ts";
 import { createResource } from "./telemetry/resource.ts";
 import { observeProcess, observeRuntime, runtimeWarning } from "./telemetry/runtime/mod.ts";
 import { helpText, readSettings, variables } from "./telemetry/settings/mod.ts";
+import type { Settings } from "./telemetry/settings/mod.ts";
 
 /** What a script uses where the environment sets nothing. */
 export interface TelemetryDefaults {
@@ -23,6 +24,10 @@ export interface TelemetryDefaults {
   readonly defaultServiceName: string;
   /** Port of `/metrics` unless `OTEL_EXPORTER_PROMETHEUS_PORT` gives one. */
   readonly defaultPrometheusPort: number;
+  /** Whether `/metrics` has any free port if its port is in use. Defaults to false. */
+  readonly anyPortIfInUse?: boolean;
+  /** Called with each exporter's failure to start; the others go on. By default, the first throws. */
+  readonly onExporterFailure?: (failure: Error) => void;
 }
 
 /** Running telemetry. */
@@ -58,23 +63,21 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
   if (warning !== undefined) log(warning);
 
   const outputs: MetricsOutput[] = [];
+  const started = <T>(output: Promise<T>): Promise<T | undefined> =>
+    output.catch((failure) => {
+      if (defaults.onExporterFailure === undefined) throw failure;
+      defaults.onExporterFailure(failure);
+      return undefined;
+    });
   for (const exporter of settings.OTEL_SDK_DISABLED ? [] : settings.OTEL_METRICS_EXPORTER) {
-    // Pull: Prometheus scrapes /metrics.
-    if (exporter === "prometheus") {
-      outputs.push(await startPull(settings, defaults.defaultPrometheusPort));
-    }
-    // Push: a Collector receives OTLP. Loaded only here, so that other programs start faster.
-    if (exporter === "otlp") {
-      const { startPush } = await import("./telemetry/push.ts");
-      outputs.push(await startPush(settings));
-    }
-    if (exporter === "console") outputs.push(startConsole(settings));
+    const output = await started(startOutput(exporter, settings, defaults));
+    if (output !== undefined) outputs.push(output);
   }
 
   const resource = createResource(settings, defaults.defaultServiceName);
   const withTraces = !settings.OTEL_SDK_DISABLED && !settings.OTEL_TRACES_EXPORTER.includes("none");
   const traces = withTraces
-    ? await (await import("./telemetry/traces.ts")).startTraces(settings, resource)
+    ? await started((await import("./telemetry/traces.ts")).startTraces(settings, resource))
     : undefined;
   const readers = outputs.map((output) => output.reader);
   const meterProvider = new MeterProvider({ resource, readers });
@@ -107,6 +110,24 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
     tracesEndpoint: traces?.endpoint,
     shutdown: () => stopped ??= stop(),
   };
+}
+
+/** Starts one exporter of metrics. */
+async function startOutput(
+  exporter: Settings["OTEL_METRICS_EXPORTER"][number],
+  settings: Settings,
+  { defaultPrometheusPort, anyPortIfInUse = false }: TelemetryDefaults,
+): Promise<MetricsOutput | undefined> {
+  switch (exporter) {
+    case "prometheus": // Pull: Prometheus scrapes /metrics.
+      return await startPull(settings, defaultPrometheusPort, anyPortIfInUse);
+    case "otlp": // Push: a Collector receives OTLP. Loaded only here: other programs start faster.
+      return await (await import("./telemetry/push.ts")).startPush(settings);
+    case "console":
+      return startConsole(settings);
+    case "none":
+      return undefined;
+  }
 }
 
 /** Runs all steps at once, for `limitMs` milliseconds at most. A step that fails is logged. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { copyFile, glob, readFile, writeFile } from "node:fs/promises";
+import { copyFile, glob, readFile, rm, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,6 +27,7 @@ const IMPORT = /^(?! *[*/]).*\b(?:from |import |import\(|require\()"([\w@][\w@./
  */
 export async function build(folder: string = DIST): Promise<void> {
   await installTools();
+  await rm(folder, { recursive: true, force: true });
   const config = join(PROJECT, "npm", "tsdown.config.ts");
   await runTool(PROJECT, "tsdown/dist/run.mjs", "--config", config, "--out-dir", folder);
   const root: RootManifest = JSON.parse(await readFile(join(PROJECT, "package.json"), "utf8"));

@@ -3,6 +3,12 @@ export const ENTRIES: Readonly<Record<string, string>> = {
   ".": "plugin/mod.ts",
   "./prometheus": "prometheus/mod.ts",
   "./telemetry": "telemetry.ts",
+  "./register": "telemetry/register.ts",
+};
+
+/** The entries whose CommonJS form is built from another file, because it cannot be awaited. */
+export const COMMON_JS: Readonly<Record<string, string>> = {
+  "./register": "telemetry/register-cjs.ts",
 };
 
 /** Returns the name of the files that an entry is built to, without their endings. */

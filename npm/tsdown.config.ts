@@ -1,12 +1,14 @@
 import { fileURLToPath } from "node:url";
-import { builtName, ENTRIES } from "./entries.ts";
+import { builtName, COMMON_JS, ENTRIES } from "./entries.ts";
 
-export default {
+function entry(entries: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(entries).map(([entry, source]) => [builtName(entry), source]),
+  );
+}
+
+const common = {
   cwd: fileURLToPath(new URL("..", import.meta.url)),
-  entry: Object.fromEntries(
-    Object.entries(ENTRIES).map(([entry, source]) => [builtName(entry), source]),
-  ),
-  format: ["esm", "cjs"],
   platform: "node",
   target: "node22.15",
   dts: true,
@@ -19,4 +21,11 @@ export default {
   // Jest runs CommonJS in a context without `import()`.
   outputOptions: { polyfillRequire: false, dynamicImportInCjs: false },
   logLevel: "error",
+  // The first build would remove what the second one has written, or the other way round.
+  clean: false,
 };
+
+export default [
+  { ...common, format: "esm", entry: entry(ENTRIES) },
+  { ...common, format: "cjs", entry: entry({ ...ENTRIES, ...COMMON_JS }) },
+];

@@ -10,22 +10,32 @@ import type { Settings } from "./settings/mod.ts";
  * Starts the pull path: Prometheus scrapes `/metrics`.
  *
  * @param defaultPort port of `/metrics` unless the environment gives one
+ * @param anyPortIfInUse whether to listen on any free port if the port is in use
  * @throws {StartupError} if it cannot listen there
  */
-export async function startPull(settings: Settings, defaultPort: number): Promise<MetricsOutput> {
+export async function startPull(
+  settings: Settings,
+  defaultPort: number,
+  anyPortIfInUse: boolean,
+): Promise<MetricsOutput> {
   const reader = new PrometheusReader();
   const host = settings.OTEL_EXPORTER_PROMETHEUS_HOST;
   const port = settings.OTEL_EXPORTER_PROMETHEUS_PORT ?? defaultPort;
   const warning = exposureWarning(settings);
   if (warning !== undefined) log(warning);
-  try {
-    const endpoint = await startScrapeEndpoint({
+  const listen = (port: number) =>
+    startScrapeEndpoint({
       reader,
       host,
       port,
       tls: tlsFiles(settings),
       authentication: authenticationFiles(settings),
       allowedHosts: settings.GRPC_METRICS_ALLOWED_HOSTS,
+    });
+  try {
+    const endpoint = await listen(port).catch((error: NodeJS.ErrnoException) => {
+      if (!anyPortIfInUse || error.code !== "EADDRINUSE") throw error;
+      return listen(0);
     });
     return { reader, endpoint: endpoint.url, close: () => endpoint.close() };
   } catch (error) {

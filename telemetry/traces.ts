@@ -1,6 +1,4 @@
-import { context } from "@opentelemetry/api";
 import type { TextMapPropagator } from "@opentelemetry/api";
-import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
   CompositePropagator,
   ExportResultCode,
@@ -21,6 +19,7 @@ import {
 import type { ReadableSpan, Sampler, SpanExporter } from "@opentelemetry/sdk-trace";
 import { withoutOutputErrors } from "../log/output.ts";
 import { GrpcTraceBinPropagator } from "../plugin/mod.ts";
+import { ensureContextManager } from "./context-manager.ts";
 import { startSpanExporter } from "./otlp/start-exporter.ts";
 import type { RunningExporter } from "./otlp/start-exporter.ts";
 import type { PropagatorName, SamplerName, Settings } from "./settings/variables.ts";
@@ -48,7 +47,7 @@ export async function startTraces(settings: Settings, resource: Resource): Promi
   const exporters = settings.OTEL_TRACES_EXPORTER;
   const otlp = exporters.includes("otlp") ? await startSpanExporter(settings) : undefined;
   const toConsole = exporters.includes("console");
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  ensureContextManager();
   const tracerProvider = new TracerProvider({
     resource,
     sampler: createSampler(settings.OTEL_TRACES_SAMPLER, settings.OTEL_TRACES_SAMPLER_ARG),

@@ -12,7 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "tls": ["log"],
   "plugin": ["log"],
   "prometheus": ["log", "tls"],
-  "telemetry": ["log", "tls", "plugin", "prometheus"],
+  "telemetry": ["log", "tls", "plugin", "prometheus", "telemetry.ts"],
   "telemetry.ts": ["log", "plugin", "telemetry"],
   "echo": ["tls", "telemetry"],
   "server.ts": ["log", "echo", "telemetry", "telemetry.ts"],

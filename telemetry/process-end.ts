@@ -1,0 +1,38 @@
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Finishes work before the process ends by itself, or by a signal that the program does not handle.
+ * Exit code and signal stay as they are. A second signal ends the process at once.
+ *
+ * Work is not finished if the program calls `process.exit()` or throws: then nothing can be awaited.
+ *
+ * @param finish called once; must not reject
+ */
+export function beforeProcessEnds(finish: () => Promise<void>): void {
+  let finished: Promise<void> | undefined;
+  const finishOnce = () => finished ??= finish();
+  process.once("beforeExit", () => void finishOnce());
+  for (const signal of SIGNALS) beforeDefaultAction(signal, finishOnce);
+}
+
+/**
+ * Finishes work before the default action of a signal, which is to end the process. Listens only
+ * while no one else does: programs and libraries look at the number of listeners.
+ */
+function beforeDefaultAction(signal: NodeJS.Signals, finish: () => Promise<void>): void {
+  const end = () => {
+    process.off("removeListener", removed);
+    process.off(signal, end);
+    void finish().then(() => process.kill(process.pid, signal));
+  };
+  const added = (event: string | symbol, listener: unknown) => {
+    if (event === signal && listener !== end) process.off(signal, end);
+  };
+  const removed = (event: string | symbol, listener: unknown) => {
+    if (event !== signal || listener === end || process.listenerCount(signal) > 0) return;
+    process.on(signal, end);
+  };
+  process.on(signal, end);
+  process.on("newListener", added);
+  process.on("removeListener", removed);
+}
