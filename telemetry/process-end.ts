@@ -26,11 +26,18 @@ function beforeDefaultAction(signal: NodeJS.Signals, finish: () => Promise<void>
     void finish().then(() => process.kill(process.pid, signal));
   };
   const added = (event: string | symbol, listener: unknown) => {
-    if (event === signal && listener !== end) process.off(signal, end);
+    if (event !== signal || listener === end) return;
+    // Without any listener, Node would stop to watch the signal before it adds this one.
+    queueMicrotask(() => {
+      if (process.listenerCount(signal) > 1) process.off(signal, end);
+    });
   };
   const removed = (event: string | symbol, listener: unknown) => {
-    if (event !== signal || listener === end || process.listenerCount(signal) > 0) return;
-    process.on(signal, end);
+    if (event !== signal || listener === end) return;
+    // Deno would call a listener that is added while it handles the signal.
+    queueMicrotask(() => {
+      if (process.listenerCount(signal) === 0) process.on(signal, end);
+    });
   };
   process.on(signal, end);
   process.on("newListener", added);

@@ -11,6 +11,9 @@ import { PROJECT } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
 import { installedTarball } from "./tarball.ts";
 
+/** Entries that only export from other files, and so have no source map. */
+const ENTRIES_WITHOUT_CODE = ["index", "prometheus", "telemetry"];
+
 const built = await installedTarball();
 const skip = skipWithout(built?.tarball, "the package registry");
 const { dist, tarball, installed } = built ?? { dist: "", tarball: "", installed: "" };
@@ -25,7 +28,7 @@ suite("the tarball", { skip }, () => {
   test("has the entries, their types and source maps, and nothing of the scripts or tests", async () => {
     const [{ files }] = JSON.parse(await npm(dist, "pack", "--dry-run", "--json"));
     const paths: string[] = files.map(({ path }: { path: string }) => path);
-    for (const name of ["index", "prometheus", "telemetry"]) {
+    for (const name of ["index", "prometheus", "telemetry", "register"]) {
       for (const ending of [".js", ".cjs", ".d.ts", ".d.cts"]) {
         assert.ok(paths.includes(name + ending), name + ending);
       }
@@ -40,11 +43,12 @@ suite("the tarball", { skip }, () => {
     }
     const others = paths.filter((path) => !/\.(c?js(\.map)?|d\.c?ts)$/.test(path));
     assert.deepEqual(others.sort(), ["LICENSE", "README.md", "package.json"]);
-    const withMaps = code.filter((path) => paths.includes(`${path}.map`));
-    // Entries that only export from other files have no map.
+    const withMaps = code.filter((path) =>
+      paths.includes(`${path}.map`) || path.startsWith("rolldown-runtime")
+    );
     assert.deepEqual(
       code.filter((path) => !withMaps.includes(path)),
-      ["index.cjs", "index.js", "prometheus.cjs", "prometheus.js"],
+      ENTRIES_WITHOUT_CODE.flatMap((name) => [`${name}.cjs`, `${name}.js`]),
     );
   });
 
