@@ -144,9 +144,10 @@ suite(".github/dependabot.yml", () => {
   const withFile = (name: string) =>
     tracked(name, `**/${name}`).map((file) => join("/", dirname(file))).sort();
 
-  test("covers each lockfile but that of test/versions, whose old versions stay", () => {
+  test("covers each lockfile but those of test/versions and test/foreign, whose old versions stay", () => {
     assert.equal(version, 2);
-    const locked = withFile("package-lock.json").filter((folder) => folder !== "/test/versions");
+    const locked = withFile("package-lock.json")
+      .filter((folder) => !/^\/test\/(versions|foreign)\b/.test(folder));
     assert.deepEqual(foldersOf("npm"), locked);
     assert.deepEqual(foldersOf("gomod"), withFile("go.mod"));
     assert.deepEqual(foldersOf("github-actions"), ["/"]);
