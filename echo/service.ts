@@ -1,5 +1,6 @@
 import type * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
@@ -11,8 +12,10 @@ export const SERVICE_NAME = "grpc.examples.echo.Echo";
 
 /** Loads `echo.proto`: its whole package, and the Echo service in it. */
 export function loadEcho() {
-  const path = fileURLToPath(new URL("../echo.proto", import.meta.url));
-  const definition = loadSync(path, { defaults: true });
+  // It is beside the scripts, and so beside a bundle of one.
+  const paths = ["../echo.proto", "./echo.proto"]
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const definition = loadSync(paths.find(existsSync) ?? paths[0]!, { defaults: true });
   return { definition, service: definition[SERVICE_NAME] as grpc.ServiceDefinition };
 }
 
