@@ -13,13 +13,16 @@ import { skipWithout } from "../tools.ts";
 import { installedProjects } from "./projects.ts";
 import { assertTraffic, finished, recordedBy, startProgram } from "./pushed.ts";
 
-/** An application. Files are in the folder `programs`. */
+/** An application, and what starts it in each way if that needs a file of its own. */
 interface Program {
   readonly project: string;
+  /** The file, as all below, in the folder `programs`. */
   readonly app: string;
-  /** What starts it with telemetry, if it needs something of its own. */
+  /** With telemetry added where it makes servers and channels. */
   readonly instrumented?: string;
-  /** What starts it without. */
+  /** With a plugin that is registered globally. */
+  readonly global?: string;
+  /** As it is. */
   readonly start?: string;
 }
 
@@ -29,6 +32,7 @@ const PROGRAMS: readonly Program[] = [
     project: "plain",
     app: "plain/app.cjs",
     instrumented: "plain/instrumented.cjs",
+    global: "plain/global.cjs",
     start: "plain/start.cjs",
   },
   { project: "nestjs-11", app: "nestjs/app.mjs" },
@@ -57,12 +61,24 @@ const folderOf = await installedProjects(
 );
 
 for (const runtime of RUNTIMES) {
-  suite(`telemetry added by code, on ${runtime}`, { concurrency: 2 }, () => {
-    for (const { project, app, instrumented = "instrumented.mjs" } of PROGRAMS) {
+  suiteOf(
+    `channels and servers are instrumented, on ${runtime}`,
+    ({ instrumented = "instrumented.mjs" }) => run(runtime, join("programs", instrumented)),
+  );
+  suiteOf(
+    `a plugin is registered globally, on ${runtime}`,
+    ({ global = "global.mjs" }) => run(runtime, join("programs", global)),
+  );
+}
+
+/** Runs each program with a command. */
+function suiteOf(name: string, start: (program: Program) => string[]): void {
+  suite(name, { concurrency: 2 }, () => {
+    for (const program of PROGRAMS) {
+      const { project, app } = program;
       const skip = skipWithout(folderOf(project), "the package registry");
       test(`${project}: ${app}`, { skip }, async (t) => {
-        const command = run(runtime, join("programs", instrumented), app);
-        assertTraffic(await recordedBy(t, folderOf(project)!, command));
+        assertTraffic(await recordedBy(t, folderOf(project)!, [...start(program), app]));
       });
     }
   });
@@ -86,15 +102,10 @@ const PRELOADING: Readonly<Record<Runtime, readonly string[]>> = {
   node: ["node", "--import", REGISTER],
 };
 for (const runtime of "./register" in ENTRIES ? RUNTIMES : []) {
-  suite(`telemetry added without code, on ${runtime}`, { concurrency: 2 }, () => {
-    for (const { project, app, start = "start.mjs" } of PROGRAMS) {
-      const skip = skipWithout(folderOf(project), "the package registry");
-      test(`${project}: ${app}`, { skip }, async (t) => {
-        const command = [...PRELOADING[runtime], join("programs", start), app];
-        assertTraffic(await recordedBy(t, folderOf(project)!, command));
-      });
-    }
-  });
+  suiteOf(
+    `the start needs no code, on ${runtime}`,
+    ({ start = "start.mjs" }) => [...PRELOADING[runtime], join("programs", start)],
+  );
 }
 
 suite("two NestJS services", () => {

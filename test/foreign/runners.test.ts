@@ -11,15 +11,17 @@ const folderOf = await installedProjects(await installedTarball(), ["test-runner
 const folder = folderOf("test-runners") ?? "";
 const skip = skipWithout(folderOf("test-runners"), "the package registry");
 
-test("an application under Jest is recorded exactly", { skip }, async (t) => {
-  const arguments_ = ["--testMatch=**/jest.test.cjs", "--rootDir=programs/runners"];
-  const command = run("node", "node_modules/jest/bin/jest.js", ...arguments_);
-  const { script } = await startProgram(t, folder, command);
-  // Jest waits for an application that leaves something open.
-  assert.equal(await script.exit(), 0, script.stdout + script.stderr);
-  assert.doesNotMatch(script.stderr, /warning|did not exit/i);
-  assertTraffic(JSON.parse(await script.printed(/^Metrics: (.+)/m)));
-});
+for (const file of ["jest.test.cjs", "jest-global.test.cjs"]) {
+  test(`an application under Jest is recorded exactly: ${file}`, { skip }, async (t) => {
+    const options = ["--rootDir=programs/runners", `--testMatch=**/${file}`];
+    const command = run("node", "node_modules/jest/bin/jest.js", ...options);
+    const { script } = await startProgram(t, folder, command);
+    // Jest waits for an application that leaves something open.
+    assert.equal(await script.exit(), 0, script.stdout + script.stderr);
+    assert.doesNotMatch(script.stderr, /warning|did not exit/i);
+    assertTraffic(JSON.parse(await script.printed(/^Metrics: (.+)/m)));
+  });
+}
 
 test("an application under Vitest is recorded exactly", { skip }, async (t) => {
   const test = "programs/runners/vitest.test.mjs";

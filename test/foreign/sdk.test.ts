@@ -56,14 +56,16 @@ suite("OpenTelemetry's SDK for Node", {
     assert.deepEqual(exportedMetrics(requests), []);
   });
 
-  test("makes spans with its own instrumentation, next to the plugin's metrics", async (t) => {
-    const command = run("node", "programs/sdk/auto-instrumentation.cjs");
-    const running = await startProgram(t, folder, command, TRACES);
-    assertTraffic(await finished(running));
-    assert.deepEqual(spansOf(running.requests), {
-      "@opentelemetry/instrumentation-grpc": { spans: 24, traces: 12 },
+  for (const file of ["auto-instrumentation.cjs", "auto-instrumentation-global.cjs"]) {
+    test(`makes spans with its own instrumentation, next to the plugin's metrics: ${file}`, async (t) => {
+      const command = run("node", `programs/sdk/${file}`);
+      const running = await startProgram(t, folder, command, TRACES);
+      assertTraffic(await finished(running));
+      assert.deepEqual(spansOf(running.requests), {
+        "@opentelemetry/instrumentation-grpc": { spans: 24, traces: 12 },
+      });
     });
-  });
+  }
 
   test("exports the plugin's spans", async (t) => {
     const command = run("node", "programs/sdk/plugin-spans.mjs");

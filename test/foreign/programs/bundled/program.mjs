@@ -1,4 +1,5 @@
-// What is bundled: an application, and telemetry whose searches are counted.
+// What is bundled: an application that knows nothing of telemetry, and telemetry for the process,
+// whose searches are counted.
 import { GrpcOpenTelemetry } from "grpc-js-opentelemetry";
 import { startTelemetry } from "grpc-js-opentelemetry/telemetry";
 import { main } from "../plain/app.mjs";
@@ -10,11 +11,8 @@ async function instrumented() {
     defaultPrometheusPort: 0,
   });
   const { meterProvider, searches } = countSearches(telemetry.meterProvider);
-  const otel = new GrpcOpenTelemetry({ meterProvider });
-  await main({
-    onServer: (server) => otel.instrumentServer(server),
-    channelOptions: otel.clientOptions(),
-  });
+  new GrpcOpenTelemetry({ meterProvider }).registerGlobal();
+  await main();
   await telemetry.shutdown();
   console.log(`Searches: ${searches()}`);
 }
