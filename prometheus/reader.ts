@@ -1,4 +1,4 @@
-import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
+import { AggregationTemporality, MetricReader } from "@opentelemetry/sdk-metrics";
 import type { MetricProducer } from "@opentelemetry/sdk-metrics";
 import { withCollectionErrors } from "./collection-errors.ts";
 
@@ -6,16 +6,21 @@ import { withCollectionErrors } from "./collection-errors.ts";
  * The metric reader to give to a `MeterProvider` and to `startScrapeEndpoint`. It collects metrics
  * with cumulative temporality at each scrape, and does nothing in between.
  *
- * It is the SDK's `PrometheusExporter` without its HTTP server, whose text differs from Go's.
- *
  * @see https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/prometheus/
  */
-export class PrometheusReader extends PrometheusExporter {
+export class PrometheusReader extends MetricReader {
   constructor() {
-    super({ preventServerStart: true });
+    super({
+      aggregationTemporalitySelector: () => AggregationTemporality.CUMULATIVE,
+      otelComponentType: "prometheus_http_text_metric_exporter",
+    });
   }
 
   override setMetricProducer(producer: MetricProducer): void {
     super.setMetricProducer(withCollectionErrors(producer));
   }
+
+  protected override async onForceFlush(): Promise<void> {}
+
+  protected override async onShutdown(): Promise<void> {}
 }

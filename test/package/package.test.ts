@@ -65,7 +65,9 @@ suite("the tarball", { skip }, () => {
 
   test("shares the copies of an application that has the SDK", () => {
     const application = createRequire(join(installed, "package.json"));
-    for (const dependent of ["grpc-js-opentelemetry", "@opentelemetry/exporter-prometheus"]) {
+    for (
+      const dependent of ["grpc-js-opentelemetry", "@opentelemetry/exporter-metrics-otlp-http"]
+    ) {
       const require = createRequire(application.resolve(dependent));
       assert.equal(
         require.resolve("@opentelemetry/sdk-metrics"),
