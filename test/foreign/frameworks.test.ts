@@ -111,17 +111,20 @@ for (const runtime of HAS_REGISTER ? RUNTIMES : []) {
 }
 
 suite("two NestJS services", () => {
+  const starts = [run("node", "programs/instrumented.mjs")];
+  if (HAS_REGISTER) starts.push([...PRELOADING.node, "programs/start.mjs"]);
   for (const project of ["nestjs-11", "nestjs-12"]) {
     const folder = folderOf(project);
     const skip = skipWithout(folder, "the package registry");
-    test(`${project}: each records its side`, { skip }, async (t) => {
-      const start = run("node", "programs/instrumented.mjs");
-      const backend = await startProgram(t, folder!, [...start, "nestjs/backend.mjs"]);
-      const ECHO_URL = await backend.script.printed(/^Serving on (.+)/);
-      const gateway = [...start, "nestjs/hybrid.mjs"];
-      assertTraffic(await recordedBy(t, folder!, gateway, { ECHO_URL }), ["client"]);
-      backend.script.signal("SIGTERM");
-      assertTraffic(await finished(backend), ["server"]);
-    });
+    for (const start of starts) {
+      test(`${project}: each records its side, started by ${start.at(-1)}`, { skip }, async (t) => {
+        const backend = await startProgram(t, folder!, [...start, "nestjs/backend.mjs"]);
+        const ECHO_URL = await backend.script.printed(/^Serving on (.+)/);
+        const gateway = [...start, "nestjs/hybrid.mjs"];
+        assertTraffic(await recordedBy(t, folder!, gateway, { ECHO_URL }), ["client"]);
+        backend.script.signal("SIGTERM");
+        assertTraffic(await finished(backend), ["server"]);
+      });
+    }
   }
 });

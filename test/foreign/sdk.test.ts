@@ -67,6 +67,18 @@ suite("OpenTelemetry's SDK for Node", {
     });
   }
 
+  test("makes spans in a program whose metrics need no code", async (t) => {
+    const register = ["node", "--import", "grpc-js-opentelemetry/register"];
+    const command = [...register, "programs/sdk/spans-only.cjs"];
+    const running = await startProgram(t, folder, command, NO_TRACES);
+    // It also says that there is a context manager already.
+    assert.equal(await running.script.exit(), 0, running.script.stderr);
+    assertTraffic(exportedMetrics(running.requests));
+    assert.deepEqual(spansOf(running.requests), {
+      "@opentelemetry/instrumentation-grpc": { spans: 24, traces: 12 },
+    });
+  });
+
   test("exports the plugin's spans", async (t) => {
     const command = run("node", "programs/sdk/plugin-spans.mjs");
     const running = await startProgram(t, folder, command, TRACES);
