@@ -18,6 +18,7 @@ import { exposition } from "./rows/exposition.ts";
 import { labelSets } from "./rows/label-sets.ts";
 import { go, peers } from "./rows/peers.ts";
 import type { Row } from "./rows/row.ts";
+import { register } from "./rows/register.ts";
 import { scraped } from "./rows/scraped.ts";
 import { stall } from "./rows/stall.ts";
 import { startUp } from "./rows/start-up.ts";
@@ -34,6 +35,7 @@ const ROWS: readonly Row[] = [
   labelSets,
   startUp,
   clientScript,
+  register,
 ];
 
 const USAGE = `Usage: npm run bench -- [--quick] [--only=ROW]... [--rounds=N] [--json=PATH]

@@ -13,7 +13,7 @@ import type { Settings } from "./settings.ts";
  */
 export function ownPair(
   runtime: Runtime,
-  variant: "bare" | "plugin" | "traced",
+  variant: "bare" | "plugin" | "global" | "traced",
   methods = 1,
 ): PairCommands {
   return {

@@ -36,8 +36,8 @@ export interface Variant {
 /**
  * Creates a variant of the plugin.
  *
- * @param variant `bare` records nothing, `plugin` records the default metrics, and `traced` also
- * records a span for each call.
+ * @param variant `bare` records nothing, `plugin` records the default metrics, `global` does
+ * so by a registration for the whole process, and `traced` also records a span for each call.
  * @throws {Error} for other variants.
  */
 export function createVariant(variant: string | undefined): Variant {
@@ -59,6 +59,9 @@ export function createVariant(variant: string | undefined): Variant {
       return { plugin: new GrpcOpenTelemetry({}), recorded };
     case "plugin":
       return { plugin: new GrpcOpenTelemetry({ meterProvider }), recorded };
+    case "global":
+      new GrpcOpenTelemetry({ meterProvider }).registerGlobal();
+      return { plugin: new GrpcOpenTelemetry({}), recorded };
     case "traced": {
       const counter = new SpanCounter();
       const tracerProvider = createTracerProvider(counter);
@@ -66,7 +69,7 @@ export function createVariant(variant: string | undefined): Variant {
       return { plugin, recorded: async () => Math.min(counter.spans, await recorded()) };
     }
     default:
-      throw new Error(`"${variant}": must be bare, plugin or traced`);
+      throw new Error(`"${variant}": must be bare, plugin, global or traced`);
   }
 }
 

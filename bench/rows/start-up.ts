@@ -3,7 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { build } from "../../npm/build.ts";
 import { Service } from "../../stack/service.ts";
 import { rotated } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
@@ -12,12 +14,16 @@ import { RUNTIME_NAMES, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import type { Row } from "./row.ts";
 
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+
 /** Time between the start and the reading of the memory, so that the process is idle. */
 const IDLE_MS = 500;
 
 /** A server whose start is measured. */
 interface Server {
   readonly path: string;
+  /** The module that is loaded before the server. Relative to the project. */
+  readonly preload?: string;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -25,6 +31,21 @@ const SERVERS: Readonly<Record<string, Server>> = {
   "bare": { path: "bench/programs/bare-server.ts" },
   "bare with zod and SDK": { path: "bench/programs/library-server.ts" },
   "server.ts": { path: "server.ts" },
+  "bare with register, built": {
+    path: "bench/programs/bare-server.ts",
+    preload: ".cache/bench/dist/register.js",
+  },
+  "bare with register, sources": {
+    path: "bench/programs/bare-server.ts",
+    preload: "telemetry/register.ts",
+  },
+};
+
+/** The options with which each runtime loads a module before a program. */
+const PRELOADS: Readonly<Record<Runtime, (module: string) => string[]>> = {
+  bun: (module) => ["--preload", module],
+  deno: (module) => ["--preload", module],
+  node: (module) => ["--import", module],
 };
 
 /** What a start took. */
@@ -44,6 +65,7 @@ export const startUp: Row = {
   name: "start-up",
   title: "start-up time and idle memory of server.ts / a bare server",
   async *measure({ starts }) {
+    await build(join(PROJECT, ".cache/bench/dist"));
     for (const of of RUNTIME_NAMES) {
       if (of !== "node") yield* figures(of, await startInTurns(of, SERVERS, starts));
     }
@@ -108,10 +130,13 @@ async function fillCompileCache(server: Server): Promise<void> {
 }
 
 /** Starts a server and waits until it serves. */
-async function serve(runtime: Runtime, { path, environment }: Server): Promise<Service> {
+async function serve(runtime: Runtime, { path, preload, environment }: Server): Promise<Service> {
+  const [program = "", ...args] = script(runtime, path);
+  const preloads = preload === undefined ? [] : PRELOADS[runtime](join(PROJECT, preload));
+  const run = args.splice(0, args.length - 1);
   const service = new Service({
     name: path,
-    command: script(runtime, path),
+    command: [program, ...run, ...preloads, ...args],
     environment: { ECHO_ADDR: "127.0.0.1:0", OTEL_EXPORTER_PROMETHEUS_PORT: "0", ...environment },
     log: () => {},
   });

@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "client.ts": ["log", "echo", "telemetry.ts"],
   "stack": ["log"],
   "npm": [],
-  "bench": ["log", "plugin", "prometheus", "echo", "stack"],
+  "bench": ["log", "plugin", "prometheus", "echo", "stack", "npm"],
 };
 
 /** Matches static and dynamic imports of the project's own files. */

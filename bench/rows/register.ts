@@ -1,0 +1,26 @@
+import { alternate } from "../measure/alternate.ts";
+import { figure, ratios } from "../measure/figure.ts";
+import { ownPair } from "../measure/own-pair.ts";
+import { RUNTIME_NAMES } from "../measure/program.ts";
+import type { Row } from "./row.ts";
+
+/** Compares calls per second with a global registration, with the plugin, and with neither. */
+export const register: Row = {
+  name: "register",
+  title: "throughput with registerGlobal() on both sides / without",
+  async *measure(settings) {
+    for (const of of RUNTIME_NAMES) {
+      const samples = await alternate({
+        bare: ownPair(of, "bare"),
+        global: ownPair(of, "global"),
+        bareAgain: ownPair(of, "bare"),
+      }, settings);
+      const { bare, global, bareAgain } = samples;
+      const qps = [bare, global, bareAgain].map((s) => s.map((one) => one.callsPerSecond));
+      const what = "throughput with registerGlobal() / without";
+      yield figure({ what, of, unit: "" }, ratios(qps[1]!, qps[0]!), { atLeast: 0.97 });
+      const noise = "noise floor: without / without";
+      yield figure({ what: noise, of, unit: "" }, ratios(qps[2]!, qps[0]!));
+    }
+  },
+};
