@@ -31,16 +31,22 @@ export async function startZeroCode(): Promise<void> {
 
 async function start(): Promise<void> {
   const { OTEL_SDK_DISABLED, OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER } = readSettings();
-  const exporters = [...OTEL_METRICS_EXPORTER, ...OTEL_TRACES_EXPORTER];
-  if (OTEL_SDK_DISABLED || exporters.every((exporter) => exporter === "none")) return;
+  const exporters = [...OTEL_METRICS_EXPORTER, ...OTEL_TRACES_EXPORTER]
+    .filter((exporter) => exporter !== "none");
+  if (OTEL_SDK_DISABLED || exporters.length === 0) return;
 
   ensureContextManager();
+  let failures = 0;
   const telemetry = await startTelemetry({
     defaultServiceName: `${defaultResource().attributes["service.name"]}`,
     defaultPrometheusPort: 9464,
     anyPortIfInUse: hasSiblings(),
-    onExporterFailure: report,
+    onExporterFailure: (failure) => {
+      failures++;
+      report(failure);
+    },
   });
+  if (failures === exporters.length) return;
   telemetry.plugin.registerGlobal();
   const traces = telemetry.tracesEndpoint ? `, traces at ${telemetry.tracesEndpoint}` : "";
   log(`telemetry: metrics at ${telemetry.endpoint}${traces}`);

@@ -53,6 +53,14 @@ function startScraped(
   });
 }
 
+/** Returns a port that is in use until the test ends. */
+async function usedPort(t: TestContext): Promise<number> {
+  const other = createServer().listen(0, "127.0.0.1");
+  t.after(() => other.close());
+  await eventually(() => assert.ok(other.listening));
+  return (other.address() as AddressInfo).port;
+}
+
 /** Asserts that three calls with 5 bytes in each direction are recorded on both sides. */
 function assertThreeCalls(metrics: readonly Metric[]): void {
   const method = "method=test.Service/Call";
@@ -142,11 +150,16 @@ for (const runtime of RUNTIMES) {
       );
     });
 
+    test("runs without telemetry if its only exporter cannot start", async (t) => {
+      const port = await usedPort(t);
+      const script = startScraped(t, runtime, "end", { OTEL_EXPORTER_PROMETHEUS_PORT: `${port}` });
+      assert.equal(await script.exit(), 0);
+      assert.equal(script.stdout, "called\n");
+      assert.match(script.stderr, new RegExp(`^OTEL_EXPORTER_PROMETHEUS_PORT=${port}: .*\n$`));
+    });
+
     test("goes on with other exporters if a port is in use", async (t) => {
-      const other = createServer().listen(0, "127.0.0.1");
-      t.after(() => other.close());
-      await eventually(() => assert.ok(other.listening));
-      const { port } = other.address() as AddressInfo;
+      const port = await usedPort(t);
       const program = await startProgram(t, programFolder(t), registered(runtime, "end"), {
         OTEL_METRICS_EXPORTER: "prometheus,otlp",
         OTEL_EXPORTER_PROMETHEUS_PORT: `${port}`,
