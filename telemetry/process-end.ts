@@ -1,4 +1,4 @@
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /**
  * Finishes work before the process ends by itself, or by a signal that the program does not handle.
@@ -11,7 +11,11 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export function beforeProcessEnds(finish: () => Promise<void>): void {
   let finished: Promise<void> | undefined;
   const finishOnce = () => finished ??= finish();
-  process.once("beforeExit", () => void finishOnce());
+  process.once("beforeExit", async () => {
+    await finishOnce();
+    // What did not answer in time would keep the process alive.
+    if (process.listenerCount("beforeExit") === 0) process.exit();
+  });
   for (const signal of SIGNALS) beforeDefaultAction(signal, finishOnce);
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
-import { startZeroCode } from "./zero-code.ts";
-
-void startZeroCode();
+import("./zero-code.ts").then(
+  ({ startZeroCode }) => startZeroCode(),
+  (error) => console.error(`telemetry is off: ${error}`),
+);

@@ -7,7 +7,10 @@
  *
  * @module
  */
-import { startZeroCode } from "./zero-code.ts";
-
-// The program starts when its first call can be recorded.
-await startZeroCode();
+// The program starts when its first call can be recorded, or if a package cannot be loaded.
+try {
+  const { startZeroCode } = await import("./zero-code.ts");
+  await startZeroCode();
+} catch (error) {
+  console.error(`telemetry is off: ${error}`);
+}

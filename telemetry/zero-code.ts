@@ -1,5 +1,5 @@
-import { defaultResource } from "@opentelemetry/resources";
 import cluster from "node:cluster";
+import { basename } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { thrownText } from "../log/thrown-text.ts";
 import { shared } from "../plugin/shared-state.ts";
@@ -38,7 +38,8 @@ async function start(): Promise<void> {
   ensureContextManager();
   let failures = 0;
   const telemetry = await startTelemetry({
-    defaultServiceName: `${defaultResource().attributes["service.name"]}`,
+    // OpenTelemetry resource semantic conventions
+    defaultServiceName: `unknown_service:${basename(process.execPath, ".exe")}`,
     defaultPrometheusPort: 9464,
     anyPortIfInUse: hasSiblings(),
     onExporterFailure: (failure) => {
@@ -47,9 +48,18 @@ async function start(): Promise<void> {
     },
   });
   if (failures === exporters.length) return;
-  telemetry.plugin.registerGlobal();
-  const traces = telemetry.tracesEndpoint ? `, traces at ${telemetry.tracesEndpoint}` : "";
-  log(`telemetry: metrics at ${telemetry.endpoint}${traces}`);
+  try {
+    telemetry.plugin.registerGlobal();
+  } catch (error) {
+    await telemetry.shutdown();
+    throw error;
+  }
+  const hasMetrics = OTEL_METRICS_EXPORTER.some((exporter) => exporter !== "none");
+  const places = [
+    hasMetrics && `metrics at ${telemetry.endpoint}`,
+    telemetry.tracesEndpoint && `traces at ${telemetry.tracesEndpoint}`,
+  ];
+  log(`telemetry: ${places.filter(Boolean).join(", ")}`);
   beforeProcessEnds(() => telemetry.shutdown());
 }
 

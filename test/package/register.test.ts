@@ -1,6 +1,6 @@
 /** Programs that know nothing of telemetry, started with `grpc-js-opentelemetry/register`. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { suite, test } from "node:test";
 import type { TestContext } from "node:test";
 import { exportedMetrics } from "../foreign/otlp-metrics.ts";
 import { finished, startProgram } from "../foreign/pushed.ts";
+import { RecordingReceiver } from "../scripts/recording-receiver.ts";
 import { eventually } from "../support/eventually.ts";
 import { RUNTIMES, Script } from "../support/script.ts";
 import type { Environment, Runtime } from "../support/script.ts";
@@ -131,6 +132,48 @@ for (const runtime of RUNTIMES) {
       await script.printed(/called/);
       assert.equal(await script.stop(), 0);
       assertThreeCalls(exportedMetrics(requests));
+    });
+
+    test("does not wait for a Collector that is silent until the export gives up", async (t) => {
+      const receiver = await RecordingReceiver.start(t, "http/json");
+      receiver.answers = false;
+      const script = new Script(t, registered(runtime, "end"), {
+        cwd: programFolder(t),
+        environment: {
+          OTEL_METRICS_EXPORTER: "otlp",
+          OTEL_EXPORTER_OTLP_ENDPOINT: `http://${receiver.host}`,
+          OTEL_EXPORTER_OTLP_TIMEOUT: "60000",
+        },
+      });
+      // The end takes 5 seconds, and an export a minute.
+      assert.equal(await script.exit(30_000), 0);
+      assert.match(script.stderr, /the last metrics could not be delivered/);
+    });
+
+    test("is named and located by its traces if it has no metrics", async (t) => {
+      const { script } = await startProgram(t, programFolder(t), registered(runtime, "end"), {
+        OTEL_METRICS_EXPORTER: "none",
+        OTEL_TRACES_EXPORTER: "otlp",
+      });
+      assert.equal(await script.exit(), 0);
+      assert.match(script.stderr, /^telemetry: traces at http:\/\/localhost:\d+\/v1\/traces .*\n$/);
+    });
+
+    test("runs without telemetry if a package of it is missing", async (t) => {
+      const folder = programFolder(t);
+      writeFileSync(join(folder, "broken.mjs"), 'import "./missing-package.mjs";\n');
+      const code = readFileSync(join(built!.dist, "register.js"), "utf8");
+      writeFileSync(
+        join(folder, "preload.mjs"),
+        code.replace(/import\("\.\/zero-code[^"]*"\)/, 'import("./broken.mjs")'),
+      );
+      const command = registered(runtime, "end").map((part) =>
+        part === REGISTER ? "./preload.mjs" : part
+      );
+      const script = new Script(t, command, { cwd: folder });
+      assert.equal(await script.exit(), 0);
+      assert.equal(script.stdout, "called\n");
+      assert.match(script.stderr, /^telemetry is off: .*missing-package/);
     });
 
     test("ends with its own error", async (t) => {
