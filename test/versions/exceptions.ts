@@ -51,16 +51,4 @@ export const EXCEPTIONS: readonly Exception[] = [
     until: "1.10.0",
     reason: "a server does not close idle connections",
   },
-  {
-    test: "with a propagator and no tracer, handlers run in the context that the client sent",
-    until: "1.10.0",
-    reason:
-      "on Bun, the process loops for ever in it after the other tests of its file; the cause " +
-      "is not known, and alone it passes",
-  },
-  {
-    test: "with a tracer, handlers run in the context that the client sent",
-    until: "1.10.0",
-    reason: "as the one before",
-  },
 ];
