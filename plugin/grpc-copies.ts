@@ -7,7 +7,7 @@
 import { Channel, ChannelCredentials } from "@grpc/grpc-js";
 import type { ChannelInterface, Client, ClientOptions, Server } from "@grpc/grpc-js";
 import { createRequire } from "node:module";
-import { resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { adopted } from "./client/adopted-credentials.ts";
 import { shielded } from "./warning.ts";
 
@@ -54,16 +54,32 @@ function isCopy(exported: unknown): exported is GrpcCopy {
     typeof (exported as Partial<GrpcCopy>).ChannelCredentials === "function";
 }
 
+/** Returns a `require` that belongs to no module. Its file need not exist. */
+function anyRequire(): NodeJS.Require {
+  return createRequire(resolve("/grpc-js"));
+}
+
 /**
- * Returns the copies of grpc-js that are loaded, except those that are bundled. grpc-js is CommonJS,
- * so a copy that an ES module imports is in the cache of `require` too.
+ * Returns the copies of grpc-js that are loaded, except those that are bundled, by their main files.
+ * grpc-js is CommonJS, so a copy that an ES module imports is in the cache of `require` too.
  */
-export function loadedCopies(): GrpcCopy[] {
-  const { cache } = createRequire(resolve("/grpc-js"));
+function copiesByFile(): [file: string, copy: GrpcCopy][] {
+  const { cache } = anyRequire();
   return Object.keys(cache)
     .filter((path) => /[\\/]build[\\/]src[\\/]index\.js$/.test(path))
-    .map((path) => cache[path]?.exports as unknown)
-    .filter(isCopy);
+    .map((path): [string, unknown] => [path, cache[path]?.exports])
+    .filter((entry): entry is [string, GrpcCopy] => isCopy(entry[1]));
+}
+
+/** Returns the copies of grpc-js that are loaded, except those that are bundled. */
+export function loadedCopies(): GrpcCopy[] {
+  return copiesByFile().map(([, copy]) => copy);
+}
+
+/** Returns the `package.json` of the copy of grpc-js that the plugin uses, if that copy is loaded. */
+export function ownManifest(): unknown {
+  const own = copiesByFile().find(([, copy]) => copy.Channel === Channel);
+  return own && anyRequire()(join(dirname(own[0]), "../../package.json"));
 }
 
 /** The files of grpc-js that define its classes. */
@@ -77,7 +93,7 @@ const CLASS_FILES = /[\\/]build[\\/]src[\\/](?:channel|client|server)\.js$/;
  * requires. So it waits for the files that define the classes.
  */
 export function watchLoading(found: (classes: Partial<GrpcClasses>) => void): void {
-  const { extensions } = createRequire(resolve("/grpc-js"));
+  const { extensions } = anyRequire();
   const load = extensions[".js"];
   if (load === undefined) return;
   extensions[".js"] = function (module, path, ...rest: []) {

@@ -1,6 +1,4 @@
-import { Channel } from "@grpc/grpc-js";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { ownManifest } from "./grpc-copies.ts";
 
 /**
  * Returns the version of the copy of grpc-js that the plugin uses. Returns undefined if that cannot be
@@ -10,7 +8,7 @@ import { dirname, join } from "node:path";
  * import attributes.
  */
 export function grpcJsVersion(): string | undefined {
-  return versionIn(required) ?? versionIn(besideLoadedCopy);
+  return versionIn(required) ?? versionIn(ownManifest);
 }
 
 function versionIn(manifest: () => unknown): string | undefined {
@@ -21,18 +19,10 @@ function versionIn(manifest: () => unknown): string | undefined {
   }
 }
 
-/** Works in CommonJS and on Bun. Bundlers put the file into the bundle, because they see its name. */
+/**
+ * Works in CommonJS and on Bun; in ES modules, {@link ownManifest} does. Bundlers put the file into
+ * the bundle, because they see its name.
+ */
 function required(): unknown {
   return require("@grpc/grpc-js/package.json");
-}
-
-/** Works in ES modules. All copies of grpc-js are CommonJS, so the loaded one is in `require.cache`. */
-function besideLoadedCopy(): unknown {
-  // Any file will do; it need not exist. This URL is absolute on Windows too.
-  const load = createRequire("file:///C:/");
-  const loaded = Object.values(load.cache).find((module) =>
-    module !== undefined && /\bbuild[\\/]src[\\/]index\.js$/.test(module.filename) &&
-    module.exports.Channel === Channel
-  );
-  return loaded && load(join(dirname(loaded.filename), "../../package.json"));
 }
