@@ -4,6 +4,7 @@ import { customLabel, GrpcOpenTelemetry, withCustomLabel } from "../../plugin/mo
 import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { readAll, unary } from "../support/echo.ts";
 import { withEchoPair } from "../support/echo-pair.ts";
+import { retrying } from "../support/retrying.ts";
 import type { Recording } from "../support/series.ts";
 
 /** Returns the values of a label for each client metric, in alphabetical order. */
@@ -70,21 +71,7 @@ test("a custom label is on the retry metrics", () =>
         optionalLabels: ["grpc.client.call.custom"],
         enableMetrics: ["grpc.client.call.retries", "grpc.client.call.retry_delay"],
       },
-      client: {
-        "grpc.service_config": JSON.stringify({
-          loadBalancingConfig: [],
-          methodConfig: [{
-            name: [{}],
-            retryPolicy: {
-              maxAttempts: 2,
-              initialBackoff: "0.01s",
-              maxBackoff: "0.01s",
-              backoffMultiplier: 1,
-              retryableStatusCodes: ["UNAVAILABLE"],
-            },
-          }],
-        }),
-      },
+      client: retrying(2),
     },
     async ({ client, recording }) => {
       assert.equal(await unary(client, "status 14", customLabel("batch")), "UNAVAILABLE");

@@ -12,6 +12,7 @@ import type { EchoMessage } from "../support/echo.ts";
 import { withEchoPair } from "../support/echo-pair.ts";
 import type { EchoPair, EchoPairOptions } from "../support/echo-pair.ts";
 import { eventually } from "../support/eventually.ts";
+import { retrying } from "../support/retrying.ts";
 import { events, milliseconds, SpanRecording } from "../support/spans.ts";
 
 const SENT = "Sent.grpc.examples.echo.Echo.";
@@ -201,21 +202,7 @@ test("a cancelled call ends all its spans", () =>
 test("retries are numbered attempts of one call", () => {
   let failures = 2;
   return traced({
-    client: {
-      "grpc.service_config": JSON.stringify({
-        loadBalancingConfig: [],
-        methodConfig: [{
-          name: [{}],
-          retryPolicy: {
-            maxAttempts: 3,
-            initialBackoff: "0.01s",
-            maxBackoff: "0.01s",
-            backoffMultiplier: 1,
-            retryableStatusCodes: ["UNAVAILABLE"],
-          },
-        }],
-      }),
-    },
+    client: retrying(3),
     handlers: {
       UnaryEcho: (
         call: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,
