@@ -12,7 +12,7 @@ export const SERVICE_NAME = "grpc.examples.echo.Echo";
 
 /** Loads `echo.proto`: its whole package, and the Echo service in it. */
 export function loadEcho() {
-  // It is beside the scripts, and so beside a bundle of one.
+  // It is next to the scripts, or next to the bundle of a script.
   const paths = ["../echo.proto", "./echo.proto"]
     .map((path) => fileURLToPath(new URL(path, import.meta.url)));
   const definition = loadSync(paths.find(existsSync) ?? paths[0]!, { defaults: true });

@@ -23,7 +23,7 @@ const IMPORT = /^(?! *[*/]).*\b(?:from |import |import\(|require\()"([\w@][\w@./
  * Builds the package: JavaScript and types as ES modules and as CommonJS, source maps, the manifest,
  * README and licence.
  *
- * @param folder Where to. What is there is removed.
+ * @param folder The folder to build into. Its content is removed first.
  */
 export async function build(folder: string = DIST): Promise<void> {
   await installTools();

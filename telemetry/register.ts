@@ -1,5 +1,5 @@
 /**
- * Starts telemetry for a program that knows nothing of it:
+ * Starts telemetry for an unchanged program:
  *
  * ```sh
  * node --import grpc-js-opentelemetry/register app.js

@@ -12,7 +12,7 @@ import { readSettings, StartupError } from "./settings/mod.ts";
 const state = shared("zeroCode", () => ({ isStarted: false }));
 
 /**
- * Starts the telemetry that the environment describes, for a program that knows nothing of it, and
+ * Starts the telemetry that the environment describes, for an unchanged program, and
  * records all its channels and servers. Does nothing if it was started before, or if everything is
  * switched off.
  *

@@ -21,8 +21,8 @@ interface Credentials {
 const known = new WeakMap<object, ChannelCredentials>();
 
 /**
- * Returns credentials that a channel of the plugin's copy of grpc-js accepts, and that do what
- * those of another copy do.
+ * Returns credentials that a channel of the plugin's copy of grpc-js accepts, and that do the
+ * same as the given ones of another copy.
  *
  * @throws {TypeError} If the credentials have an unknown shape.
  */
@@ -53,7 +53,7 @@ function adopt(foreign: Credentials): ChannelCredentials {
   );
 }
 
-/** Returns credentials of the plugin's copy whose methods are those of other ones. */
+/** Returns credentials of the plugin's copy that call the methods of the given ones. */
 function standIn(foreign: object, methods: readonly string[]): ChannelCredentials {
   const credentials = Object.create(ChannelCredentials.prototype);
   for (const name of methods) {
