@@ -1,7 +1,7 @@
 /**
  * Runs all checks and tests: formatting, lint and types, then the tests of modules on each of the
- * three runtimes, then the tests of scripts, which start all three runtimes themselves. The last line
- * counts the results.
+ * three runtimes, then the tests of scripts, which start all three runtimes themselves, and at last
+ * the tests that load the machine. The last line counts the results.
  *
  * @module
  */
@@ -14,12 +14,15 @@ const moduleTests = globSync(
 );
 /** Tests of the scripts, the stack and the repository, which run on Node only. */
 const scriptTests = globSync(
-  "test/{scripts,stack,stack/rules,chaos,versions,clients,package,foreign,security,layout}/*.test.ts",
+  "test/{scripts,stack,stack/rules,versions,clients,package,foreign,layout}/*.test.ts",
 );
+/** Tests that load the machine. Nothing else runs at the same time. */
+const loadTests = globSync("test/{chaos,security}/*.test.ts");
 
 interface Step {
   readonly name: string;
-  readonly command: readonly string[];
+  /** The commands of the step, which run at the same time. */
+  readonly commands: readonly (readonly string[])[];
   /** Matches the numbers of tests in the output. A step without this counts as one test. */
   readonly counts?: { passed: RegExp; failed: RegExp; skipped: RegExp };
 }
@@ -32,26 +35,53 @@ const nodeCounts = {
 const bunCounts = { passed: /^ (\d+) pass$/m, failed: /^ (\d+) fail$/m, skipped: /^ (\d+) skip$/m };
 const denoCounts = { passed: /(\d+) passed/, failed: /(\d+) failed/, skipped: /(\d+) ignored/ };
 
-// Node and Deno isolate test files by default. Bun would share warnings that are given only once.
-const bunTest = ["bun", "test", "--isolate", "--timeout=60000"];
-const nodeTest = ["node", "--test", "--test-reporter=spec", "--test-concurrency=1"];
+// Tests mostly wait for sockets and processes, so two files run at once. Node and Bun give each file
+// its own process. Deno's parallel files are threads, which share the environment's variables: it gets
+// two processes instead.
+const nodeTest = ["node", "--test", "--test-reporter=spec"];
 const steps: Step[] = [
-  { name: "format", command: ["deno", "fmt", "--check", "--quiet"] },
-  { name: "lint", command: ["deno", "lint", "--quiet"] },
-  { name: "types (tsc)", command: ["tsc", "-p", "."] },
-  { name: "types (deno)", command: ["deno", "check", "--quiet", "."] },
-  { name: "modules on node", command: [...nodeTest, ...moduleTests], counts: nodeCounts },
+  { name: "format", commands: [["deno", "fmt", "--check", "--quiet"]] },
+  { name: "lint", commands: [["deno", "lint", "--quiet"]] },
+  { name: "types (tsc)", commands: [["tsc", "-p", "."]] },
+  { name: "types (deno)", commands: [["deno", "check", "--quiet", "."]] },
+  {
+    name: "modules on node",
+    commands: [[...nodeTest, "--test-concurrency=2", ...moduleTests]],
+    counts: nodeCounts,
+  },
   {
     name: "modules on bun",
-    command: [...bunTest, ...moduleTests.map((path) => `./${path}`)],
+    commands: [[
+      "bun",
+      "test",
+      "--parallel=2",
+      "--timeout=60000",
+      ...moduleTests.map((path) => `./${path}`),
+    ]],
     counts: bunCounts,
   },
   {
     name: "modules on deno",
-    command: ["deno", "test", "-A", "--no-check", "--quiet", ...moduleTests],
+    commands: [0, 1].map((half) => [
+      "deno",
+      "test",
+      "-A",
+      "--no-check",
+      "--quiet",
+      ...moduleTests.filter((_, index) => index % 2 === half),
+    ]),
     counts: denoCounts,
   },
-  { name: "scripts", command: [...nodeTest, ...scriptTests], counts: nodeCounts },
+  {
+    name: "scripts",
+    commands: [[...nodeTest, "--test-concurrency=2", ...scriptTests]],
+    counts: nodeCounts,
+  },
+  {
+    name: "load",
+    commands: [[...nodeTest, "--test-concurrency=1", ...loadTests]],
+    counts: nodeCounts,
+  },
 ];
 
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -59,16 +89,19 @@ const failed: string[] = [];
 for (const step of steps) {
   console.log(`\n== ${step.name}`);
   const started = performance.now();
-  const { code, output } = await run(step.command);
-  const count = (pattern: RegExp | undefined) => Number(pattern?.exec(output)?.[1] ?? 0);
-  const passed = step.counts ? count(step.counts.passed) : Number(code === 0);
-  const broken = step.counts ? count(step.counts.failed) : Number(code !== 0);
-  total.passed += passed;
-  total.skipped += count(step.counts?.skipped);
-  // A runner that exits with an error but counts no failure, or that ran nothing, has failed too.
-  const missing = broken === 0 && (code !== 0 || passed === 0) ? 1 : 0;
-  total.failed += broken + missing;
-  if (broken + missing > 0) failed.push(step.name);
+  const results = await Promise.all(step.commands.map((command) => run(command)));
+  let broken = 0;
+  for (const { code, output } of results) {
+    const count = (pattern: RegExp | undefined) => Number(pattern?.exec(output)?.[1] ?? 0);
+    const passed = step.counts ? count(step.counts.passed) : Number(code === 0);
+    const failures = step.counts ? count(step.counts.failed) : Number(code !== 0);
+    total.passed += passed;
+    total.skipped += count(step.counts?.skipped);
+    // A runner that exits with an error but counts no failure, or that ran nothing, has failed too.
+    broken += failures + (failures === 0 && (code !== 0 || passed === 0) ? 1 : 0);
+  }
+  total.failed += broken;
+  if (broken > 0) failed.push(step.name);
   console.log(`== ${step.name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
