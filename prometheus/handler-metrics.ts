@@ -1,5 +1,5 @@
-import { type Family, fixedFamily, type LabelledValue } from "./text/families.ts";
-import { labelSet } from "./text/labels.ts";
+import { type Family, fixedFamily, type LabelledValue } from "./families/families.ts";
+import { labelSet } from "./families/labels.ts";
 
 /**
  * The scrape handler's metrics about itself: the two families of promhttp, with its names and help

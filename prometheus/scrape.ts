@@ -15,7 +15,7 @@ import { HandlerMetrics } from "./handler-metrics.ts";
 import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import { ResourceAttributes } from "./resource-attributes.ts";
-import { type Collected, type Family, FamilyCatalog } from "./text/families.ts";
+import { type Collected, type Family, FamilyCatalog } from "./families/families.ts";
 import { renderSlices } from "./text/render.ts";
 
 /** The limits of a scrape. Times are in milliseconds. */

@@ -7,7 +7,7 @@
 import type { Histogram } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
-import { FamilyCatalog } from "../../prometheus/text/families.ts";
+import { FamilyCatalog } from "../../prometheus/families/families.ts";
 import { PrometheusReader } from "../../prometheus/mod.ts";
 import { PROMETHEUS_TEXT, renderSlices } from "../../prometheus/text/render.ts";
 import { requirePeer } from "../peers/packages.ts";

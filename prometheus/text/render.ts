@@ -7,9 +7,9 @@
  */
 
 import type { CollectionResult, Histogram } from "@opentelemetry/sdk-metrics";
-import { type Family, FamilyCatalog } from "./families.ts";
-import { escapeHelp, escapeLabelValue } from "./labels.ts";
-import { formatFloat, formatOpenMetricsFloat } from "./numbers.ts";
+import { type Family, FamilyCatalog } from "../families/families.ts";
+import { escapeHelp, escapeLabelValue } from "../families/labels.ts";
+import { formatFloat, formatOpenMetricsFloat } from "../families/numbers.ts";
 
 /** The differences between the two formats. */
 export interface TextFormat {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { compareText, sortKey } from "../../prometheus/text/byte-order.ts";
+import { compareText, sortKey } from "../../prometheus/families/byte-order.ts";
 
 /** Each kind of character, to be used alone and in pairs. */
 const CHARACTERS = [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type InstrumentKind, labelName, metricName } from "../../prometheus/text/names.ts";
+import { type InstrumentKind, labelName, metricName } from "../../prometheus/families/names.ts";
 
 // The fixture "names" has 170 more, recorded in Go.
 const METRICS: [string, string, InstrumentKind, string | undefined][] = [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatFloat, formatOpenMetricsFloat } from "../../prometheus/text/numbers.ts";
+import { formatFloat, formatOpenMetricsFloat } from "../../prometheus/families/numbers.ts";
 
 // value, 0.0.4, OpenMetrics. The fixture "numbers" has 160 more, as values and as bounds.
 const TABLE: [number, string, string][] = [
