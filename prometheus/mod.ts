@@ -1,6 +1,6 @@
 /**
- * A Prometheus exporter for the OpenTelemetry SDK: serves metrics over HTTP, in the text that Go's
- * OpenTelemetry Prometheus exporter writes.
+ * A Prometheus exporter for the OpenTelemetry SDK: serves metrics over HTTP, in the formats of Go's
+ * OpenTelemetry Prometheus exporter.
  *
  * ```ts
  * const reader = new PrometheusReader();
@@ -19,5 +19,6 @@ export {
   type ScrapeEndpointTls,
   startScrapeEndpoint,
 } from "./endpoint.ts";
+export { renderProtobuf } from "./protobuf/render.ts";
 export { PrometheusReader } from "./reader.ts";
 export { renderOpenMetrics, renderPrometheusText } from "./text/render.ts";

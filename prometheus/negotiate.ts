@@ -1,5 +1,5 @@
 /**
- * Negotiates the format of a response as promhttp does with OpenMetrics enabled, but without protobuf.
+ * Negotiates the format of a response as promhttp does with OpenMetrics enabled.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { OPEN_METRICS, PROMETHEUS_TEXT, type TextFormat } from "./text/render.ts
 
 /** The format of a response, and its media type. */
 export interface NegotiatedFormat {
-  readonly format: TextFormat;
+  readonly format: TextFormat | "protobuf";
   readonly contentType: string;
 }
 
@@ -18,12 +18,17 @@ interface Clause {
   readonly params: ReadonlyMap<string, string>;
 }
 
+/** The media type of the protobuf format, and the message that it consists of. */
+const PROTOBUF = "application/vnd.google.protobuf";
+const PROTOBUF_MESSAGE = "io.prometheus.client.MetricFamily";
+
 /** Our names are valid without escaping, so these schemes give the same text; `dots` would not. */
 const ESCAPING_SCHEMES: ReadonlySet<string> = new Set(["allow-utf-8", "underscores", "values"]);
 
 /**
- * Chooses the text format for an Accept header: OpenMetrics if the header names it in version 1.0.0,
- * in version 0.0.1 or without a version, which means 0.0.1; otherwise text format 0.0.4.
+ * Chooses the format for an Accept header. Protobuf must be named with its message and with
+ * `encoding=delimited`, OpenMetrics in version 1.0.0, in version 0.0.1 or without a version, which
+ * means 0.0.1. The text format 0.0.4 is the answer to anything else.
  *
  * @param accept the header, or undefined if there is none
  * @see https://prometheus.io/docs/instrumenting/content_negotiation/
@@ -34,6 +39,12 @@ export function negotiateFormat(accept: string | undefined): NegotiatedFormat {
     const scheme = params.get("escaping") ?? "";
     // As in promhttp, the scheme of a clause that does not match applies to the next one.
     if (ESCAPING_SCHEMES.has(scheme)) escaping = scheme;
+    if (type === PROTOBUF && params.get("proto") === PROTOBUF_MESSAGE) {
+      if (params.get("encoding") !== "delimited") continue;
+      const contentType =
+        `${type}; proto=${PROTOBUF_MESSAGE}; encoding=delimited; escaping=${escaping}`;
+      return { format: "protobuf", contentType };
+    }
     if (type === "application/openmetrics-text") {
       const version = params.get("version") ?? "0.0.1";
       if (version !== "1.0.0" && version !== "0.0.1") continue;

@@ -16,6 +16,7 @@ import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import { ResourceAttributes } from "./resource-attributes.ts";
 import { type Collected, type Family, FamilyCatalog } from "./families/families.ts";
+import { renderProtobufSlices } from "./protobuf/render.ts";
 import { renderSlices } from "./text/render.ts";
 
 /** The limits of a scrape. Times are in milliseconds. */
@@ -158,11 +159,14 @@ export class ScrapeHandler {
     }
     const tooSlow = new AbortController();
     const timer = setTimeout(() => tooSlow.abort(), this.#limits.response).unref();
-    const text = Readable.from(withPauses(renderSlices(families, format), written));
+    const slices = format === "protobuf"
+      ? renderProtobufSlices(families)
+      : renderSlices(families, format);
+    const body = Readable.from(withPauses(slices, written));
     const { signal } = tooSlow;
     try {
-      if (gzip) await pipeline(text, createGzip({ level: GZIP_LEVEL }), response, { signal });
-      else await pipeline(text, response, { signal });
+      if (gzip) await pipeline(body, createGzip({ level: GZIP_LEVEL }), response, { signal });
+      else await pipeline(body, response, { signal });
     } finally {
       clearTimeout(timer);
     }
@@ -170,9 +174,12 @@ export class ScrapeHandler {
 }
 
 /** Lets the event loop run after each slice, and calls `written` after the last one. */
-async function* withPauses(slices: Iterable<string>, written: () => void): AsyncGenerator<string> {
+async function* withPauses(
+  slices: Iterable<string | Uint8Array>,
+  written: () => void,
+): AsyncGenerator<string | Uint8Array> {
   for (const slice of slices) {
-    if (slice !== "") yield slice;
+    if (slice.length > 0) yield slice;
     await nextTurn();
   }
   written();

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Attributes } from "@opentelemetry/api";
+import type { Attributes, HrTime } from "@opentelemetry/api";
 import { DataPointType } from "@opentelemetry/sdk-metrics";
 import type {
   ExponentialHistogram,
@@ -27,8 +27,9 @@ export type FamilyType = "counter" | "gauge" | "histogram";
 /** The value of one label set of a family. */
 export interface LabelledValue {
   readonly labels: LabelSet;
-  /** The value of a counter or gauge. An exponential histogram is a `Histogram` without bounds. */
-  readonly value: number | Histogram;
+  readonly value: number | Histogram | ExponentialHistogram;
+  /** When the series started. Undefined if it is not known well enough to be shown. */
+  readonly startTime?: HrTime | undefined;
 }
 
 /** All values of one name. */
@@ -158,9 +159,12 @@ export class FamilyCatalog {
       for (const [index, point] of metric.dataPoints.entries()) {
         if (index % BATCH === 0) yield "";
         try {
-          const value = plainValue(point.value);
+          const { value } = point;
           if (typeof value !== "number" && Object.hasOwn(point.attributes, "le")) {
             throw new NotPrintableError('a histogram has its own label "le"');
+          }
+          if (typeof value !== "number" && "scale" in value && value.scale < COARSEST_SCALE) {
+            throw new NotPrintableError(`their scale is ${value.scale}`);
           }
           const built = labels.build(point.attributes);
           if (values.has(built.sortKey)) throw new NotPrintableError("their labels are not unique");
@@ -218,15 +222,6 @@ function instrumentKind(metric: MetricData): InstrumentKind {
 
 /** The smallest scale of Prometheus' native histograms. client_golang refuses coarser ones. */
 const COARSEST_SCALE = -4;
-
-/** Reduces an exponential histogram to sum and count: the text formats have no native histograms. */
-function plainValue(value: number | Histogram | ExponentialHistogram): number | Histogram {
-  if (typeof value === "number" || "buckets" in value) return value;
-  if (value.scale < COARSEST_SCALE) throw new NotPrintableError(`its scale is ${value.scale}`);
-  const { count, sum } = value;
-  const buckets = { boundaries: [], counts: [] };
-  return sum === undefined ? { buckets, count } : { buckets, count, sum };
-}
 
 /** Finds a family with sample names that a family of this name and type would have too. */
 function suffixRival(

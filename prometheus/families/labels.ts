@@ -16,6 +16,8 @@ export type Label = readonly [name: string, value: string];
 
 /** A label set, ready to print and to sort by. */
 export interface LabelSet {
+  /** The labels that are printed, in alphabetical order. */
+  readonly pairs: readonly Label[];
   /** `a="1",b="2"` without braces, values escaped. */
   readonly text: string;
   /**
@@ -89,6 +91,7 @@ const LEFT_OUT_WHEN_EMPTY = "otel_scope_schema_url";
 export function labelSet(labels: Label[]): LabelSet {
   labels.sort((a, b) => a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0);
   let text = "";
+  const pairs: Label[] = [];
   const values: string[] = [];
   for (let i = 0, next = 1; i < labels.length; i = next++) {
     const [name, first] = labels[i]!;
@@ -96,9 +99,10 @@ export function labelSet(labels: Label[]): LabelSet {
     const value = wellFormed(next === i + 1 ? first : joined(labels.slice(i, next)));
     values.push(value);
     if (value === "" && name === LEFT_OUT_WHEN_EMPTY) continue;
+    pairs.push([name, value]);
     text += `${text === "" ? "" : ","}${name}="${escapeLabelValue(value)}"`;
   }
-  return { text, sortKey: String.fromCharCode(values.length) + sortKey([...values, text]) };
+  return { pairs, text, sortKey: String.fromCharCode(values.length) + sortKey([...values, text]) };
 }
 
 function joined(labels: readonly Label[]): string {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { CollectionResult, Histogram } from "@opentelemetry/sdk-metrics";
+import type { CollectionResult, ExponentialHistogram, Histogram } from "@opentelemetry/sdk-metrics";
 import { type Family, FamilyCatalog } from "../families/families.ts";
 import { escapeHelp, escapeLabelValue } from "../families/labels.ts";
 import { formatFloat, formatOpenMetricsFloat } from "../families/numbers.ts";
@@ -80,6 +80,8 @@ export function* renderSlices(families: Iterable<Family>, format: TextFormat): G
   yield text + format.end;
 }
 
+const NO_BUCKETS: Histogram["buckets"] = { boundaries: [], counts: [] };
+
 /** Writes the sample lines of one family. */
 class LineWriter {
   readonly #name: string;
@@ -99,8 +101,10 @@ class LineWriter {
     return `${this.#name}${inBraces} ${this.#format.float(value)}\n`;
   }
 
-  histogram(labels: string, { buckets, count, sum }: Histogram): string {
-    const { boundaries, counts } = buckets;
+  /** The text formats have no native histograms: an exponential histogram has only a sum and a count. */
+  histogram(labels: string, histogram: Histogram | ExponentialHistogram): string {
+    const { count, sum } = histogram;
+    const { boundaries, counts } = "buckets" in histogram ? histogram.buckets : NO_BUCKETS;
     const start = `${this.#name}_bucket{${labels},`;
     const bounds = this.#boundLabels(boundaries);
     const format = this.#format;

@@ -29,10 +29,38 @@ test("q=0 refuses a format, unlike in promhttp", () => {
   assert.equal(format, PROMETHEUS_TEXT);
 });
 
-test("unsupported formats are never chosen: protobuf, doubled underscores", () => {
-  const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;" +
-    "encoding=delimited;q=0.9,application/openmetrics-text;version=1.0.0;q=0.8";
-  assert.equal(negotiateFormat(protobuf).format, OPEN_METRICS);
+const PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily";
+
+test("Prometheus gets protobuf if it prefers it", () => {
+  const prometheus2 = `${PROTOBUF};encoding=delimited,` +
+    "application/openmetrics-text;version=1.0.0;q=0.8," +
+    "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+  assert.deepEqual(negotiateFormat(prometheus2), {
+    format: "protobuf",
+    contentType: "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; " +
+      "encoding=delimited; escaping=underscores",
+  });
+  const prometheus3 = `${PROTOBUF};encoding=delimited;q=0.7,` +
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6";
+  assert.equal(negotiateFormat(prometheus3).format, "protobuf");
+  const last =
+    `${PROTOBUF};encoding=delimited;q=0.1,application/openmetrics-text;version=1.0.0;q=0.6`;
+  assert.equal(negotiateFormat(last).format, OPEN_METRICS);
+});
+
+test("unsupported formats are never chosen: other protobuf, doubled underscores", () => {
+  const others = [
+    `${PROTOBUF};encoding=text`,
+    `${PROTOBUF};encoding=compact-text`,
+    PROTOBUF,
+    "application/vnd.google.protobuf;encoding=delimited",
+    "application/vnd.google.protobuf;proto=io.prometheus.client.Other;encoding=delimited",
+    "application/x-protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+  ];
+  for (const other of others) {
+    const accept = `${other};q=0.9,application/openmetrics-text;version=1.0.0;q=0.8`;
+    assert.equal(negotiateFormat(accept).format, OPEN_METRICS, accept);
+  }
   const { contentType } = negotiateFormat("text/plain;version=0.0.4;escaping=dots");
   assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
 });
