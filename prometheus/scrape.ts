@@ -16,6 +16,7 @@ import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import { ResourceAttributes } from "./resource-attributes.ts";
 import { type Collected, type Family, FamilyCatalog } from "./families/families.ts";
+import { StartTimes } from "./families/start-times.ts";
 import { renderProtobufSlices } from "./protobuf/render.ts";
 import { renderSlices } from "./text/render.ts";
 
@@ -62,7 +63,7 @@ class ScrapeError extends Error {
 export class ScrapeHandler {
   readonly #reader: Pick<MetricReader, "collect">;
   readonly #limits: ScrapeLimits;
-  readonly #catalog = new FamilyCatalog();
+  readonly #catalog = new FamilyCatalog(new StartTimes());
   readonly #metrics = new HandlerMetrics();
   readonly #callbackFailures = new RecurringFailure("A metric callback failed");
   readonly #collectionFailures = new RecurringFailure("Metrics could not be collected");

@@ -20,6 +20,7 @@ import { wellFormed } from "../../log/well-formed.ts";
 import { LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
 import { log } from "../log.ts";
 import { type InstrumentKind, metricName } from "./names.ts";
+import type { StartTimes } from "./start-times.ts";
 
 /** The Prometheus types that OpenTelemetry metrics map to. */
 export type FamilyType = "counter" | "gauge" | "histogram";
@@ -88,8 +89,14 @@ export interface Collected extends Pick<ResourceMetrics, "scopeMetrics"> {
 export class FamilyCatalog {
   readonly #known = new Map<string, { readonly type: FamilyType; readonly help: string }>();
   readonly #warned = new Set<string>();
+  readonly #startTimes: StartTimes | undefined;
   readonly #target = new LabelBuilder([]);
   readonly #builders = new WeakMap<ScopeMetrics["scope"], LabelBuilder>();
+
+  /** @param startTimes decides which series show when they started; omitted for none */
+  constructor(startTimes?: StartTimes) {
+    this.#startTimes = startTimes;
+  }
 
   /**
    * Groups one collection.
@@ -168,7 +175,8 @@ export class FamilyCatalog {
           }
           const built = labels.build(point.attributes);
           if (values.has(built.sortKey)) throw new NotPrintableError("their labels are not unique");
-          values.set(built.sortKey, { labels: built, value });
+          const startTime = this.#startTimes?.of(name, built, point, metric.descriptor);
+          values.set(built.sortKey, { labels: built, value, startTime });
         } catch (error) {
           if (!(error instanceof NotPrintableError)) throw error;
           this.#leaveOut(`${name} of some attributes`, error.message);
