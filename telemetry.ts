@@ -10,6 +10,7 @@ import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { ignoreOutputErrors } from "./log/output.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
 import { startConsole } from "./telemetry/console.ts";
+import { exponentialHistograms } from "./telemetry/exponential-histograms.ts";
 import { diagLog, log } from "./telemetry/log.ts";
 import type { MetricsOutput } from "./telemetry/output.ts";
 import { startPull } from "./telemetry/pull.ts";
@@ -80,7 +81,8 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
     ? await started((await import("./telemetry/traces.ts")).startTraces(settings, resource))
     : undefined;
   const readers = outputs.map((output) => output.reader);
-  const meterProvider = new MeterProvider({ resource, readers });
+  const views = exponentialHistograms(settings);
+  const meterProvider = new MeterProvider({ resource, readers, views });
   if (outputs.length > 0) {
     observeProcess(meterProvider);
     await observeRuntime(meterProvider);

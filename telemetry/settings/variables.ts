@@ -37,6 +37,12 @@ const TRACES_EXPORTERS = ["otlp", "console", "none"] as const;
 export const OTLP_PROTOCOLS = ["http/json", "http/protobuf", "grpc"] as const;
 export type OtlpProtocol = typeof OTLP_PROTOCOLS[number];
 
+/** The values of `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` (OTLP exporter specification). */
+const HISTOGRAM_AGGREGATIONS = [
+  "explicit_bucket_histogram",
+  "base2_exponential_bucket_histogram",
+] as const;
+
 /** The values of `OTEL_TRACES_SAMPLER` (OpenTelemetry environment variable specification). */
 const SAMPLERS = [
   "always_on",
@@ -261,6 +267,15 @@ export const variables = z.object({
     CLIENT_CERTIFICATE,
     isNoPath,
   ),
+  OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: documented(
+    z.string().toLowerCase().pipe(z.enum(HISTOGRAM_AGGREGATIONS))
+      .prefault("explicit_bucket_histogram"),
+    {
+      description: "With otlp: the buckets of histograms in seconds, for all exporters",
+      allowed: HISTOGRAM_AGGREGATIONS.join(" or "),
+      default: "explicit_bucket_histogram",
+    },
+  ),
   OTEL_METRIC_EXPORT_INTERVAL: documented(integerSchema(1, 2 ** 31 - 1).prefault("60000"), {
     description: "Milliseconds between two exports, to a Collector or the console",
     allowed: "a whole number of milliseconds from 1 to 2147483647",
@@ -349,6 +364,11 @@ export const variables = z.object({
     description: "Host names with a dot that /metrics answers to; * allows any",
     allowed: "host names without ports, separated by commas, or *",
     default: "none on loopback, any on other addresses",
+  }),
+  GRPC_METRICS_NATIVE_HISTOGRAMS: documented(booleanSchema.prefault("false"), {
+    description: "With prometheus: true makes histograms in seconds native, for all exporters",
+    allowed: BOOLEAN,
+    default: "false",
   }),
 }).refine(
   ({ OTEL_METRIC_EXPORT_TIMEOUT: timeout, OTEL_METRIC_EXPORT_INTERVAL: interval }) =>
