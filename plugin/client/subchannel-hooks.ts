@@ -22,7 +22,7 @@ interface Transport {
 }
 
 /** grpc-js's `Subchannel`: one address, connected or not. */
-interface Subchannel {
+export interface Subchannel {
   /** Null without a connection, and while listeners are told of a new one. */
   readonly transport?: Transport | null;
   getConnectivityState(): State;
@@ -55,12 +55,26 @@ export function hookSubchannels(
   channel: ChannelInterface,
   metrics: SubchannelMetrics,
 ): void {
+  eachSubchannel(channel, "subchannel", (subchannel) => hookSubchannel(subchannel, metrics));
+}
+
+/**
+ * Calls a function with each subchannel that a channel has, and with each that it gets. If this version
+ * of grpc-js has no known subchannel pool, warns once and calls it never.
+ *
+ * @param metrics The metrics that the warning names.
+ */
+export function eachSubchannel(
+  channel: ChannelInterface,
+  metrics: string,
+  use: (subchannel: Subchannel) => void,
+): void {
   const internalChannel: unknown = "internalChannel" in channel
     ? channel.internalChannel
     : undefined;
   if (!hasSubchannelPool(internalChannel)) {
     warnOnce(
-      "gRPC subchannel metrics are off: this version of @grpc/grpc-js has no InternalChannel with " +
+      `gRPC ${metrics} metrics are off: this version of @grpc/grpc-js has no InternalChannel with ` +
         "a subchannelPool",
     );
     return;
@@ -70,13 +84,13 @@ export function hookSubchannels(
   internalChannel.subchannelPool = withMethods(pool, {
     getOrCreateSubchannel(...args) {
       const subchannel = pool.getOrCreateSubchannel(...args);
-      shielded(() => hookSubchannel(subchannel, metrics));
+      shielded(() => use(subchannel));
       return subchannel;
     },
     unrefUnusedSubchannels: () => pool.unrefUnusedSubchannels(),
   });
   for (const wrapped of internalChannel.wrappedSubchannels ?? []) {
-    hookSubchannel(wrapped.getRealSubchannel(), metrics);
+    use(wrapped.getRealSubchannel());
   }
 }
 

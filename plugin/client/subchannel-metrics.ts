@@ -1,12 +1,9 @@
 import type { Attributes, Context, Counter, UpDownCounter } from "@opentelemetry/api";
-import { metricOf, withinLimit } from "../metrics/cardinality.ts";
+import { withinLimit } from "../metrics/cardinality.ts";
+import { startsToCount } from "../metrics/counted-once.ts";
 import type { SubchannelInstruments } from "../metrics/instruments.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { recordValue } from "../metrics/series.ts";
-import { shared } from "../shared-state.ts";
-
-/** The subchannels that each metric counts. A metric counts a subchannel for one plugin only. */
-const counted = shared("countedSubchannels", () => new WeakMap<object, WeakSet<object>>());
 
 /** Records the connections of the channels of one target (gRFC A94). */
 export class SubchannelMetrics {
@@ -54,17 +51,6 @@ export class SubchannelMetrics {
       this.#isOn,
     );
   }
-}
-
-/** Returns whether the metric of an instrument is on and does not count a subchannel before this. */
-function startsToCount(instrument: object, subchannel: object): boolean {
-  const metric = metricOf(instrument);
-  if (metric === undefined) return false;
-  const subchannels = counted.get(metric) ?? new WeakSet();
-  counted.set(metric, subchannels);
-  if (subchannels.has(subchannel)) return false;
-  subchannels.add(subchannel);
-  return true;
 }
 
 /** Records the connections of one subchannel. */
