@@ -1,12 +1,16 @@
 import type { ChannelInterface, ClientOptions, Server } from "@grpc/grpc-js";
 import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import { ClientTelemetry } from "./client/call.ts";
+import { hookConnections } from "./client/connection-hooks.ts";
 import { readingCallOptions } from "./client/custom-label.ts";
 import { channelKey, dialledTarget, hookChannel } from "./client/hooks.ts";
 import { ClientTracer } from "./client/spans.ts";
 import { hookSubchannels } from "./client/subchannel-hooks.ts";
 import { SubchannelMetrics } from "./client/subchannel-metrics.ts";
 import { canonicalTarget } from "./client/target.ts";
+import type { ConnectionMetrics } from "./connections/connection-recorders.ts";
+import { HandshakeMetrics } from "./connections/handshake-metrics.ts";
+import { TcpMetrics } from "./connections/tcp-metrics.ts";
 import { deregister, register } from "./global.ts";
 import type { GlobalOptions } from "./global.ts";
 import type { GlobalPlugin } from "./global-state.ts";
@@ -15,11 +19,12 @@ import type { ChannelLike, ServerLike } from "./grpc-copies.ts";
 import { grpcJsVersion } from "./grpc-js-version.ts";
 import { selectMetrics } from "./metrics/definitions.ts";
 import { createInstruments } from "./metrics/instruments.ts";
-import type { Instruments } from "./metrics/instruments.ts";
+import type { HandshakeInstruments, Instruments } from "./metrics/instruments.ts";
 import { filteredLabel, OTHER, passes, selectOptionalLabels } from "./metrics/labels.ts";
 import type { OptionalLabel } from "./metrics/labels.ts";
 import { RecordingScope } from "./recording-scope.ts";
 import { ServerTelemetry } from "./server/call.ts";
+import { hookServerConnections } from "./server/connection-hooks.ts";
 import { hookServer, serverKey } from "./server/hooks.ts";
 import type { RecordStream } from "./server/hooks.ts";
 import { ServerTracer } from "./server/spans.ts";
@@ -36,6 +41,10 @@ export interface GrpcOpenTelemetryOptions {
    * The connection metrics (gRFC A94) count a connection once, also if channels or plugins of one
    * meter provider share it, with the labels of the first one. A connection that is open before it is
    * recorded counts as an attempt that succeeded.
+   *
+   * The TCP metrics (gRFC A80) and the metrics of TLS handshakes (gRFC A118) count in the same way. A
+   * TCP connection that is open before it is recorded counts as created, and its handshake does not
+   * count.
    */
   readonly enableMetrics?: readonly string[];
   /** The names of metrics to turn off. */
@@ -46,6 +55,9 @@ export interface GrpcOpenTelemetryOptions {
    * - `grpc.client.call.custom`: the label that {@link customLabel} sets (gRFC A108).
    * - `grpc.lb.locality` (gRFC A78) and `grpc.lb.backend_service` (gRFC A89): always empty.
    * - `grpc.disconnect_error` and `grpc.security_level`: on the connection metrics (gRFC A94).
+   * - `grpc.tls.handshake.resumed`: on the metrics of TLS handshakes (gRFC A118).
+   * - `network.local.address`, `network.local.port`, `network.peer.address` and `network.peer.port`: on
+   *   the TCP metrics (gRFC A80). With a port, each connection has a series of its own.
    */
   readonly optionalLabels?: readonly string[];
   /**
@@ -73,7 +85,7 @@ export interface GrpcOpenTelemetryOptions {
 /**
  * Adds OpenTelemetry metrics and traces to the channels and servers of `@grpc/grpc-js`.
  *
- * It records the metrics of gRFC A66, A94 and A96, and the spans of gRFC A72. It uses only the
+ * It records the metrics of gRFC A66, A80, A94, A96 and A118, and the spans of gRFC A72. It uses only the
  * providers in its options, never the global ones.
  *
  * Several plugins may be installed on one channel or server. A plugin never breaks a call: if it
@@ -306,6 +318,8 @@ export class GrpcOpenTelemetry {
       propagation: this.#propagation,
       includes: (path) => scope.includesReceived(path),
     });
+    const connections = this.#connectionMetrics(this.#instruments.serverHandshakes, scope);
+    if (connections !== undefined) shielded(() => hookServerConnections(server, connections));
     return hookServer(server, telemetry);
   }
 
@@ -339,6 +353,24 @@ export class GrpcOpenTelemetry {
         ),
       );
     }
+    const connections = this.#connectionMetrics(this.#instruments.clientHandshakes, scope, target);
+    if (connections !== undefined) hookConnections(channel, connections);
+  }
+
+  /** Returns what records the connections of a channel or server. Undefined if that is off. */
+  #connectionMetrics(
+    handshakes: HandshakeInstruments | undefined,
+    scope: RecordingScope,
+    target?: string,
+  ): ConnectionMetrics | undefined {
+    const { tcp } = this.#instruments;
+    if (handshakes === undefined && tcp === undefined) return undefined;
+    const isOn = () => scope.includesConnections();
+    return {
+      handshakes: handshakes &&
+        new HandshakeMetrics(handshakes, this.#optionalLabels, isOn, target),
+      tcp: tcp && new TcpMetrics(tcp, this.#optionalLabels, isOn),
+    };
   }
 }
 

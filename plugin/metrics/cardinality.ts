@@ -71,7 +71,7 @@ export function withinLimit(
   warnOnce(
     `gRPC metrics have too many series: a metric has ${MAX_LABEL_SETS} sets of labels. Further sets ` +
       'share one series with the label otel.metric.overflow="true". Set methodAttributeFilter ' +
-      "or targetAttributeFilter, or use fewer custom labels",
+      "or targetAttributeFilter, or use fewer optional labels",
   );
   return OVERFLOW;
 }

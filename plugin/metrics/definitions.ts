@@ -80,7 +80,7 @@ export interface MetricDefinition<Kind extends InstrumentKind = InstrumentKind> 
 
 /**
  * Every metric that the plugin can record, in groups that are recorded together. The descriptions
- * are those of grpc-go.
+ * are those of grpc-go, and those of the gRFC for what it does not have.
  */
 export const METRICS = {
   /** gRFC A66 */
@@ -179,6 +179,27 @@ export const METRICS = {
       "EXPERIMENTAL. Number of open connections.",
     )),
   },
+  /** gRFC A118 */
+  clientHandshakes: {
+    handshakes: handshakes("client"),
+  },
+  /** gRFC A118 */
+  serverHandshakes: {
+    handshakes: handshakes("server"),
+  },
+  /** gRFC A80 */
+  tcp: {
+    connectionsCreated: offByDefault(counter(
+      "grpc.tcp.connections_created",
+      "{connection}",
+      "EXPERIMENTAL. Number of TCP connections created.",
+    )),
+    connectionCount: offByDefault(upDownCounter(
+      "grpc.tcp.connection_count",
+      "{connection}",
+      "EXPERIMENTAL. Number of active TCP connections.",
+    )),
+  },
 } as const satisfies Record<string, Record<string, MetricDefinition>>;
 
 const DEFINITIONS: readonly MetricDefinition[] = Object.values(METRICS).flatMap((group) =>
@@ -223,6 +244,16 @@ function upDownCounter(
   description: string,
 ): MetricDefinition<"upDownCounter"> {
   return { name, kind: "upDownCounter", unit, description, onByDefault: true };
+}
+
+function handshakes(side: "client" | "server"): MetricDefinition<"counter"> {
+  return offByDefault(counter(
+    `grpc.${side}.tls.handshakes`,
+    "{handshake}",
+    `EXPERIMENTAL: The number of handshakes performed on the ${side} side. The primary useful ` +
+      "information comes from the labels, in particular the result label contains information on " +
+      "why a handshake failed if it did not succeed.",
+  ));
 }
 
 function latency(name: string, description: string): MetricDefinition<"histogram"> {

@@ -25,6 +25,12 @@ export type RetryInstruments = InstrumentsOf<typeof METRICS.clientRetries>;
 /** Counts a channel's connections (gRFC A94). */
 export type SubchannelInstruments = InstrumentsOf<typeof METRICS.subchannel>;
 
+/** Counts TLS handshakes (gRFC A118). */
+export type HandshakeInstruments = InstrumentsOf<typeof METRICS.clientHandshakes>;
+
+/** Counts TCP connections (gRFC A80). */
+export type TcpInstruments = InstrumentsOf<typeof METRICS.tcp>;
+
 /** The instruments of all metrics. The instrument of a metric that is off records nothing. */
 export interface Instruments {
   readonly clientAttempt: InstrumentsOf<typeof METRICS.clientAttempt>;
@@ -34,6 +40,12 @@ export interface Instruments {
   readonly clientRetries: RetryInstruments | undefined;
   /** Undefined when all metrics of the group are off. */
   readonly subchannel: SubchannelInstruments | undefined;
+  /** Undefined when the metric is off. */
+  readonly clientHandshakes: HandshakeInstruments | undefined;
+  /** Undefined when the metric is off. */
+  readonly serverHandshakes: HandshakeInstruments | undefined;
+  /** Undefined when all metrics of the group are off. */
+  readonly tcp: TcpInstruments | undefined;
   /** Whether values of some metrics may depend on the context that they are recorded with. */
   readonly readContext: boolean;
 }
@@ -80,13 +92,16 @@ export function createInstruments(
     return meter !== undefined && Object.values(group).some(({ name }) => selected.has(name));
   }
 
-  const { clientRetries, subchannel } = METRICS;
+  const { clientRetries, subchannel, clientHandshakes, serverHandshakes, tcp } = METRICS;
   return {
     clientAttempt: instruments(METRICS.clientAttempt),
     clientCall: instruments(METRICS.clientCall),
     clientRetries: isOn(clientRetries) ? instruments(clientRetries) : undefined,
     serverCall: instruments(METRICS.serverCall),
     subchannel: isOn(subchannel) ? instruments(subchannel) : undefined,
+    clientHandshakes: isOn(clientHandshakes) ? instruments(clientHandshakes) : undefined,
+    serverHandshakes: isOn(serverHandshakes) ? instruments(serverHandshakes) : undefined,
+    tcp: isOn(tcp) ? instruments(tcp) : undefined,
     readContext,
   };
 }

@@ -27,6 +27,11 @@ const OPTIONAL_LABELS = [
   "grpc.lb.backend_service", // A89
   "grpc.disconnect_error", // A94
   "grpc.security_level", // A94
+  "grpc.tls.handshake.resumed", // A118
+  "network.local.address", // A80
+  "network.local.port", // A80
+  "network.peer.address", // A80
+  "network.peer.port", // A80
 ] as const;
 
 export type OptionalLabel = typeof OPTIONAL_LABELS[number];

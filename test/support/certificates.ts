@@ -34,6 +34,8 @@ const LONG_AGO = {
 export class CertificateAuthority {
   /** The path of its own certificate, a PEM file. */
   readonly certificate: string;
+  /** The path of the key of that certificate. */
+  readonly key: string;
   readonly #folder: string;
   readonly #config: string;
   #issued = Promise.resolve();
@@ -41,6 +43,7 @@ export class CertificateAuthority {
   private constructor(folder: string) {
     this.#folder = folder;
     this.certificate = join(folder, "ca.pem");
+    this.key = join(folder, "ca.key");
     this.#config = join(folder, "ca.cnf");
   }
 
@@ -52,7 +55,7 @@ export class CertificateAuthority {
     const folder = await mkdtemp(join(tmpdir(), "certificates-"));
     owner.after(() => rm(folder, { recursive: true }));
     const authority = new CertificateAuthority(folder);
-    const key = join(folder, "ca.key");
+    const { key } = authority;
     await run("openssl", [
       ...["req", "-x509", ...EC_KEY, "-days", "1", "-subj", `/CN=${name}`],
       ...["-keyout", key, "-out", authority.certificate],
@@ -104,6 +107,15 @@ commonName = supplied
     );
     await this.#issued;
     return pair;
+  }
+
+  /** Revokes a certificate. Returns the path of the list of revoked certificates, a PEM file. */
+  async revoke({ certificate }: KeyPair): Promise<string> {
+    const list = join(this.#folder, "crl.pem");
+    const authority = ["ca", "-config", this.#config];
+    await run("openssl", [...authority, "-revoke", certificate]);
+    await run("openssl", [...authority, "-gencrl", "-crldays", "1", "-out", list]);
+    return list;
   }
 
   async #sign(

@@ -1,0 +1,193 @@
+/** The values of the label `grpc.tls.handshake.result` (gRFC A118). */
+export type HandshakeResult =
+  | "UNKNOWN_FAILURE"
+  | "SUCCESS"
+  | "CERTIFICATE_VERIFICATION_FAILED"
+  | "CERTIFICATE_REVOKED"
+  | "CERTIFICATE_EXPIRED"
+  | "CERTIFICATE_NOT_YET_VALID"
+  | "CERTIFICATE_AUTHORITY_INVALID"
+  | "CERTIFICATE_HOSTNAME_MISMATCH"
+  | "CERTIFICATE_MALFORMED"
+  | "CIPHER_SUITE_MISMATCH"
+  | "PROTOCOL_VERSION_UNSUPPORTED"
+  | "INAPPROPRIATE_FALLBACK"
+  | "NO_APPLICATION_PROTOCOL"
+  | "SIGNATURE_VERIFICATION_FAILED"
+  | "DECRYPTION_FAILED"
+  | "KEY_EXCHANGE_FAILURE"
+  | "UNEXPECTED_MESSAGE"
+  | "HANDSHAKE_TIMEOUT"
+  | "PEER_CONNECTION_CLOSED";
+
+/** A handshake that ended. */
+export interface Handshake {
+  readonly result: HandshakeResult;
+  /** Whether it resumed a session. */
+  readonly isResumed: boolean;
+}
+
+type Results = ReadonlyMap<string, HandshakeResult>;
+
+/** The codes of errors that Node, Bun and Deno share, other than those of OpenSSL's protocol. */
+const CODES: Results = new Map([
+  // Certificates (OpenSSL's X509_V_ERR_*, named by Node)
+  ["CERT_REVOKED", "CERTIFICATE_REVOKED"],
+  ["CERT_HAS_EXPIRED", "CERTIFICATE_EXPIRED"],
+  ["CERT_NOT_YET_VALID", "CERTIFICATE_NOT_YET_VALID"],
+  ["UNABLE_TO_GET_ISSUER_CERT", "CERTIFICATE_AUTHORITY_INVALID"],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "CERTIFICATE_AUTHORITY_INVALID"],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "CERTIFICATE_AUTHORITY_INVALID"],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "CERTIFICATE_AUTHORITY_INVALID"],
+  ["SELF_SIGNED_CERT_IN_CHAIN", "CERTIFICATE_AUTHORITY_INVALID"],
+  ["CERT_UNTRUSTED", "CERTIFICATE_AUTHORITY_INVALID"],
+  ["HOSTNAME_MISMATCH", "CERTIFICATE_HOSTNAME_MISMATCH"],
+  ["ERR_TLS_CERT_ALTNAME_INVALID", "CERTIFICATE_HOSTNAME_MISMATCH"],
+  ["INVALID_CA", "CERTIFICATE_MALFORMED"],
+  ["INVALID_PURPOSE", "CERTIFICATE_MALFORMED"],
+  ["ERROR_IN_CERT_NOT_BEFORE_FIELD", "CERTIFICATE_MALFORMED"],
+  ["ERROR_IN_CERT_NOT_AFTER_FIELD", "CERTIFICATE_MALFORMED"],
+  ["UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY", "CERTIFICATE_MALFORMED"],
+  ["CERT_SIGNATURE_FAILURE", "SIGNATURE_VERIFICATION_FAILED"],
+  ["UNABLE_TO_DECRYPT_CERT_SIGNATURE", "SIGNATURE_VERIFICATION_FAILED"],
+  ["CERT_CHAIN_TOO_LONG", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["CERT_REJECTED", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["PATH_LENGTH_EXCEEDED", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["UNABLE_TO_GET_CRL", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["UNABLE_TO_DECRYPT_CRL_SIGNATURE", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["CRL_SIGNATURE_FAILURE", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["CRL_NOT_YET_VALID", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["CRL_HAS_EXPIRED", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["ERROR_IN_CRL_LAST_UPDATE_FIELD", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["ERROR_IN_CRL_NEXT_UPDATE_FIELD", "CERTIFICATE_VERIFICATION_FAILED"],
+  // Node itself
+  ["ERR_TLS_HANDSHAKE_TIMEOUT", "HANDSHAKE_TIMEOUT"],
+  // Sockets
+  ["ECONNRESET", "PEER_CONNECTION_CLOSED"],
+  ["ECONNABORTED", "PEER_CONNECTION_CLOSED"],
+  ["EPIPE", "PEER_CONNECTION_CLOSED"],
+]);
+
+/** OpenSSL's and BoringSSL's reasons, which Node and Bun put into codes as `ERR_SSL_<reason>`. */
+const REASONS: Results = new Map([
+  ["CERTIFICATE_VERIFY_FAILED", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["PEER_DID_NOT_RETURN_A_CERTIFICATE", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["NO_CERTIFICATES_RETURNED", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["NO_SHARED_CIPHER", "CIPHER_SUITE_MISMATCH"],
+  ["NO_CIPHERS_AVAILABLE", "CIPHER_SUITE_MISMATCH"],
+  ["NO_CIPHER_MATCH", "CIPHER_SUITE_MISMATCH"],
+  ["NO_CIPHERS_PASSED", "CIPHER_SUITE_MISMATCH"],
+  ["UNSUPPORTED_CIPHER", "CIPHER_SUITE_MISMATCH"],
+  ["WRONG_CIPHER_RETURNED", "CIPHER_SUITE_MISMATCH"],
+  ["UNKNOWN_CIPHER_RETURNED", "CIPHER_SUITE_MISMATCH"],
+  ["UNSUPPORTED_PROTOCOL", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["UNKNOWN_PROTOCOL", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["UNKNOWN_SSL_VERSION", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["WRONG_SSL_VERSION", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["VERSION_TOO_LOW", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["VERSION_TOO_HIGH", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["NO_SUPPORTED_VERSIONS_ENABLED", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["NO_PROTOCOLS_AVAILABLE", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["INAPPROPRIATE_FALLBACK", "INAPPROPRIATE_FALLBACK"],
+  ["NO_APPLICATION_PROTOCOL", "NO_APPLICATION_PROTOCOL"],
+  ["INVALID_ALPN_PROTOCOL", "NO_APPLICATION_PROTOCOL"],
+  ["BAD_SIGNATURE", "SIGNATURE_VERIFICATION_FAILED"],
+  ["WRONG_SIGNATURE_TYPE", "SIGNATURE_VERIFICATION_FAILED"],
+  ["DECRYPTION_FAILED", "DECRYPTION_FAILED"],
+  ["DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "DECRYPTION_FAILED"],
+  ["BLOCK_CIPHER_PAD_IS_WRONG", "DECRYPTION_FAILED"],
+  ["DIGEST_CHECK_FAILED", "DECRYPTION_FAILED"],
+  ["WRONG_CURVE", "KEY_EXCHANGE_FAILURE"],
+  ["BAD_ECPOINT", "KEY_EXCHANGE_FAILURE"],
+  ["BAD_KEY_SHARE", "KEY_EXCHANGE_FAILURE"],
+  ["NO_SUITABLE_KEY_SHARE", "KEY_EXCHANGE_FAILURE"],
+  ["NO_SHARED_GROUP", "KEY_EXCHANGE_FAILURE"],
+  ["NO_SHARED_GROUPS", "KEY_EXCHANGE_FAILURE"],
+  ["DH_KEY_TOO_SMALL", "KEY_EXCHANGE_FAILURE"],
+  ["UNEXPECTED_MESSAGE", "UNEXPECTED_MESSAGE"],
+  ["UNEXPECTED_RECORD", "UNEXPECTED_MESSAGE"],
+  ["APP_DATA_IN_HANDSHAKE", "UNEXPECTED_MESSAGE"],
+  ["EXCESS_HANDSHAKE_DATA", "UNEXPECTED_MESSAGE"],
+  // A peer that does not speak TLS
+  ["WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"],
+  ["HTTP_REQUEST", "UNEXPECTED_MESSAGE"],
+  ["HTTPS_PROXY_REQUEST", "UNEXPECTED_MESSAGE"],
+  ["PACKET_LENGTH_TOO_LONG", "UNEXPECTED_MESSAGE"],
+  ["UNEXPECTED_EOF_WHILE_READING", "PEER_CONNECTION_CLOSED"],
+  ["READ_TIMEOUT_EXPIRED", "HANDSHAKE_TIMEOUT"],
+]);
+
+/** The alerts with which a peer ends a handshake, by their names in OpenSSL (RFC 8446, section 6.2). */
+const ALERTS: Results = new Map([
+  ["UNEXPECTED_MESSAGE", "UNEXPECTED_MESSAGE"],
+  ["BAD_RECORD_MAC", "DECRYPTION_FAILED"],
+  ["DECRYPTION_FAILED", "DECRYPTION_FAILED"],
+  ["NO_CERTIFICATE", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["BAD_CERTIFICATE", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["UNSUPPORTED_CERTIFICATE", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["CERTIFICATE_REVOKED", "CERTIFICATE_REVOKED"],
+  ["CERTIFICATE_EXPIRED", "CERTIFICATE_EXPIRED"],
+  ["CERTIFICATE_UNKNOWN", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["CERTIFICATE_REQUIRED", "CERTIFICATE_VERIFICATION_FAILED"],
+  ["UNKNOWN_CA", "CERTIFICATE_AUTHORITY_INVALID"],
+  ["DECRYPT_ERROR", "SIGNATURE_VERIFICATION_FAILED"],
+  ["PROTOCOL_VERSION", "PROTOCOL_VERSION_UNSUPPORTED"],
+  ["INAPPROPRIATE_FALLBACK", "INAPPROPRIATE_FALLBACK"],
+  ["NO_APPLICATION_PROTOCOL", "NO_APPLICATION_PROTOCOL"],
+]);
+
+/** What Deno says instead of a code: texts of rustls, and Node's text for a time-out. */
+const DENO_TEXTS: readonly (readonly [RegExp, HandshakeResult])[] = [
+  [/^cannot decrypt peer's message/, "DECRYPTION_FAILED"],
+  [/^peer is incompatible: NoCipherSuitesInCommon/, "CIPHER_SUITE_MISMATCH"],
+  [/^peer is incompatible: NoKxGroupsInCommon/, "KEY_EXCHANGE_FAILURE"],
+  [
+    /^peer is incompatible: (Tls1[23]NotOffered|ServerDoesNotSupportTls12Or13|ServerTlsVersionIsDisabled)/,
+    "PROTOCOL_VERSION_UNSUPPORTED",
+  ],
+  [/^received unexpected (handshake )?message/, "UNEXPECTED_MESSAGE"],
+  [/^TLS handshake timeout/, "HANDSHAKE_TIMEOUT"],
+];
+
+/** Returns how a handshake ended that failed with an error, or with the code of one. */
+export function failedHandshake(error: unknown): Handshake {
+  const { code, message } = typeof error === "string"
+    ? { code: error, message: "" }
+    : (error ?? {}) as { code?: unknown; message?: unknown };
+  return { result: failure(String(code), String(message)), isResumed: false };
+}
+
+function failure(code: string, message: string): HandshakeResult {
+  // Deno has one code for all certificates that it does not accept, expired ones among them.
+  if (code === "UNABLE_TO_VERIFY_LEAF_SIGNATURE" && "Deno" in globalThis) {
+    return "CERTIFICATE_VERIFICATION_FAILED";
+  }
+  const reason = /^ERR_SSL_(?<alert>[A-Z0-9/]+_ALERT_)?(?<name>.+)/.exec(code)?.groups;
+  if (reason === undefined) return CODES.get(code) ?? denoFailure(message);
+  const names = reason["alert"] === undefined ? REASONS : ALERTS;
+  return names.get(reason["name"]!) ?? denoFailure(message);
+}
+
+function denoFailure(message: string): HandshakeResult {
+  return DENO_TEXTS.find(([text]) => text.test(message))?.[1] ?? "UNKNOWN_FAILURE";
+}
+
+/** The part of a TLS socket that is read. */
+export interface TlsSocketLike {
+  /** False if the peers agreed on no protocol. */
+  readonly alpnProtocol?: string | false | null | undefined;
+  /** Why the peer's certificate is not accepted: an error, or its code. */
+  readonly authorizationError?: unknown;
+  isSessionReused?(): boolean;
+}
+
+/**
+ * Returns the result of a handshake that ended without an error. TLS lets peers finish it without a
+ * common application protocol.
+ */
+export function finishedHandshake(socket: TlsSocketLike): Handshake {
+  return {
+    result: socket.alpnProtocol === false ? "NO_APPLICATION_PROTOCOL" : "SUCCESS",
+    isResumed: socket.isSessionReused?.() === true,
+  };
+}
