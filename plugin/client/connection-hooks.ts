@@ -104,11 +104,15 @@ class ConnectionHook {
           const context = activeContext();
           recorders.opened(socket, context);
           const connected = connect.call(this, socket);
-          connected.then(
-            ({ socket, secure }) => {
-              if (secure) recorders.handshakeEnded(() => finishedHandshake(socket), context);
-            },
-            (error) => recorders.handshakeEnded(() => failedHandshake(error), context),
+          shielded(() =>
+            connected.then(
+              (result) =>
+                recorders.handshakeEnded(
+                  () => result.secure ? finishedHandshake(result.socket) : undefined,
+                  context,
+                ),
+              (error) => recorders.handshakeEnded(() => failedHandshake(error), context),
+            )
           );
           return connected;
         },
@@ -139,11 +143,12 @@ class ConnectionHook {
     // Listeners go before that of grpc-js, which removes all of them.
     session.prependOnceListener(
       "connect",
-      () => recorders.handshakeEnded(() => finishedHandshake(session), context),
+      () => recorders.handshakeEnded(() => finishedHandshake(socket as TlsSocketLike), context),
     );
     session.prependOnceListener("error", (error: NodeJS.ErrnoException) => {
-      if (error.syscall === "connect") return;
-      recorders.handshakeEnded(() => failedHandshake(error), context);
+      // On Bun, HTTP/2 may fail before the session is connected.
+      const isOfHandshake = error.syscall !== "connect" && !error.code?.startsWith("ERR_HTTP2_");
+      if (isOfHandshake) recorders.handshakeEnded(() => failedHandshake(error), context);
     });
   }
 }

@@ -43,12 +43,13 @@ export class ConnectionRecorders {
   /**
    * Called when a handshake ends. Never throws.
    *
-   * @param handshake Returns how it ended.
+   * @param handshake Returns how it ended. Undefined if there was none.
    * @param context The context of the call that the connection was opened for.
    */
-  handshakeEnded(handshake: () => Handshake, context: Context): void {
+  handshakeEnded(handshake: () => Handshake | undefined, context: Context): void {
     shielded(() => {
       const ended = handshake();
+      if (ended === undefined) return;
       for (const metrics of this.#handshakes) metrics.ended(ended, context);
     });
   }

@@ -90,7 +90,8 @@ const RETRY_ONCE = retrying(2);
 const CLIENT_METRICS = METRIC_NAMES.filter((name) =>
   /^grpc\.client\.(attempt|call\.duration)/.test(name)
 );
-const SERVER_METRICS = METRIC_NAMES.filter((name) => name.startsWith("grpc.server."));
+const SERVER_METRICS = METRIC_NAMES.filter((name) => name.startsWith("grpc.server.call."));
+const CONNECTIONS = /^grpc\.(subchannel|tcp)\./;
 const RETRY_METRICS = ["grpc.client.call.retries", "grpc.client.call.retry_delay"];
 
 for (
@@ -132,7 +133,7 @@ test("a connection has the baggage of the call that opened it, until it ends", a
   const recording = new Recording([TENANT_VIEW]);
   const otel = new GrpcOpenTelemetry({
     meterProvider: recording.meterProvider,
-    enableMetrics: METRIC_NAMES.filter((name) => name.startsWith("grpc.subchannel.")),
+    enableMetrics: METRIC_NAMES.filter((name) => CONNECTIONS.test(name)),
   });
   const server = new grpc.Server();
   server.addService(echoService, echoHandlers);
@@ -142,10 +143,12 @@ test("a connection has the baggage of the call that opened it, until it ends", a
   await as("b", () => unary(client, "hello"));
   const series = async () =>
     Object.entries(await recording.series())
-      .filter(([name]) => name.startsWith("grpc.subchannel.")).sort();
+      .filter(([name]) => CONNECTIONS.test(name)).sort();
   assert.deepEqual(await series(), [
     ["grpc.subchannel.connection_attempts_succeeded{tenant=a}", "1"],
     ["grpc.subchannel.open_connections{tenant=a}", "1"],
+    ["grpc.tcp.connection_count{tenant=a}", "1"],
+    ["grpc.tcp.connections_created{tenant=a}", "1"],
   ]);
   as("c", () => server.forceShutdown());
   await eventually(async () =>
@@ -153,6 +156,8 @@ test("a connection has the baggage of the call that opened it, until it ends", a
       ["grpc.subchannel.connection_attempts_succeeded{tenant=a}", "1"],
       ["grpc.subchannel.disconnections{tenant=a}", "1"],
       ["grpc.subchannel.open_connections{tenant=a}", "0"],
+      ["grpc.tcp.connection_count{tenant=a}", "0"],
+      ["grpc.tcp.connections_created{tenant=a}", "1"],
     ])
   );
   client.close();

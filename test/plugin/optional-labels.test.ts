@@ -150,7 +150,8 @@ test("an unknown optional label is rejected with a list of the known ones", () =
     name: "RangeError",
     message: 'optionalLabels: "grpc.lb.zone" is not an optional label of this plugin; known are ' +
       "grpc.client.call.custom, grpc.lb.locality, grpc.lb.backend_service, " +
-      "grpc.disconnect_error, grpc.security_level",
+      "grpc.disconnect_error, grpc.security_level, grpc.tls.handshake.resumed, " +
+      "network.local.address, network.local.port, network.peer.address, network.peer.port",
   }));
 
 test("custom labels over the series limit are recorded in the overflow series", () =>

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { TestContext } from "node:test";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
+import { hookServerConnections } from "../../plugin/server/connection-hooks.ts";
 import type { KeyPair } from "../support/certificates.ts";
 import { echoClient, echoHandlers, echoService, listen, unary } from "../support/echo.ts";
 import type { EchoClient } from "../support/echo.ts";
@@ -334,4 +335,16 @@ test("a server counts handshakes before and after its certificate changes", asyn
     SUCCESS: "2",
     CERTIFICATE_AUTHORITY_INVALID: "1",
   });
+});
+
+test("a server without the private parts that are hooked counts nothing, with one warning", async (t) => {
+  const warnings: string[] = [];
+  const collect = ({ message }: Error) => void warnings.push(message.split(":")[0] ?? "");
+  process.on("warning", collect);
+  t.after(() => void process.off("warning", collect));
+  const opaque = {} as grpc.Server;
+  for (let i = 0; i < 2; i++) {
+    hookServerConnections(opaque, { handshakes: undefined, tcp: undefined });
+  }
+  await eventuallyEqual(() => warnings, ["gRPC handshake and TCP metrics of servers are off"]);
 });
