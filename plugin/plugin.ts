@@ -22,6 +22,8 @@ import { createInstruments } from "./metrics/instruments.ts";
 import type { HandshakeInstruments, Instruments } from "./metrics/instruments.ts";
 import { filteredLabel, OTHER, passes, selectOptionalLabels } from "./metrics/labels.ts";
 import type { OptionalLabel } from "./metrics/labels.ts";
+import { methodFilter } from "./method-filter.ts";
+import type { MethodFilter } from "./method-filter.ts";
 import { RecordingScope } from "./recording-scope.ts";
 import { ServerTelemetry } from "./server/call.ts";
 import { hookServerConnections } from "./server/connection-hooks.ts";
@@ -72,6 +74,16 @@ export interface GrpcOpenTelemetryOptions {
    * filter returns false, throws or returns a promise.
    */
   readonly targetAttributeFilter?: (target: string) => boolean;
+  /**
+   * Returns whether the calls of a method are recorded, on clients and servers. A method is passed as
+   * `package.Service/Method`. A call that the filter refuses, such as a health check, has no metrics
+   * and no spans. The context of its caller still reaches the server's handler.
+   *
+   * Called once for each method that a client calls or that a server has registered, and for each call
+   * of a method that is not registered. If the filter throws or returns a promise, the calls are
+   * recorded.
+   */
+  readonly methodFilter?: (fullMethod: string) => boolean;
   /** Creates the tracer that starts spans (gRFC A72). If omitted, there are no spans. */
   readonly tracerProvider?: TracerProvider | undefined;
   /**
@@ -109,6 +121,7 @@ export class GrpcOpenTelemetry {
   readonly #propagation: Propagation | undefined;
   readonly #methodLabel: (path: string) => string;
   readonly #targetLabel: (target: string) => string;
+  readonly #methodFilter: MethodFilter | undefined;
   readonly #provider: object | undefined;
   /** The channels and servers that this plugin has hooked, by their keys. */
   readonly #scopes = new WeakMap<object, RecordingScope>();
@@ -147,6 +160,7 @@ export class GrpcOpenTelemetry {
     const methodLabel = filteredLabel("methodAttributeFilter", options.methodAttributeFilter);
     this.#methodLabel = (path) => methodLabel(path.replace(/^\//, ""));
     this.#targetLabel = filteredLabel("targetAttributeFilter", options.targetAttributeFilter);
+    this.#methodFilter = methodFilter(options.methodFilter);
   }
 
   /**
@@ -317,6 +331,7 @@ export class GrpcOpenTelemetry {
       tracer: this.#serverTracer,
       propagation: this.#propagation,
       includes: (path) => scope.includesReceived(path),
+      methodFilter: this.#methodFilter,
     });
     const connections = this.#connectionMetrics(this.#instruments.serverHandshakes, scope);
     if (connections !== undefined) shielded(() => hookServerConnections(server, connections));
@@ -339,6 +354,7 @@ export class GrpcOpenTelemetry {
       tracer: this.#clientTracer,
       propagation: this.#propagation,
       includes: (path) => scope.includesCall(path),
+      methodFilter: this.#methodFilter,
     });
     hookChannel(channel, telemetry);
     const { subchannel } = this.#instruments;

@@ -1,6 +1,7 @@
 import { status as Status } from "@grpc/grpc-js";
 import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes, Context } from "@opentelemetry/api";
+import type { MethodFilter } from "../method-filter.ts";
 import type { Instruments, RetryInstruments } from "../metrics/instruments.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
@@ -33,6 +34,8 @@ export interface ClientTelemetryOptions {
   readonly propagation: Propagation | undefined;
   /** Returns whether a call of a path, made by the code that is running, is recorded. */
   readonly includes: (path: string) => boolean;
+  /** The application's filter. A call that it refuses still passes its caller's context on. */
+  readonly methodFilter?: MethodFilter | undefined;
 }
 
 /** Records the calls of one channel: the metrics of gRFC A66 and A96, and the spans of gRFC A72. */
@@ -45,12 +48,23 @@ export class ClientTelemetry {
   readonly keepsCaller: boolean;
   readonly #methods: PerMethod<ClientMethod>;
   readonly #includes: (path: string) => boolean;
+  /** What the application's filter says of each method. Undefined if all are recorded. */
+  readonly #isRecorded: PerMethod<boolean> | undefined;
 
   constructor(
-    { instruments, target, methodLabel, optionalLabels, tracer, propagation, includes }:
-      ClientTelemetryOptions,
+    {
+      instruments,
+      target,
+      methodLabel,
+      optionalLabels,
+      tracer,
+      propagation,
+      includes,
+      methodFilter,
+    }: ClientTelemetryOptions,
   ) {
     this.#includes = includes;
+    this.#isRecorded = methodFilter && new PerMethod(methodFilter);
     this.#tracksRetries = instruments.clientRetries !== undefined || tracer !== undefined;
     this.tracer = tracer;
     this.propagation = propagation;
@@ -96,14 +110,21 @@ export class ClientTelemetry {
   /** Called when the application creates a call, in the context of the caller. */
   createCall(path: string): ClientCall {
     if (!this.#includes(path)) return new ClientCall(this, path, undefined, undefined, undefined);
+    if (this.#isRecorded?.get(path) === false) {
+      return new ClientCall(this, path, undefined, this.#caller(), undefined);
+    }
     const label = this.#hasCustomLabel ? currentCustomLabel() : "";
     return new ClientCall(
       this,
       path,
       this.#methods.get(path, label),
-      this.keepsCaller ? CallContext.current() : undefined,
+      this.#caller(),
       this.#tracksRetries ? new Retries() : undefined,
     );
+  }
+
+  #caller(): CallContext | undefined {
+    return this.keepsCaller ? CallContext.current() : undefined;
   }
 }
 
@@ -153,7 +174,7 @@ export class ClientCall {
    */
   start(): void {
     this.#startMs = performance.now();
-    if (this.caller !== undefined) {
+    if (this.#method !== undefined && this.caller !== undefined) {
       this.#span = this.#telemetry.tracer?.startCall(this.#path, this.caller.context);
     }
     if (this.#status !== undefined) this.#recordEnd(this.#status, this.#startMs);
@@ -202,6 +223,15 @@ export class ClientCall {
     if (this.#status === undefined) return attempt;
     attempt.end(this.#status);
     return undefined;
+  }
+
+  /**
+   * Returns the metadata of an attempt that is not recorded. If the application's filter refused the
+   * call, it is a copy to which the propagator has added the context of the caller.
+   */
+  outgoing(metadata: Metadata): Metadata {
+    if (this.#method !== undefined || this.caller === undefined) return metadata;
+    return this.#telemetry.propagation?.inject(this.caller.context, metadata) ?? metadata;
   }
 
   /** Called when the call has its final status, before the application receives it. */

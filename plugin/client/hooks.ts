@@ -318,7 +318,8 @@ class AttemptHook implements CallListener {
     let outgoing = metadata;
     try {
       this.#attempt = this.#recorded?.startAttempt(metadata, this.#hedging);
-      if (this.#attempt !== undefined) outgoing = this.#attempt.outgoing(metadata);
+      const sender = this.#attempt ?? this.#recorded;
+      if (sender !== undefined) outgoing = sender.outgoing(metadata);
     } catch (error) {
       warnOfFailure(error);
     }

@@ -55,7 +55,11 @@ export function selectOptionalLabels(names: readonly string[]): ReadonlySet<Opti
 }
 
 /** The options that are filters of the application. */
-export type FilterName = "methodAttributeFilter" | "targetAttributeFilter" | "targetFilter";
+export type FilterName =
+  | "methodAttributeFilter"
+  | "targetAttributeFilter"
+  | "targetFilter"
+  | "methodFilter";
 
 /**
  * Returns a function that maps a value to its label: the value itself, or `other` if the
@@ -77,11 +81,14 @@ export function filteredLabel(
 /**
  * Returns whether a value passes a filter. Returns undefined and warns once if the filter throws or
  * returns a promise.
+ *
+ * @param effect What the warning says of the metrics then.
  */
 export function passes(
   name: FilterName,
   filter: (value: string) => boolean,
   value: string,
+  effect = `gRPC metrics have the label "${OTHER}"`,
 ): boolean | undefined {
   try {
     const isPassed: unknown = filter(value);
@@ -91,7 +98,7 @@ export function passes(
     }
     return Boolean(isPassed);
   } catch (error) {
-    warnOfThrown(`gRPC metrics have the label "${OTHER}", because ${name} fails`, error);
+    warnOfThrown(`${effect}, because ${name} fails`, error);
     return undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
+import type { MethodFilter } from "../method-filter.ts";
 import type { Instruments } from "../metrics/instruments.ts";
 import { OTHER } from "../metrics/labels.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
@@ -23,6 +24,8 @@ export interface ServerTelemetryOptions {
   readonly propagation: Propagation | undefined;
   /** Returns whether the calls of a path are recorded. */
   readonly includes: (path: string) => boolean;
+  /** The application's filter. A call that it refuses is still handled in what the client sent. */
+  readonly methodFilter: MethodFilter | undefined;
 }
 
 /**
@@ -36,22 +39,50 @@ export class ServerTelemetry {
   readonly #methodLabel: (path: string) => string;
   readonly #tracer: ServerTracer | undefined;
   readonly #propagation: Propagation | undefined;
+  readonly #methodFilter: MethodFilter | undefined;
   readonly #other: ServerMethod;
-  /** Returns whether the calls of a path are recorded. */
+  /** Returns whether the calls of a path are recorded, if the application's filter passes them. */
   readonly includes: (path: string) => boolean;
 
-  constructor({ instruments, methodLabel, tracer, propagation, includes }: ServerTelemetryOptions) {
+  constructor(
+    { instruments, methodLabel, tracer, propagation, includes, methodFilter }:
+      ServerTelemetryOptions,
+  ) {
     this.includes = includes;
+    this.#methodFilter = methodFilter;
     this.#instruments = instruments;
     this.#methodLabel = methodLabel;
     this.#tracer = tracer;
     this.#propagation = propagation;
-    this.#other = serverMethod(instruments, OTHER);
+    this.#other = serverMethod(instruments, OTHER, true);
   }
 
   /** Creates the series of a registered method, which all its calls share. */
   method(path: string): ServerMethod {
-    return serverMethod(this.#instruments, this.#methodLabel(path));
+    return serverMethod(this.#instruments, this.#methodLabel(path), this.#passes(path));
+  }
+
+  /**
+   * Returns whether the application's filter passes the calls of a path. The answer for a method that
+   * is not registered is not kept: a client may call any number of them.
+   *
+   * @param method Omitted if the application did not register the method.
+   */
+  records(path: string, method?: ServerMethod): boolean {
+    return method?.isRecorded ?? this.#passes(path);
+  }
+
+  #passes(path: string): boolean {
+    return this.#methodFilter?.(path) ?? true;
+  }
+
+  /** Returns the context to handle a call in that is not recorded: what the client sent. */
+  handlerContext(headers: IncomingHttpHeaders): CallContext {
+    return new CallContext(this.#sent(headers));
+  }
+
+  #sent(headers: IncomingHttpHeaders): Context {
+    return this.#propagation?.extract(headers) ?? ROOT_CONTEXT;
   }
 
   /**
@@ -60,7 +91,7 @@ export class ServerTelemetry {
    * @param method Omitted if the application did not register the method in `:path`.
    */
   startCall(headers: IncomingHttpHeaders, method = this.#other): ServerCall {
-    const sent = this.#propagation?.extract(headers) ?? ROOT_CONTEXT;
+    const sent = this.#sent(headers);
     const span = this.#tracer?.startCall(headers, sent);
     const callContext = span?.context ?? sent;
     method.started.record(1, callContext);
@@ -84,13 +115,20 @@ export class ServerTelemetry {
 
 /** What all calls of one method share. */
 export interface ServerMethod {
+  /** What the application's filter says of the method. */
+  readonly isRecorded: boolean;
   readonly started: Series;
   readonly ended: PerStatus<StreamSeries>;
 }
 
-function serverMethod({ serverCall }: Instruments, label: string): ServerMethod {
+function serverMethod(
+  { serverCall }: Instruments,
+  label: string,
+  isRecorded: boolean,
+): ServerMethod {
   const attributes = { "grpc.method": label };
   return {
+    isRecorded,
     started: createSeries(serverCall.started, attributes),
     ended: new PerStatus((status) =>
       new StreamSeries(serverCall, { ...attributes, "grpc.status": status })

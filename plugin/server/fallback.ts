@@ -42,13 +42,16 @@ function recorded(
 ): Handler {
   let method: ServerMethod | undefined;
   return (call, callback) => {
-    if (!telemetry.includes(path)) {
+    const included = telemetry.includes(path)
+      ? shielded(() => method ??= telemetry.method(path))
+      : undefined;
+    if (!included?.isRecorded) {
       handler(call, callback);
       return;
     }
     let end = (_code: number) => {};
     shielded(() => {
-      const recording = telemetry.startHandler(method ??= telemetry.method(path));
+      const recording = telemetry.startHandler(included);
       end = (code) => {
         end = () => {};
         shielded(() => recording.end(code));

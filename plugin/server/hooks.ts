@@ -194,10 +194,14 @@ function streamHooks(
       if (!telemetry.includes(path)) return undefined;
       const handler = handlers.get(path) as KnownHandler | undefined;
       const method = handler && (handler[link] ??= telemetry.method(path));
+      const call = telemetry.records(path, method)
+        ? telemetry.startCall(headers, method)
+        : undefined;
       const recorder = new StreamRecorder(
         stream,
         methodsOf(stream),
-        telemetry.startCall(headers, method),
+        call,
+        call?.handlerContext ?? telemetry.handlerContext(headers),
         handler?.type === "clientStream" || handler?.type === "bidi",
       );
       (stream as RecordedStream)[link] = recorder;

@@ -32,7 +32,7 @@ export class StreamRecorder {
   readonly #stream: ServerHttp2Stream;
   readonly #streamsRequests: boolean;
   /**
-   * Undefined once the call has ended: a stream stays in memory until a full garbage collection, with
+   * Undefined if the call is not recorded, and once it has ended: a stream stays in memory until a full garbage collection, with
    * everything that it references.
    */
   #call: ServerCall | undefined;
@@ -44,11 +44,12 @@ export class StreamRecorder {
   constructor(
     stream: ServerHttp2Stream,
     methods: StreamMethods,
-    call: ServerCall,
+    call: ServerCall | undefined,
+    context: CallContext,
     streamsRequests: boolean,
   ) {
     this.methods = methods;
-    this.context = call.handlerContext;
+    this.context = context;
     this.#stream = stream;
     this.#call = call;
     this.#streamsRequests = streamsRequests;

@@ -201,3 +201,37 @@ test("without a stream handler, every kind of handler failure is recorded", asyn
     [`${duration}/ClientStreamingEcho,status=OK}`]: "1",
   });
 });
+
+test("without private parts of grpc-js, calls that a filter refuses are left out", async (t) => {
+  const recording = new Recording();
+  const traces = new SpanRecording();
+  const otel = new GrpcOpenTelemetry({
+    meterProvider: recording.meterProvider,
+    tracerProvider: traces.tracerProvider,
+    methodFilter: (method) => method !== "grpc.examples.echo.Echo/UnaryEcho",
+  });
+  const server = new grpc.Server();
+  Object.defineProperty(server, "_streamHandler", { value: undefined, writable: true });
+  otel.instrumentServer(server);
+  server.addService(echoService, echoHandlers);
+  const client = echoClient(
+    `localhost:${await listen(server)}`,
+    otel.clientOptions({ channelFactoryOverride: opaqueChannel }),
+  );
+  t.after(() => {
+    client.close();
+    server.forceShutdown();
+  });
+
+  assert.equal(await unary(client, "hello"), "hello");
+  assert.deepEqual(await readAll(client.ServerStreamingEcho({ message: "x" })), ["x", "x", "x"]);
+  const labels = "{method=grpc.examples.echo.Echo/ServerStreamingEcho";
+  await eventuallyEqual(() => recording.series(), {
+    [`grpc.client.call.duration${labels},status=OK}`]: "1",
+    [`grpc.server.call.started${labels}}`]: "1",
+    [`grpc.server.call.duration${labels},status=OK}`]: "1",
+  });
+  assert.deepEqual([...traces.byName().keys()], [
+    "Sent.grpc.examples.echo.Echo.ServerStreamingEcho",
+  ]);
+});
