@@ -116,12 +116,20 @@ test("a refused call has no metrics and no spans, whatever its kind", async () =
 
 test("refused calls that fail, are retried or are cancelled leave nothing behind", async () => {
   const traces = new SpanRecording();
+  let startedSpans = 0;
+  const tracer = traces.tracerProvider.getTracer("test");
+  const counting = Object.assign(Object.create(tracer) as typeof tracer, {
+    startSpan: (...args: Parameters<typeof tracer.startSpan>) => {
+      startedSpans++;
+      return tracer.startSpan(...args);
+    },
+  });
   const { methodFilter } = refusing(`${ECHO}/UnaryEcho`);
   await withEchoPair(
     {
       plugin: {
         enableMetrics: METRIC_NAMES.filter((name) => !name.includes("subchannel")),
-        tracerProvider: traces.tracerProvider,
+        tracerProvider: { getTracer: () => counting },
         methodFilter,
       },
       client: retrying(2),
@@ -146,6 +154,7 @@ test("refused calls that fail, are retried or are cancelled leave nothing behind
         ...serverSeries("ServerStreamingEcho", "OK", { sent: 9, received: 3 }),
       });
       await eventuallyEqual(() => traces.spans.length, 3);
+      assert.equal(startedSpans, 3);
     },
   );
 });
