@@ -92,6 +92,13 @@ export interface GrpcOpenTelemetryOptions {
    * peers that use OpenCensus see {@link GrpcTraceBinPropagator}.
    */
   readonly textMapPropagator?: TextMapPropagator | undefined;
+  /**
+   * Whether servers do not trust the spans of clients, as at the edge of a network. The span of a call
+   * is then the first of a new trace, with a link to the client's span, so that strangers decide
+   * neither which trace a call belongs to nor whether it is sampled. Baggage is still passed on; leave
+   * its propagator out if handlers must not see that of strangers. Defaults to false.
+   */
+  readonly publicEndpoint?: boolean;
 }
 
 /**
@@ -119,6 +126,7 @@ export class GrpcOpenTelemetry {
   readonly #clientTracer: ClientTracer | undefined;
   readonly #serverTracer: ServerTracer | undefined;
   readonly #propagation: Propagation | undefined;
+  readonly #publicEndpoint: boolean;
   readonly #methodLabel: (path: string) => string;
   readonly #targetLabel: (target: string) => string;
   readonly #methodFilter: MethodFilter | undefined;
@@ -156,6 +164,7 @@ export class GrpcOpenTelemetry {
     this.#clientTracer = tracer && new ClientTracer(tracer);
     this.#serverTracer = tracer && new ServerTracer(tracer);
     this.#propagation = textMapPropagator && new Propagation(textMapPropagator);
+    this.#publicEndpoint = options.publicEndpoint ?? false;
 
     const methodLabel = filteredLabel("methodAttributeFilter", options.methodAttributeFilter);
     this.#methodLabel = (path) => methodLabel(path.replace(/^\//, ""));
@@ -330,6 +339,7 @@ export class GrpcOpenTelemetry {
       methodLabel: this.#methodLabel,
       tracer: this.#serverTracer,
       propagation: this.#propagation,
+      publicEndpoint: this.#publicEndpoint,
       includes: (path) => scope.includesReceived(path),
       methodFilter: this.#methodFilter,
     });

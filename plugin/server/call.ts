@@ -12,6 +12,8 @@ import type { Series } from "../metrics/series.ts";
 import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
 import { CallContext } from "../tracing/call-context.ts";
 import type { Propagation } from "../tracing/propagation.ts";
+import { spanName } from "../tracing/rpc-span.ts";
+import { linksTo, withBaggageOnly } from "../tracing/untrusted-peer.ts";
 import type { ReceivedSpan, ServerTracer } from "./spans.ts";
 
 export interface ServerTelemetryOptions {
@@ -22,6 +24,8 @@ export interface ServerTelemetryOptions {
   readonly tracer: ServerTracer | undefined;
   /** Reads what clients send: span contexts and baggage. */
   readonly propagation: Propagation | undefined;
+  /** Whether the span of a client is no parent, but a link. Defaults to false. */
+  readonly publicEndpoint?: boolean;
   /** Returns whether the calls of a path are recorded. */
   readonly includes: (path: string) => boolean;
   /** The application's filter. A call that it refuses is still handled in what the client sent. */
@@ -39,14 +43,22 @@ export class ServerTelemetry {
   readonly #methodLabel: (path: string) => string;
   readonly #tracer: ServerTracer | undefined;
   readonly #propagation: Propagation | undefined;
+  readonly #publicEndpoint: boolean;
   readonly #methodFilter: MethodFilter | undefined;
   readonly #other: ServerMethod;
   /** Returns whether the calls of a path are recorded, if the application's filter passes them. */
   readonly includes: (path: string) => boolean;
 
   constructor(
-    { instruments, methodLabel, tracer, propagation, includes, methodFilter }:
-      ServerTelemetryOptions,
+    {
+      instruments,
+      methodLabel,
+      tracer,
+      propagation,
+      publicEndpoint = false,
+      includes,
+      methodFilter,
+    }: ServerTelemetryOptions,
   ) {
     this.includes = includes;
     this.#methodFilter = methodFilter;
@@ -54,12 +66,13 @@ export class ServerTelemetry {
     this.#methodLabel = methodLabel;
     this.#tracer = tracer;
     this.#propagation = propagation;
-    this.#other = serverMethod(instruments, OTHER, true);
+    this.#publicEndpoint = publicEndpoint;
+    this.#other = serverMethod(instruments, OTHER, OTHER, true);
   }
 
   /** Creates the series of a registered method, which all its calls share. */
   method(path: string): ServerMethod {
-    return serverMethod(this.#instruments, this.#methodLabel(path), this.#passes(path));
+    return serverMethod(this.#instruments, path, this.#methodLabel(path), this.#passes(path));
   }
 
   /**
@@ -78,7 +91,11 @@ export class ServerTelemetry {
 
   /** Returns the context to handle a call in that is not recorded: what the client sent. */
   handlerContext(headers: IncomingHttpHeaders): CallContext {
-    return new CallContext(this.#sent(headers));
+    return new CallContext(this.#trusted(this.#sent(headers)));
+  }
+
+  #trusted(sent: Context): Context {
+    return this.#publicEndpoint ? withBaggageOnly(sent) : sent;
   }
 
   #sent(headers: IncomingHttpHeaders): Context {
@@ -92,8 +109,14 @@ export class ServerTelemetry {
    */
   startCall(headers: IncomingHttpHeaders, method = this.#other): ServerCall {
     const sent = this.#sent(headers);
-    const span = this.#tracer?.startCall(headers, sent);
-    const callContext = span?.context ?? sent;
+    const parent = this.#trusted(sent);
+    const span = this.#tracer?.startCall(
+      method.spanName,
+      headers,
+      parent,
+      this.#publicEndpoint ? linksTo(sent) : [],
+    );
+    const callContext = span?.context ?? parent;
     method.started.record(1, callContext);
     return new ServerCall(method.ended, callContext, span);
   }
@@ -117,18 +140,21 @@ export class ServerTelemetry {
 export interface ServerMethod {
   /** What the application's filter says of the method. */
   readonly isRecorded: boolean;
+  readonly spanName: string;
   readonly started: Series;
   readonly ended: PerStatus<StreamSeries>;
 }
 
 function serverMethod(
   { serverCall }: Instruments,
+  path: string,
   label: string,
   isRecorded: boolean,
 ): ServerMethod {
   const attributes = { "grpc.method": label };
   return {
     isRecorded,
+    spanName: spanName("Recv", path),
     started: createSeries(serverCall.started, attributes),
     ended: new PerStatus((status) =>
       new StreamSeries(serverCall, { ...attributes, "grpc.status": status })

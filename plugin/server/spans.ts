@@ -1,8 +1,8 @@
 import { SpanKind } from "@opentelemetry/api";
-import type { Context, Tracer } from "@opentelemetry/api";
+import type { Context, Link, Tracer } from "@opentelemetry/api";
 import type { IncomingHttpHeaders } from "node:http2";
 import type { WireMessage } from "../metrics/message-frames.ts";
-import { MessageEvents, RpcSpan, spanName } from "../tracing/rpc-span.ts";
+import { MessageEvents, RpcSpan } from "../tracing/rpc-span.ts";
 
 /** Starts the spans of a server's calls (gRFC A72). */
 export class ServerTracer {
@@ -15,12 +15,17 @@ export class ServerTracer {
   /**
    * Starts the span of a call.
    *
-   * @param parent The context that the client sent, with its span if it has one.
+   * @param parent What is trusted of the context that the client sent, with its span if it has one.
+   * @param links The client's span if it is not trusted as the parent.
    * @returns Undefined if the tracer fails.
    */
-  startCall(headers: IncomingHttpHeaders, parent: Context): ReceivedSpan | undefined {
-    const name = spanName("Recv", String(headers[":path"]));
-    const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.SERVER }, parent);
+  startCall(
+    name: string,
+    headers: IncomingHttpHeaders,
+    parent: Context,
+    links: Link[],
+  ): ReceivedSpan | undefined {
+    const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.SERVER, links }, parent);
     return span && new ReceivedSpan(span, headers);
   }
 }

@@ -1,9 +1,13 @@
 import { SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Attributes, Context, Span, SpanOptions, TimeInput, Tracer } from "@opentelemetry/api";
 import { onRejection } from "../../log/rejection.ts";
+import { wellFormed } from "../../log/well-formed.ts";
 import { statusName } from "../metrics/labels.ts";
 import type { WireMessage } from "../metrics/message-frames.ts";
 import { warnOfSpanFailure } from "../warning.ts";
+
+/** The longest part of a status message that a span shows. The peer may send any length. */
+const MAX_DETAILS = 1024;
 
 /**
  * A span of gRFC A72. An error of the application's tracer becomes a warning: it costs a span, but
@@ -59,7 +63,10 @@ export class RpcSpan {
       if (code === 0) {
         this.#span.setStatus({ code: SpanStatusCode.OK });
       } else {
-        const message = details === "" ? statusName(code) : `${statusName(code)}, ${details}`;
+        const shown = details.length > MAX_DETAILS
+          ? wellFormed(details.slice(0, MAX_DETAILS))
+          : details;
+        const message = shown === "" ? statusName(code) : `${statusName(code)}, ${shown}`;
         this.#span.setStatus({ code: SpanStatusCode.ERROR, message });
       }
     } catch (error) {

@@ -316,21 +316,49 @@ test("a plugin with only a tracer provider starts all spans", async () => {
   });
 });
 
-test("an unregistered method has a span with its name", () =>
+test("the spans of unregistered methods share one name and bounded texts on the server", () =>
   traced({}, async (spans, { client }) => {
-    const code = await new Promise((resolve) =>
-      client.makeUnaryRequest(
-        "/no.Such/Method",
-        () => Buffer.alloc(0),
-        (bytes) => bytes,
-        {},
-        (error) => resolve(error?.code),
-      )
-    );
-    assert.equal(code, grpc.status.UNIMPLEMENTED);
-    await ended(spans, 3);
-    assert.ok(spans.byName().has("Recv.no.Such.Method"));
+    const paths = ["/no.Such/Method", "/x/1", `/x/${"y".repeat(2000)}`];
+    for (const path of paths) {
+      const code = await new Promise((resolve) =>
+        client.makeUnaryRequest(
+          path,
+          () => Buffer.alloc(0),
+          (bytes) => bytes,
+          {},
+          (error) => resolve(error?.code),
+        )
+      );
+      assert.equal(code, grpc.status.UNIMPLEMENTED);
+    }
+    await ended(spans, 9);
+    const received = spans.spans.filter(({ kind }) => kind === SpanKind.SERVER);
+    assert.deepEqual(received.map(({ name }) => name), Array(3).fill("Recv.other"));
+    for (const { status: { message = "" } } of received) {
+      assert.match(message, /^UNIMPLEMENTED, The server does not implement/);
+      assert.ok(message.length < 1100, `${message.length}`);
+    }
+    // The names on a client are those of its own program.
+    assert.ok(spans.spans.some(({ name }) => name === "Sent.no.Such.Method"));
   }));
+
+test("a long status message is cut between characters", () =>
+  traced(
+    {
+      handlers: {
+        UnaryEcho: (_: unknown, reply: grpc.sendUnaryData<EchoMessage>) =>
+          reply({ code: grpc.status.ABORTED, details: "x" + "\u{1f600}".repeat(2000) }),
+      },
+    },
+    async (spans, { client }) => {
+      assert.equal(await unary(client, "hello"), "ABORTED");
+      await ended(spans, 3);
+      const shown = "x" + "\u{1f600}".repeat(511) + "\ufffd";
+      for (const { name, status } of spans.spans) {
+        assert.equal(status.message, `ABORTED, ${shown}`, name);
+      }
+    },
+  ));
 
 test("a span has the duration that the metrics record", () =>
   traced({}, async (spans, { client, recording }) => {
