@@ -20,6 +20,8 @@ import { grpcJsVersion } from "./grpc-js-version.ts";
 import { selectMetrics } from "./metrics/definitions.ts";
 import { createInstruments } from "./metrics/instruments.ts";
 import type { HandshakeInstruments, Instruments } from "./metrics/instruments.ts";
+import { checkedAttributes } from "./metrics/metric-attributes.ts";
+import type { MetricAttributes } from "./metrics/metric-attributes.ts";
 import { filteredLabel, OTHER, passes, selectOptionalLabels } from "./metrics/labels.ts";
 import type { OptionalLabel } from "./metrics/labels.ts";
 import { methodFilter } from "./method-filter.ts";
@@ -51,6 +53,17 @@ export interface GrpcOpenTelemetryOptions {
   readonly enableMetrics?: readonly string[];
   /** The names of metrics to turn off. */
   readonly disableMetrics?: readonly string[];
+  /**
+   * Whether only the metrics in `enableMetrics` are on, as with `disableAllMetrics()` in Java. Spans are
+   * not affected. Defaults to false.
+   */
+  readonly disableAllMetrics?: boolean;
+  /**
+   * Labels that all metrics of this plugin have in addition to their own, such as
+   * `{ tenant: "blue" }`. The series for values over the cardinality limit lacks them. What describes
+   * the whole process belongs in the resource instead.
+   */
+  readonly metricAttributes?: MetricAttributes;
   /**
    * The names of labels to record in addition to the default ones:
    *
@@ -138,14 +151,15 @@ export class GrpcOpenTelemetry {
   /**
    * Creates a plugin. Without a meter provider and a tracer provider it does nothing.
    *
-   * @throws {RangeError} If the name of a metric or label is unknown. The message lists the known
-   * names.
+   * @throws {RangeError} If the name of a metric or label is unknown; the message lists the known
+   * names. If one of the `metricAttributes` is not allowed.
    */
   constructor(options: GrpcOpenTelemetryOptions) {
     const { meterProvider, tracerProvider, textMapPropagator } = options;
     const selected = selectMetrics(
       options.enableMetrics ?? [],
       options.disableMetrics ?? [],
+      options.disableAllMetrics,
     );
     this.#optionalLabels = selectOptionalLabels(options.optionalLabels ?? []);
     this.#provider = meterProvider ?? tracerProvider;
@@ -156,6 +170,7 @@ export class GrpcOpenTelemetry {
     this.#instruments = createInstruments(
       shielded(() => meterProvider?.getMeter(SCOPE, version)),
       selected,
+      checkedAttributes(options.metricAttributes ?? {}),
     );
     const tracer = shielded(
       () => tracerProvider?.getTracer(SCOPE, version),

@@ -8,6 +8,7 @@
 import type { Attributes, Meter } from "@opentelemetry/api";
 import { isWellFormed, wellFormed } from "../../log/well-formed.ts";
 import { shared } from "../shared-state.ts";
+import { withMethods } from "../replace-method.ts";
 import { warnOnce } from "../warning.ts";
 
 /** With the overflow series, this is the SDK's default limit of 2000 (OpenTelemetry metrics SDK). */
@@ -20,17 +21,24 @@ const OVERFLOW: Attributes = { "otel.metric.overflow": true };
 const metrics = shared("labelSets", () => new WeakMap<Meter, Map<string, Set<string>>>());
 /** The same sets by instrument. Plugins that share a meter have their own instruments. */
 const labelSets = new WeakMap<object, Set<string>>();
+/** The labels that an application gives to all series of an instrument. */
+const constants = new WeakMap<object, Attributes>();
 
 /**
- * Limits a metric to 1999 label sets and the overflow series.
+ * Limits a metric to 1999 label sets and the overflow series, and gives its series labels that the
+ * application chose.
  *
- * @returns The instrument.
+ * @param constant The labels that all series have in addition to their own.
+ * @returns The instrument, or a stand-in for one that the meter has given to another plugin too.
  */
 export function limited<T extends object>(
-  instrument: T,
+  created: T,
   name: string,
   meter: Meter,
+  constant?: Attributes,
 ): T {
+  const instrument = labelSets.has(created) ? withMethods(created, {}) : created;
+  if (constant !== undefined) constants.set(instrument, constant);
   const metricsOfMeter = metrics.get(meter) ?? new Map<string, Set<string>>();
   metrics.set(meter, metricsOfMeter);
   const known = metricsOfMeter.get(name) ?? new Set<string>();
@@ -50,7 +58,7 @@ export function metricOf(instrument: object): object | undefined {
 }
 
 /**
- * Returns the labels to record with: those given, with lone halves of characters replaced, or those of
+ * Returns the labels to record with: those given and those of the application, with lone halves of characters replaced, or those of
  * the overflow series once the metric is at its limit. Warns once for all metrics.
  *
  * @param given The labels. Their names must have the same order for all values of an instrument.
@@ -59,7 +67,8 @@ export function withinLimit(
   instrument: object,
   given: Attributes,
 ): Attributes {
-  const attributes = wellFormedLabels(given);
+  const constant = constants.get(instrument);
+  const attributes = wellFormedLabels(constant === undefined ? given : { ...constant, ...given });
   const known = labelSets.get(instrument);
   if (known === undefined) return attributes;
   const labels = JSON.stringify(attributes);

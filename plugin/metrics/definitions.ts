@@ -213,14 +213,16 @@ export const METRIC_NAMES: readonly string[] = DEFINITIONS.map(({ name }) => nam
  * Returns the names of the metrics that are on: those that are on by default, plus `enable`, minus
  * `disable`.
  *
+ * @param disableAll Whether no metric is on by default.
  * @throws {RangeError} If a name is not a metric of this plugin. The message lists the known ones.
  */
 export function selectMetrics(
   enable: readonly string[],
   disable: readonly string[],
+  disableAll = false,
 ): ReadonlySet<string> {
   const selected = new Set(
-    DEFINITIONS.filter(({ onByDefault }) => onByDefault).map(({ name }) => name),
+    DEFINITIONS.filter(({ onByDefault }) => onByDefault && !disableAll).map(({ name }) => name),
   );
   for (const name of enable) selected.add(knownMetric("enableMetrics", name));
   for (const name of disable) selected.delete(knownMetric("disableMetrics", name));

@@ -1,5 +1,5 @@
 import { createNoopMeter } from "@opentelemetry/api";
-import type { Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
+import type { Attributes, Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
 import { shielded, warnOnce } from "../warning.ts";
 import { limited } from "./cardinality.ts";
 import { METRICS } from "./definitions.ts";
@@ -56,10 +56,12 @@ export interface Instruments {
  *
  * @param meter Turns all metrics off if undefined.
  * @param selected The names of the metrics that are on.
+ * @param constant The labels that all series have in addition to their own.
  */
 export function createInstruments(
   meter: Meter | undefined,
   selected: ReadonlySet<string>,
+  constant?: Attributes,
 ): Instruments {
   const noop = createNoopMeter();
   if (meter !== undefined && shielded(() => isNoop(meter, noop))) {
@@ -74,7 +76,7 @@ export function createInstruments(
     const { name } = definition;
     // The no-op instruments are shared by all metrics, so they must not have a series limit.
     if (meter === undefined || !selected.has(name)) return create(definition, noop);
-    const created = shielded(() => limited(create(definition, meter), name, meter));
+    const created = shielded(() => limited(create(definition, meter), name, meter, constant));
     if (created === undefined) return create(definition, noop);
     readContext ||= readsContext(created);
     return created;
