@@ -17,4 +17,6 @@ export type { GlobalOptions } from "./global.ts";
 export type { ChannelLike, GrpcModule, ServerLike } from "./grpc-copies.ts";
 export { customLabel, withCustomLabel } from "./client/custom-label.ts";
 export { canonicalTarget } from "./client/target.ts";
+export { openTelemetryViews } from "./views/opentelemetry-views.ts";
+export type { OpenTelemetryView, OpenTelemetryViewsOptions } from "./views/opentelemetry-views.ts";
 export { GrpcTraceBinPropagator } from "./tracing/trace-bin-propagator.ts";

@@ -17,7 +17,7 @@ import type { GlobalPlugin } from "./global-state.ts";
 import { createChannel } from "./grpc-copies.ts";
 import type { ChannelLike, ServerLike } from "./grpc-copies.ts";
 import { grpcJsVersion } from "./grpc-js-version.ts";
-import { selectMetrics } from "./metrics/definitions.ts";
+import { SCOPE, selectMetrics } from "./metrics/definitions.ts";
 import { createInstruments } from "./metrics/instruments.ts";
 import type { HandshakeInstruments, Instruments } from "./metrics/instruments.ts";
 import { checkedAttributes } from "./metrics/metric-attributes.ts";
@@ -414,9 +414,6 @@ export class GrpcOpenTelemetry {
     };
   }
 }
-
-/** The name of the meter and the tracer. Their version is that of grpc-js. */
-const SCOPE = "grpc-js";
 
 /**
  * Returns whether the application registered a resolver for the scheme: grpc-js then keeps the scheme

@@ -1,3 +1,6 @@
+/** The name of the meter and the tracer. Their version is that of grpc-js. */
+export const SCOPE = "grpc-js";
+
 /** Bucket bounds of every latency histogram, in seconds (gRFC A66). */
 export const LATENCY_BOUNDS_SECONDS: readonly number[] = [
   0,

@@ -22,13 +22,33 @@ interface AccumulationMap {
   set(attributes: Attributes, accumulation: Accumulation): void;
 }
 
+/** What changes the labels of a view. */
+interface AttributesProcessor {
+  process(attributes: Attributes): Attributes;
+  /** Of the SDK's list of processors. */
+  readonly _processors?: unknown;
+  /** Of the SDK's processor that keeps some labels. */
+  readonly _allowedAttributeNames?: unknown;
+  /** Of the SDK's processor that removes some labels. */
+  readonly _deniedAttributeNames?: unknown;
+  readonly [IGNORES_CONTEXT]?: boolean;
+}
+
+/**
+ * Marks a processor of labels that does the same in every context, so that calls need not keep theirs.
+ * All copies of this package know the mark.
+ */
+export const IGNORES_CONTEXT: unique symbol = Symbol.for(
+  "grpc-js-opentelemetry/ignoresContext",
+);
+
 /** The SDK's `SyncMetricStorage`: the state of an instrument for one reader or one view. */
 interface MetricStorage {
   /** The SDK's `DeltaMetricProcessor`, which starts a new map at each collection. */
   readonly _deltaMetricStorage: {
     readonly _activeCollectionStorage: AccumulationMap;
   };
-  readonly _attributesProcessor?: { readonly process?: unknown };
+  readonly _attributesProcessor?: AttributesProcessor;
   record(
     value: number,
     attributes: Attributes,
@@ -43,25 +63,29 @@ function isMetricStorage(value: unknown): value is MetricStorage {
   return typeof storage?.record === "function" &&
     typeof map?.get === "function" &&
     typeof map.set === "function" &&
-    keepsLabels(storage._attributesProcessor);
+    (storage._attributesProcessor === undefined || ignoresContext(storage._attributesProcessor));
 }
 
 /** Matches the source of a method that returns its first parameter, minified or not. */
 const IDENTITY = /^process\s*\(\s*(\w+)\s*(?:,\s*\w+\s*)?\)\s*\{\s*return\s+\1\s*;?\s*\}$/;
 
 /**
- * Returns whether a storage leaves labels as they are. If a view changes labels, the result may depend
- * on the context. In SDK 2, a view that does not change labels has a `NoopAttributesProcessor`, which
- * the SDK does not export and whose name a minifier changes.
+ * Returns whether what a view does with labels is the same in every context. In SDK 2, a view that
+ * does not change labels has a `NoopAttributesProcessor`, which the SDK does not export and whose name
+ * a minifier changes.
  */
-function keepsLabels(processor: { readonly process?: unknown } | undefined): boolean {
-  return processor === undefined || processor.constructor?.name === "NoopAttributesProcessor" ||
-    (typeof processor.process === "function" && IDENTITY.test(`${processor.process}`));
+function ignoresContext(processor: AttributesProcessor): boolean {
+  const { process, _processors, _allowedAttributeNames, _deniedAttributeNames } = processor;
+  if (Array.isArray(_processors)) return _processors.every(ignoresContext);
+  return processor[IGNORES_CONTEXT] === true ||
+    _allowedAttributeNames instanceof Set || _deniedAttributeNames instanceof Set ||
+    processor.constructor?.name === "NoopAttributesProcessor" ||
+    (typeof process === "function" && IDENTITY.test(`${process}`));
 }
 
 /**
  * Returns the storages of an instrument of the SDK. Returns undefined for an instrument of another
- * SDK or version, and if a view changes the instrument's labels.
+ * SDK or version, and if a view may take labels from the context.
  */
 function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
   const storage: unknown = "_writableMetricStorage" in instrument
@@ -76,6 +100,8 @@ function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
 /** A series in one storage of the SDK, and in the storages after it. */
 class StoredSeries extends Series {
   readonly #storage: MetricStorage;
+  /** The labels that the storage's view makes of those that are recorded. */
+  readonly #stored: Attributes;
   /** The series with the same labels in the next storage. */
   readonly #next: StoredSeries | undefined;
   #map: AccumulationMap | undefined;
@@ -89,10 +115,11 @@ class StoredSeries extends Series {
   ) {
     super(instrument, attributes);
     this.#storage = storage;
+    this.#stored = storage._attributesProcessor?.process(attributes) ?? attributes;
     this.#next = next;
   }
 
-  /** The SDK reads the context only to change labels, which no view of this instrument does. */
+  /** The SDK reads the context only for views that do, and this instrument has none of them. */
   override record(value: number, _context?: Context): void {
     try {
       const map = this.#storage._deltaMetricStorage._activeCollectionStorage;
@@ -105,7 +132,7 @@ class StoredSeries extends Series {
   }
 
   #recordFirst(value: number, map: AccumulationMap): void {
-    const known = map.get(this.attributes);
+    const known = map.get(this.#stored);
     this.#storage.record(value, this.attributes, undefined, Date.now());
     this.#map = map;
     // Another series may already hold the known accumulation, so it must stay in the map.
@@ -114,17 +141,17 @@ class StoredSeries extends Series {
 
   /** @returns Undefined if the storage is full and has recorded the value in its overflow series. */
   #flatten(map: AccumulationMap): Accumulation | undefined {
-    const accumulation = map.get(this.attributes);
+    const accumulation = map.get(this.#stored);
     const flat = accumulation && FlatHistogram.of(accumulation);
     if (flat === undefined) return accumulation;
-    map.set(this.attributes, flat);
+    map.set(this.#stored, flat);
     return flat;
   }
 }
 
 /**
  * Returns whether values of an instrument may depend on the context that they are recorded with: if a
- * view changes labels, or if the instrument is of another SDK.
+ * view may take labels from it, or if the instrument is of another SDK.
  */
 export function readsContext(instrument: object): boolean {
   return shielded(() => storagesOf(instrument)) === undefined;

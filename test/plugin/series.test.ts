@@ -5,6 +5,7 @@ import {
   AggregationTemporality,
   AggregationType,
   createAllowListAttributesProcessor,
+  createDenyListAttributesProcessor,
   MeterProvider,
   MetricReader,
 } from "@opentelemetry/sdk-metrics";
@@ -12,7 +13,7 @@ import type { MeterProviderOptions } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FlatHistogram } from "../../plugin/metrics/flat-histogram.ts";
-import { createSeries, readsContext } from "../../plugin/metrics/sdk-storage.ts";
+import { createSeries, IGNORES_CONTEXT, readsContext } from "../../plugin/metrics/sdk-storage.ts";
 
 class ManualReader extends MetricReader {
   constructor(temporality = AggregationTemporality.CUMULATIVE, cardinalityLimit = 2000) {
@@ -27,6 +28,11 @@ class ManualReader extends MetricReader {
 
 const CUMULATIVE = () => new ManualReader();
 const DELTA = () => new ManualReader(AggregationTemporality.DELTA);
+
+/** Returns a processor of labels that is marked to ignore the context. */
+function marked(process: (labels: Attributes) => Attributes) {
+  return Object.assign({ process }, { [IGNORES_CONTEXT]: true });
+}
 
 const SETUPS: readonly (readonly [
   what: string,
@@ -60,6 +66,33 @@ const SETUPS: readonly (readonly [
   ["a view that removes a label", [CUMULATIVE], [{
     instrumentName: "*",
     attributesProcessors: [createAllowListAttributesProcessor(["method"])],
+  }]],
+  ["a view that removes some of several labels", [CUMULATIVE, DELTA], [{
+    instrumentName: "*",
+    attributesProcessors: [
+      createDenyListAttributesProcessor(["method"]),
+      createAllowListAttributesProcessor(["status"]),
+    ],
+  }]],
+  ["a view that changes labels, a view that removes some, and none", [CUMULATIVE, DELTA], [
+    {
+      instrumentName: "duration",
+      name: "renamed",
+      attributesProcessors: [
+        marked(({ method, ...labels }) => ({ ...labels, renamed: method })),
+      ],
+    },
+    {
+      instrumentName: "duration",
+      name: "fewer",
+      attributesProcessors: [createAllowListAttributesProcessor(["status"])],
+    },
+    { instrumentName: "duration" },
+  ]],
+  ["a view that changes labels, and a limit of four series", [CUMULATIVE, DELTA], [{
+    instrumentName: "duration",
+    attributesProcessors: [marked(({ method }) => ({ renamed: method }))],
+    aggregationCardinalityLimit: 4,
   }]],
   ["a view that drops the metric", [CUMULATIVE], [{
     instrumentName: "duration",
@@ -157,26 +190,35 @@ test("a flat histogram replaces the SDK's accumulation", () => {
   assert.ok(hrTimeToMilliseconds(accumulation.startTime) >= beforeMs);
 });
 
-test("only the first value after a collection searches the SDK's storage", async () => {
-  const reader = CUMULATIVE();
-  const histogram = new MeterProvider({ readers: [reader] }).getMeter("test")
-    .createHistogram("duration");
-  const storage = (histogram as unknown as {
-    _writableMetricStorage: { record(...args: unknown[]): void };
-  })._writableMetricStorage;
-  let searches = 0;
-  const { record } = storage;
-  storage.record = function (...args) {
-    searches++;
-    record.apply(this, args);
-  };
-  const series = createSeries(histogram, { method: "A" });
-  for (let i = 0; i < 100; i++) series.record(i, undefined);
-  assert.equal(searches, 1);
-  await reader.collect();
-  for (let i = 0; i < 100; i++) series.record(i, undefined);
-  assert.equal(searches, 2);
-});
+const SEARCHED: Readonly<Record<string, NonNullable<MeterProviderOptions["views"]>>> = {
+  "without views": [],
+  "with a view that changes labels": [{
+    instrumentName: "duration",
+    attributesProcessors: [marked(({ method }) => ({ renamed: method }))],
+  }],
+};
+for (const [what, views] of Object.entries(SEARCHED)) {
+  test(`only the first value after a collection searches the SDK's storage, ${what}`, async () => {
+    const reader = CUMULATIVE();
+    const histogram = new MeterProvider({ readers: [reader], views }).getMeter("test")
+      .createHistogram("duration");
+    const storage = (histogram as unknown as {
+      _writableMetricStorage: { record(...args: unknown[]): void };
+    })._writableMetricStorage;
+    let searches = 0;
+    const { record } = storage;
+    storage.record = function (...args) {
+      searches++;
+      record.apply(this, args);
+    };
+    const series = createSeries(histogram, { method: "A" });
+    for (let i = 0; i < 100; i++) series.record(i, undefined);
+    assert.equal(searches, 1);
+    await reader.collect();
+    for (let i = 0; i < 100; i++) series.record(i, undefined);
+    assert.equal(searches, 2);
+  });
+}
 
 test("a view that leaves labels as they are is recognised in a minified program", () => {
   const histogram = new MeterProvider({ readers: [CUMULATIVE()] }).getMeter("test")
@@ -191,6 +233,25 @@ test("a view that leaves labels as they are is recognised in a minified program"
     process = (labels: object) => ({ ...labels, more: 1 });
   }();
   assert.ok(readsContext(histogram));
+});
+
+test("only views that may take labels from the context read it", () => {
+  const renaming = { process: (labels: Attributes) => ({ renamed: labels["method"] }) };
+  const ignoring = marked(renaming.process);
+  const allowing = createAllowListAttributesProcessor(["method"]);
+  const denying = createDenyListAttributesProcessor(["status"]);
+  const cases = [
+    [[], false],
+    [[allowing], false],
+    [[denying, allowing, ignoring], false],
+    [[renaming], true],
+    [[ignoring, renaming], true],
+  ] as const;
+  for (const [processors, expected] of cases) {
+    const views = [{ instrumentName: "duration", attributesProcessors: [...processors] }];
+    const provider = new MeterProvider({ readers: [CUMULATIVE()], views });
+    assert.equal(readsContext(provider.getMeter("test").createHistogram("duration")), expected);
+  }
 });
 
 test("values of another SDK and of a view that changes labels go through the instrument", () => {
