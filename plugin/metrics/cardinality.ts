@@ -15,7 +15,7 @@ import { warnOnce } from "../warning.ts";
 const MAX_LABEL_SETS = 1999;
 
 /** The labels of values over the cardinality limit (OpenTelemetry metrics SDK). */
-const OVERFLOW: Attributes = { "otel.metric.overflow": true };
+export const OVERFLOW: Attributes = { "otel.metric.overflow": true };
 
 /** The label sets of each metric, as JSON, by the meter that creates its instruments. */
 const metrics = shared("labelSets", () => new WeakMap<Meter, Map<string, Set<string>>>());

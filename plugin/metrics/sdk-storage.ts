@@ -10,7 +10,7 @@
  * @module
  */
 import type { Attributes, Context, Counter, Histogram } from "@opentelemetry/api";
-import { withinLimit } from "./cardinality.ts";
+import { OVERFLOW, withinLimit } from "./cardinality.ts";
 import { FlatHistogram } from "./flat-histogram.ts";
 import type { Accumulation } from "./flat-histogram.ts";
 import { Series } from "./series.ts";
@@ -97,6 +97,13 @@ function storagesOf(instrument: object): readonly MetricStorage[] | undefined {
   return Array.isArray(several) && several.every(isMetricStorage) ? several : undefined;
 }
 
+/** Corrects a start that SDK 2.0 to 2.8 took over as it is: they expect seconds and nanoseconds. */
+function correctStart(accumulation: Accumulation | undefined): void {
+  const start: unknown = accumulation?.startTime;
+  if (typeof start !== "number") return;
+  accumulation?.setStartTime([Math.trunc(start / 1000), (start % 1000) * 1e6]);
+}
+
 /** A series in one storage of the SDK, and in the storages after it. */
 class StoredSeries extends Series {
   readonly #storage: MetricStorage;
@@ -134,6 +141,7 @@ class StoredSeries extends Series {
   #recordFirst(value: number, map: AccumulationMap): void {
     const known = map.get(this.#stored);
     this.#storage.record(value, this.attributes, undefined, Date.now());
+    correctStart(map.get(this.#stored) ?? map.get(OVERFLOW));
     this.#map = map;
     // Another series may already hold the known accumulation, so it must stay in the map.
     this.#accumulation = known ?? this.#flatten(map);

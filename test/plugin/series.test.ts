@@ -220,6 +220,31 @@ for (const [what, views] of Object.entries(SEARCHED)) {
   });
 }
 
+test("the SDK before 2.9, which takes other times, has the start of a series and of the overflow", async () => {
+  const reader = new ManualReader(undefined, 2);
+  const histogram = new MeterProvider({ readers: [reader] }).getMeter("test")
+    .createHistogram("duration");
+  const { _writableMetricStorage: storage } = histogram as unknown as {
+    _writableMetricStorage: {
+      _deltaMetricStorage: {
+        _aggregator: { createAccumulation(start: unknown): { startTime: unknown } };
+      };
+    };
+  };
+  const aggregator = storage._deltaMetricStorage._aggregator;
+  const { createAccumulation } = aggregator;
+  let now: number | undefined;
+  // These versions use the time that a value is recorded with as it is.
+  aggregator.createAccumulation = (start) => createAccumulation.call(aggregator, now ?? start);
+  const beforeMs = now = Date.now();
+  for (const method of ["A", "B"]) createSeries(histogram, { method }).record(1, undefined);
+  now = undefined;
+  const { resourceMetrics } = await reader.collect();
+  const { dataPoints } = resourceMetrics.scopeMetrics[0]!.metrics[0]!;
+  assert.equal(dataPoints.length, 2);
+  for (const { startTime } of dataPoints) assert.equal(hrTimeToMilliseconds(startTime), beforeMs);
+});
+
 test("a view that leaves labels as they are is recognised in a minified program", () => {
   const histogram = new MeterProvider({ readers: [CUMULATIVE()] }).getMeter("test")
     .createHistogram("duration");
