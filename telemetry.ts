@@ -10,14 +10,15 @@ import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { ignoreOutputErrors } from "./log/output.ts";
 import { GrpcOpenTelemetry } from "./plugin/mod.ts";
 import { startConsole } from "./telemetry/console.ts";
-import { exponentialHistograms } from "./telemetry/exponential-histograms.ts";
 import { diagLog, log } from "./telemetry/log.ts";
 import type { MetricsOutput } from "./telemetry/output.ts";
+import { methodFilterOf } from "./telemetry/plugin-settings.ts";
 import { startPull } from "./telemetry/pull.ts";
 import { createResource } from "./telemetry/resource.ts";
 import { observeProcess, observeRuntime, runtimeWarning } from "./telemetry/runtime/mod.ts";
 import { helpText, readSettings, variables } from "./telemetry/settings/mod.ts";
 import type { Settings } from "./telemetry/settings/mod.ts";
+import { viewsOf } from "./telemetry/views.ts";
 
 /** What a script uses where the environment sets nothing. */
 export interface TelemetryDefaults {
@@ -81,7 +82,7 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
     ? await started((await import("./telemetry/traces.ts")).startTraces(settings, resource))
     : undefined;
   const readers = outputs.map((output) => output.reader);
-  const views = exponentialHistograms(settings);
+  const views = viewsOf(settings);
   const meterProvider = new MeterProvider({ resource, readers, views });
   if (outputs.length > 0) {
     observeProcess(meterProvider);
@@ -107,6 +108,7 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
       meterProvider: outputs.length > 0 ? meterProvider : undefined,
       tracerProvider: traces?.tracerProvider,
       textMapPropagator: traces?.textMapPropagator,
+      methodFilter: methodFilterOf(settings.GRPC_METRICS_EXCLUDED_METHODS),
     }),
     endpoint: outputs.map((output) => output.endpoint).join(", ") || "nowhere (switched off)",
     tracesEndpoint: traces?.endpoint,

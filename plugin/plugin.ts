@@ -96,7 +96,7 @@ export interface GrpcOpenTelemetryOptions {
    * of a method that is not registered. If the filter throws or returns a promise, the calls are
    * recorded.
    */
-  readonly methodFilter?: (fullMethod: string) => boolean;
+  readonly methodFilter?: ((fullMethod: string) => boolean) | undefined;
   /** Creates the tracer that starts spans (gRFC A72). If omitted, there are no spans. */
   readonly tracerProvider?: TracerProvider | undefined;
   /**

@@ -53,6 +53,13 @@ export function listSchema<const T extends readonly string[]>(names: T, defaultL
   ).prefault(defaultList);
 }
 
+/** Names in any case, separated by commas, of which others may define more. */
+export const namesSchema = z.string().toLowerCase().transform(listMembers);
+
+/** `package.Service/Method` or `package.Service/*`, separated by commas; at least one. */
+export const methodsSchema = z.string().transform(listMembers)
+  .pipe(z.array(z.string().regex(/^[^\s/*]+\/([^\s/*]+|\*)$/)).min(1));
+
 /** Host names without ports, or `*`, separated by commas; at least one. */
 export const hostNamesSchema = z.string().transform(listMembers)
   .pipe(z.array(z.union([z.literal("*"), z.hostname()])).min(1));

@@ -25,6 +25,11 @@ export function looksSecret(value: string): boolean {
   return !PLAIN_URL.test(value) && /[@=?#/\\]/.test(value);
 }
 
+/** Like {@link looksSecret}, for methods, which always have slashes. */
+export function methodsLookSecret(methods: string): boolean {
+  return methods.includes("://") || methods.split(/[/,]/).some(looksSecret);
+}
+
 /** Like {@link looksSecret}, for `key=value` pairs, which always have equals signs. */
 export function pairsLookSecret(pairs: string): boolean {
   return pairs.split(/[=,]/).some(looksSecret);

@@ -22,10 +22,12 @@ import {
   integerSchema,
   listSchema,
   logLevelSchema,
+  methodsSchema,
+  namesSchema,
   numberSchema,
   pairsSchema,
 } from "./schemas.ts";
-import { looksSecret, pairsLookSecret } from "./secrets.ts";
+import { looksSecret, methodsLookSecret, pairsLookSecret } from "./secrets.ts";
 
 /** Where metrics can go. */
 const METRICS_EXPORTERS = ["prometheus", "otlp", "console", "none"] as const;
@@ -271,7 +273,7 @@ export const variables = z.object({
     z.string().toLowerCase().pipe(z.enum(HISTOGRAM_AGGREGATIONS))
       .prefault("explicit_bucket_histogram"),
     {
-      description: "With otlp: the buckets of histograms in seconds, for all exporters",
+      description: "With otlp: the kind of the histograms of gRPC's durations, for all exporters",
       allowed: HISTOGRAM_AGGREGATIONS.join(" or "),
       default: "explicit_bucket_histogram",
     },
@@ -327,6 +329,19 @@ export const variables = z.object({
     allowed: "none, error, warn, info, debug, verbose or all",
     default: "warn",
   }),
+  OTEL_SEMCONV_STABILITY_OPT_IN: documented(namesSchema.prefault(""), {
+    description:
+      "rpc: durations of calls are rpc.client.call.duration and rpc.server.call.duration, " +
+      "as OpenTelemetry names them; rpc/dup: those of gRPC stay too",
+    allowed: "names separated by commas; others than rpc and rpc/dup are ignored",
+    default: "",
+  }),
+  GRPC_METRICS_EXCLUDED_METHODS: documented(methodsSchema.optional(), {
+    description: "Methods whose calls are not recorded, neither in metrics nor in traces",
+    allowed: "package.Service/Method or package.Service/*, separated by commas",
+    isSecret: methodsLookSecret,
+    default: "",
+  }),
   // Secrets come from files: too many can see an environment.
   GRPC_METRICS_TLS_CERT: documented(certificateFileSchema.optional(), {
     description: "Certificate of /metrics, in PEM; switches TLS on",
@@ -366,7 +381,8 @@ export const variables = z.object({
     default: "none on loopback, any on other addresses",
   }),
   GRPC_METRICS_NATIVE_HISTOGRAMS: documented(booleanSchema.prefault("false"), {
-    description: "With prometheus: true makes histograms in seconds native, for all exporters",
+    description:
+      "With prometheus: true makes gRPC's durations native histograms, for all exporters",
     allowed: BOOLEAN,
     default: "false",
   }),

@@ -205,6 +205,18 @@ const CASES: readonly Case[] = [
     "3",
     'OTEL_LOG_LEVEL="3": must be none, error, warn, info, debug, verbose or all',
   ],
+  ...["a.B", "/a.B/C", "a.B/C d.E/F", "a.*/C", "a.B/C*", "a.B/", ","].map((value): Case => [
+    "GRPC_METRICS_EXCLUDED_METHODS",
+    value,
+    `GRPC_METRICS_EXCLUDED_METHODS="${value}": must be package.Service/Method or ` +
+    "package.Service/*, separated by commas",
+  ]),
+  [
+    "GRPC_METRICS_EXCLUDED_METHODS",
+    "https://host/token",
+    "GRPC_METRICS_EXCLUDED_METHODS=(not shown): must be package.Service/Method or " +
+    "package.Service/*, separated by commas",
+  ],
   ...["a:1", "http://a", "a b", "a,,b:1", ",", "*.example"].map((value): Case => [
     "GRPC_METRICS_ALLOWED_HOSTS",
     value,
