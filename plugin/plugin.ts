@@ -17,7 +17,7 @@ import type { GlobalPlugin } from "./global-state.ts";
 import { createChannel } from "./grpc-copies.ts";
 import type { ChannelLike, ServerLike } from "./grpc-copies.ts";
 import { grpcJsVersion } from "./grpc-js-version.ts";
-import { SCOPE, selectMetrics } from "./metrics/definitions.ts";
+import { METRICS, SCOPE, selectMetrics } from "./metrics/definitions.ts";
 import { createInstruments } from "./metrics/instruments.ts";
 import type { HandshakeInstruments, Instruments } from "./metrics/instruments.ts";
 import { checkedAttributes } from "./metrics/metric-attributes.ts";
@@ -49,6 +49,9 @@ export interface GrpcOpenTelemetryOptions {
    * The TCP metrics (gRFC A80) and the metrics of TLS handshakes (gRFC A118) count in the same way. A
    * TCP connection that is open before it is recorded counts as created, and its handshake does not
    * count.
+   *
+   * The names of the delay metrics (gRFC A121) also turn on the spans of these delays, with or without a
+   * `meterProvider`.
    */
   readonly enableMetrics?: readonly string[];
   /** The names of metrics to turn off. */
@@ -73,6 +76,7 @@ export interface GrpcOpenTelemetryOptions {
    * - `grpc.tls.handshake.resumed`: on the metrics of TLS handshakes (gRFC A118).
    * - `network.local.address`, `network.local.port`, `network.peer.address` and `network.peer.port`: on
    *   the TCP metrics (gRFC A80). With a port, each connection has a series of its own.
+   * - `grpc.method`: on the delay metrics (gRFC A121). The other metrics of calls always have it.
    */
   readonly optionalLabels?: readonly string[];
   /**
@@ -117,8 +121,8 @@ export interface GrpcOpenTelemetryOptions {
 /**
  * Adds OpenTelemetry metrics and traces to the channels and servers of `@grpc/grpc-js`.
  *
- * It records the metrics of gRFC A66, A80, A94, A96 and A118, and the spans of gRFC A72. It uses only the
- * providers in its options, never the global ones.
+ * It records the metrics of gRFC A66, A80, A94, A96, A118 and A121, and the spans of gRFC A72 and A121.
+ * It uses only the providers in its options, never the global ones.
  *
  * Several plugins may be installed on one channel or server. A plugin never breaks a call: if it
  * cannot record, or if a provider, propagator or filter throws, it emits one process warning for each
@@ -176,7 +180,10 @@ export class GrpcOpenTelemetry {
       () => tracerProvider?.getTracer(SCOPE, version),
       warnOfSpanFailure,
     );
-    this.#clientTracer = tracer && new ClientTracer(tracer);
+    this.#clientTracer = tracer && new ClientTracer(tracer, {
+      calls: selected.has(METRICS.clientCallDelay.duration.name),
+      attempts: selected.has(METRICS.clientAttemptDelay.duration.name),
+    });
     this.#serverTracer = tracer && new ServerTracer(tracer);
     this.#propagation = textMapPropagator && new Propagation(textMapPropagator);
     this.#publicEndpoint = options.publicEndpoint ?? false;

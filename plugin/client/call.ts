@@ -3,6 +3,7 @@ import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes, Context } from "@opentelemetry/api";
 import type { MethodFilter } from "../method-filter.ts";
 import type { Instruments, RetryInstruments } from "../metrics/instruments.ts";
+import { OTHER } from "../metrics/labels.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
 import { PerMethod, PerStatus } from "../metrics/per-method.ts";
@@ -12,6 +13,7 @@ import { StreamMetrics, StreamSeries } from "../metrics/stream-metrics.ts";
 import { CallContext } from "../tracing/call-context.ts";
 import type { Propagation } from "../tracing/propagation.ts";
 import { currentCustomLabel } from "./custom-label.ts";
+import { Delays, DelaySeries } from "./delays.ts";
 import { Retries } from "./retries.ts";
 import type { AttemptSpan, CallSpan, ClientTracer } from "./spans.ts";
 
@@ -38,9 +40,18 @@ export interface ClientTelemetryOptions {
   readonly methodFilter?: MethodFilter | undefined;
 }
 
-/** Records the calls of one channel: the metrics of gRFC A66 and A96, and the spans of gRFC A72. */
+/**
+ * Records the calls of one channel: the metrics of gRFC A66, A96 and A121, and the spans of gRFC A72
+ * and A121.
+ */
 export class ClientTelemetry {
   readonly #tracksRetries: boolean;
+  /** Whether name resolutions that calls wait for are recorded. */
+  readonly recordsCallDelays: boolean;
+  /** Whether picks that attempts wait for are recorded. */
+  readonly recordsAttemptDelays: boolean;
+  /** The reason of the delay of calls that wait for name resolution. */
+  readonly resolving: string;
   readonly tracer: ClientTracer | undefined;
   readonly propagation: Propagation | undefined;
   readonly #hasCustomLabel: boolean;
@@ -66,6 +77,11 @@ export class ClientTelemetry {
     this.#includes = includes;
     this.#isRecorded = methodFilter && new PerMethod(methodFilter);
     this.#tracksRetries = instruments.clientRetries !== undefined || tracer !== undefined;
+    const { clientCallDelay, clientAttemptDelay } = instruments;
+    this.recordsCallDelays = clientCallDelay !== undefined || (tracer?.delays.calls ?? false);
+    this.recordsAttemptDelays = clientAttemptDelay !== undefined ||
+      (tracer?.delays.attempts ?? false);
+    this.resolving = `waiting for name resolution${target === OTHER ? "" : ` of ${target}`}`;
     this.tracer = tracer;
     this.propagation = propagation;
     this.#hasCustomLabel = optionalLabels.has("grpc.client.call.custom");
@@ -86,8 +102,13 @@ export class ClientTelemetry {
       const attributes = this.#hasCustomLabel
         ? { ...method, "grpc.client.call.custom": customLabel }
         : method;
+      const { "grpc.method": _, ...withoutMethod } = attributes;
+      const delayAttributes = optionalLabels.has("grpc.method") ? attributes : withoutMethod;
       return {
         attributes,
+        callDelay: clientCallDelay && new DelaySeries(clientCallDelay.duration, delayAttributes),
+        attemptDelay: clientAttemptDelay &&
+          new DelaySeries(clientAttemptDelay.duration, delayAttributes),
         retries: instruments.clientRetries,
         attemptStarted: createSeries(instruments.clientAttempt.started, attributes),
         attempt: new PerStatus((status) =>
@@ -133,6 +154,8 @@ interface ClientMethod {
   /** The labels that all its metrics have. */
   readonly attributes: Attributes;
   readonly retries: RetryInstruments | undefined;
+  readonly callDelay: DelaySeries | undefined;
+  readonly attemptDelay: DelaySeries | undefined;
   readonly attemptStarted: Series;
   readonly attempt: PerStatus<StreamSeries>;
   readonly callDuration: PerStatus<Series>;
@@ -148,6 +171,7 @@ export class ClientCall {
   readonly #retries: Retries | undefined;
   #startMs: number | undefined;
   #span: CallSpan | undefined;
+  #delays: Delays | undefined;
   #status: RpcStatus | undefined;
 
   /**
@@ -189,9 +213,22 @@ export class ClientCall {
     this.#span?.resolutionDelayed();
   }
 
+  /**
+   * Called when the call is queued until the name is resolved, if such delays are recorded. Called
+   * again when a resolution fails and the call still waits.
+   *
+   * @param failure Why the name could not be resolved, undefined if no resolution failed.
+   */
+  queuedForResolution(failure: string | undefined): void {
+    if (this.#method === undefined) return;
+    this.#delays ??= new Delays(this.#method.callDelay, this.#context, this.#span);
+    this.#delays.begin("resolving", failure ?? this.#telemetry.resolving);
+  }
+
   /** Called when the name is resolved. */
   resolved(): void {
     this.#span?.resolved();
+    this.#delays?.end();
   }
 
   /**
@@ -219,6 +256,9 @@ export class ClientCall {
       this.#telemetry.propagation,
       this.#retries,
       span,
+      this.#telemetry.recordsAttemptDelays
+        ? new Delays(this.#method.attemptDelay, context, span)
+        : undefined,
     );
     if (this.#status === undefined) return attempt;
     attempt.end(this.#status);
@@ -244,6 +284,7 @@ export class ClientCall {
     if (this.#method === undefined) return;
     const seconds = (performance.now() - startMs) / 1000;
     const context = this.#context;
+    this.#delays?.close();
     this.#method.callDuration.get(code).record(seconds, context);
     const { retries, attributes } = this.#method;
     if (retries !== undefined) this.#retries?.record(retries, attributes, context);
@@ -261,6 +302,8 @@ export class ClientAttempt extends StreamMetrics {
   readonly #propagation: Propagation | undefined;
   readonly #retries: Retries | undefined;
   readonly #span: AttemptSpan | undefined;
+  /** Records what the attempt waits for. Undefined if that is not recorded. */
+  readonly delays: Delays | undefined;
 
   constructor(
     series: PerStatus<StreamSeries>,
@@ -268,11 +311,13 @@ export class ClientAttempt extends StreamMetrics {
     propagation: Propagation | undefined,
     retries: Retries | undefined,
     span: AttemptSpan | undefined,
+    delays: Delays | undefined,
   ) {
     super(series, context);
     this.#propagation = propagation;
     this.#retries = retries;
     this.#span = span;
+    this.delays = delays;
   }
 
   /** Returns the metadata to send: a copy to which the propagator has added the context. */
@@ -315,6 +360,7 @@ export class ClientAttempt extends StreamMetrics {
 
   /** Called when the attempt has its status. */
   end({ code, details }: RpcStatus): void {
+    this.delays?.close();
     this.recordEnd(code, performance.now());
     this.#retries?.endAttempt();
     this.#span?.end(code, details);

@@ -14,6 +14,8 @@ import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./ca
 import { inContext } from "./call-listener.ts";
 import type { CallListener } from "./call-listener.ts";
 import { hookPublicChannel } from "./fallback.ts";
+import { hookPicks } from "./pick-hooks.ts";
+import type { WatchPicks } from "./pick-hooks.ts";
 
 /** grpc-js's `LoadBalancingCall`: one attempt. */
 interface LoadBalancingCall {
@@ -61,6 +63,10 @@ interface InternalChannel {
     ...rest: unknown[]
   ): LoadBalancingCall;
   queueCallForPick(call: LoadBalancingCall): void;
+  /** Makes a call wait until the name is resolved. Runs again when a resolution fails meanwhile. */
+  queueCallForConfig?(call: ResolvingCall): void;
+  /** The failure of the latest name resolution, while no resolution has succeeded. */
+  readonly currentResolutionError?: RpcStatus | null;
 }
 
 const METHODS = [
@@ -199,6 +205,28 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
       },
   );
 
+  if (telemetry.recordsCallDelays) {
+    if (typeof internalChannel.queueCallForConfig === "function") {
+      replaceMethod(
+        internalChannel,
+        "queueCallForConfig",
+        (queueCallForConfig) =>
+          function (this: InternalChannel, call) {
+            queueCallForConfig!.call(this, call);
+            const { details } = this.currentResolutionError ?? {};
+            shielded(() =>
+              (call as Linked<ResolvingCall, CallHook>)[link]?.recorded.queuedForResolution(details)
+            );
+          },
+      );
+    } else {
+      warnOnce(
+        "gRPC delays of calls are not recorded: this version of @grpc/grpc-js has no " +
+          "InternalChannel with queueCallForConfig",
+      );
+    }
+  }
+
   /** Links the call to its configuration, which grpc-js passes to each of the call's attempts. */
   function linkConfig(result: ConfigResult, call: ClientCall): ConfigResult {
     if (result.type !== "SUCCESS") {
@@ -216,6 +244,8 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     return { ...result, config: copy };
   }
 
+  const watchPicks = telemetry.recordsAttemptDelays ? hookPicks(internalChannel) : undefined;
+
   replaceMethod(
     internalChannel,
     "createLoadBalancingCall",
@@ -229,7 +259,7 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
           const call = (config as Linked<CallConfig, ClientCall>)[link];
           // A call that began before the channel was hooked is not recorded, nor are its retries.
           if (call === undefined) return attempt;
-          attempt[link] = new AttemptHook(attempt, call, isHedging(config));
+          attempt[link] = new AttemptHook(attempt, call, isHedging(config), watchPicks);
           attempt.start = start;
           attempt.sendMessageWithContext = sendMessageWithContext;
         } catch (error) {
@@ -298,18 +328,25 @@ class AttemptHook implements CallListener {
   readonly #start: LoadBalancingCall["start"];
   readonly #sendMessageWithContext: LoadBalancingCall["sendMessageWithContext"];
   readonly #hedging: boolean;
+  readonly #watchPicks: WatchPicks | undefined;
   #recorded: ClientCall | undefined;
   #attempt: ClientAttempt | undefined;
   #listener: CallListener | undefined;
   /** The message that grpc-js holds back until a subchannel is picked. It counts as sent then. */
   #pending: Uint8Array | undefined;
 
-  constructor(call: LoadBalancingCall, recorded: ClientCall, hedging: boolean) {
+  constructor(
+    call: LoadBalancingCall,
+    recorded: ClientCall,
+    hedging: boolean,
+    watchPicks: WatchPicks | undefined,
+  ) {
     this.#call = call;
     this.#start = call.start;
     this.#sendMessageWithContext = call.sendMessageWithContext;
     this.#recorded = recorded;
     this.#hedging = hedging;
+    this.#watchPicks = watchPicks;
   }
 
   start(metadata: Metadata, listener: CallListener): void {
@@ -318,6 +355,8 @@ class AttemptHook implements CallListener {
     let outgoing = metadata;
     try {
       this.#attempt = this.#recorded?.startAttempt(metadata, this.#hedging);
+      const delays = this.#attempt?.delays;
+      if (delays !== undefined) this.#watchPicks?.(this.#call, delays);
       const sender = this.#attempt ?? this.#recorded;
       if (sender !== undefined) outgoing = sender.outgoing(metadata);
     } catch (error) {

@@ -4,12 +4,20 @@ import type { Context, Tracer } from "@opentelemetry/api";
 import type { WireMessage } from "../metrics/message-frames.ts";
 import { MessageEvents, RpcSpan, spanName } from "../tracing/rpc-span.ts";
 
-/** Starts the spans of a channel's calls (gRFC A72). */
+/** Which delays have spans (gRFC A121). */
+export interface DelaySpans {
+  readonly calls: boolean;
+  readonly attempts: boolean;
+}
+
+/** Starts the spans of a channel's calls (gRFC A72) and of their delays (gRFC A121). */
 export class ClientTracer {
   readonly #tracer: Tracer;
+  readonly delays: DelaySpans;
 
-  constructor(tracer: Tracer) {
+  constructor(tracer: Tracer, delays: DelaySpans) {
     this.#tracer = tracer;
+    this.delays = delays;
   }
 
   /**
@@ -42,7 +50,24 @@ export class ClientTracer {
       "transparent-retry": transparent,
     };
     const span = RpcSpan.start(this.#tracer, spanName("Attempt", path), { attributes }, parent);
-    return span && new AttemptSpan(span);
+    return span && new AttemptSpan(this, span);
+  }
+
+  /**
+   * Starts the span of a delay.
+   *
+   * @param type The attribute `grpc.delay_type`.
+   * @param parent The context of the call or attempt.
+   * @returns Undefined if the tracer fails.
+   */
+  startDelay(
+    name: "Call Delay" | "Attempt Delay",
+    type: string,
+    parent: Context,
+  ): DelaySpan | undefined {
+    const attributes = { "grpc.delay_type": type };
+    const span = RpcSpan.start(this.#tracer, name, { attributes }, parent);
+    return span && new DelaySpan(span, type);
   }
 }
 
@@ -83,6 +108,12 @@ export class CallSpan {
     );
   }
 
+  /** Starts the span of a delay, see {@link ClientTracer.startDelay}. Undefined if these are off. */
+  startDelay(type: string): DelaySpan | undefined {
+    if (!this.#tracer.delays.calls) return undefined;
+    return this.#tracer.startDelay("Call Delay", type, this.context);
+  }
+
   end(code: number, details: string): void {
     this.#span.end(code, details);
   }
@@ -90,6 +121,7 @@ export class CallSpan {
 
 /** The span `Attempt.…` of one attempt. */
 export class AttemptSpan {
+  readonly #tracer: ClientTracer;
   readonly #span: RpcSpan;
   readonly #events: MessageEvents | undefined;
   readonly context: Context;
@@ -97,7 +129,8 @@ export class AttemptSpan {
   #sentEncoding: string | undefined;
   #receivedEncoding: string | undefined;
 
-  constructor(span: RpcSpan) {
+  constructor(tracer: ClientTracer, span: RpcSpan) {
+    this.#tracer = tracer;
     this.#span = span;
     this.#events = span.isRecording ? new MessageEvents(span) : undefined;
     this.context = span.context;
@@ -125,6 +158,12 @@ export class AttemptSpan {
     this.#span.addEvent("Delayed LB pick complete");
   }
 
+  /** Starts the span of a delay, see {@link ClientTracer.startDelay}. Undefined if these are off. */
+  startDelay(type: string): DelaySpan | undefined {
+    if (!this.#tracer.delays.attempts) return undefined;
+    return this.#tracer.startDelay("Attempt Delay", type, this.context);
+  }
+
   sent(message: WireMessage): void {
     this.#events?.outbound(message, this.#sentEncoding);
   }
@@ -135,6 +174,36 @@ export class AttemptSpan {
 
   end(code: number, details: string): void {
     this.#span.end(code, details);
+  }
+}
+
+/** The span of one delay of a call or an attempt. */
+export class DelaySpan {
+  readonly #span: RpcSpan;
+  readonly #type: string;
+  #reason: string | undefined;
+
+  constructor(span: RpcSpan, type: string) {
+    this.#span = span;
+    this.#type = type;
+  }
+
+  /**
+   * Adds an event with the reason of the delay, unless it is the latest one.
+   *
+   * @param reason The attribute `grpc.delay_reason`, a text for people.
+   */
+  addReason(reason: string): void {
+    if (reason === this.#reason) return;
+    this.#reason = reason;
+    this.#span.addEvent("Delay state transition", {
+      "grpc.delay_type": this.#type,
+      "grpc.delay_reason": reason,
+    });
+  }
+
+  end(): void {
+    this.#span.close();
   }
 }
 

@@ -203,6 +203,22 @@ export const METRICS = {
       "EXPERIMENTAL. Number of active TCP connections.",
     )),
   },
+  /** gRFC A121 */
+  clientCallDelay: {
+    duration: offByDefault(latency(
+      "grpc.client.call.delay.duration",
+      "EXPERIMENTAL. Time an RPC spent waiting at the call level before an attempt was " +
+        "initiated, such as waiting for name resolution.",
+    )),
+  },
+  /** gRFC A121 */
+  clientAttemptDelay: {
+    duration: offByDefault(latency(
+      "grpc.client.attempt.delay.duration",
+      "EXPERIMENTAL. Time an RPC attempt spent waiting for a load balancing pick or connection " +
+        "establishment.",
+    )),
+  },
 } as const satisfies Record<string, Record<string, MetricDefinition>>;
 
 const DEFINITIONS: readonly MetricDefinition[] = Object.values(METRICS).flatMap((group) =>

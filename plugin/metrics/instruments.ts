@@ -30,6 +30,11 @@ export type HandshakeInstruments = InstrumentsOf<typeof METRICS.clientHandshakes
 
 /** Counts TCP connections (gRFC A80). */
 export type TcpInstruments = InstrumentsOf<typeof METRICS.tcp>;
+/** Measures what a call waits for (gRFC A121). */
+export type CallDelayInstruments = InstrumentsOf<typeof METRICS.clientCallDelay>;
+
+/** Measures what an attempt waits for (gRFC A121). */
+export type AttemptDelayInstruments = InstrumentsOf<typeof METRICS.clientAttemptDelay>;
 
 /** The instruments of all metrics. The instrument of a metric that is off records nothing. */
 export interface Instruments {
@@ -46,6 +51,10 @@ export interface Instruments {
   readonly serverHandshakes: HandshakeInstruments | undefined;
   /** Undefined when all metrics of the group are off. */
   readonly tcp: TcpInstruments | undefined;
+  /** Undefined when the metric is off. */
+  readonly clientCallDelay: CallDelayInstruments | undefined;
+  /** Undefined when the metric is off. */
+  readonly clientAttemptDelay: AttemptDelayInstruments | undefined;
   /** Whether values of some metrics may depend on the context that they are recorded with. */
   readonly readContext: boolean;
 }
@@ -95,6 +104,7 @@ export function createInstruments(
   }
 
   const { clientRetries, subchannel, clientHandshakes, serverHandshakes, tcp } = METRICS;
+  const { clientCallDelay, clientAttemptDelay } = METRICS;
   return {
     clientAttempt: instruments(METRICS.clientAttempt),
     clientCall: instruments(METRICS.clientCall),
@@ -104,6 +114,8 @@ export function createInstruments(
     clientHandshakes: isOn(clientHandshakes) ? instruments(clientHandshakes) : undefined,
     serverHandshakes: isOn(serverHandshakes) ? instruments(serverHandshakes) : undefined,
     tcp: isOn(tcp) ? instruments(tcp) : undefined,
+    clientCallDelay: isOn(clientCallDelay) ? instruments(clientCallDelay) : undefined,
+    clientAttemptDelay: isOn(clientAttemptDelay) ? instruments(clientAttemptDelay) : undefined,
     readContext,
   };
 }

@@ -32,6 +32,7 @@ const OPTIONAL_LABELS = [
   "network.local.port", // A80
   "network.peer.address", // A80
   "network.peer.port", // A80
+  "grpc.method", // A121; other metrics have this label in any case
 ] as const;
 
 export type OptionalLabel = typeof OPTIONAL_LABELS[number];

@@ -10,7 +10,7 @@ import { warnOfSpanFailure } from "../warning.ts";
 const MAX_DETAILS = 1024;
 
 /**
- * A span of gRFC A72. An error of the application's tracer becomes a warning: it costs a span, but
+ * A span of gRFC A72 or A121. An error of the application's tracer becomes a warning: it costs a span, but
  * never a metric or a call.
  */
 export class RpcSpan {
@@ -72,6 +72,15 @@ export class RpcSpan {
     } catch (error) {
       warnOfSpanFailure(error);
     }
+    this.close(endTime);
+  }
+
+  /**
+   * Ends the span and leaves its status unset.
+   *
+   * @param endTime Defaults to now.
+   */
+  close(endTime?: TimeInput): void {
     try {
       const returned: unknown = this.#span.end(endTime);
       if (returned !== undefined) onRejection(returned, warnOfSpanFailure);

@@ -94,6 +94,8 @@ test("100,000 targets use 1999 label sets and the overflow series in every metri
     "grpc.subchannel.connection_attempts_failed",
     "grpc.subchannel.open_connections",
     "grpc.subchannel.disconnections",
+    "grpc.client.call.delay.duration",
+    "grpc.client.attempt.delay.duration",
   ]);
   await many(t, recording, (i) => {
     const target = `dns:///10.0.0.1:${i}`;
@@ -130,6 +132,8 @@ test("100,000 targets use 1999 label sets and the overflow series in every metri
     // Each connection that was opened is closed again with the same labels.
     "grpc.subchannel.open_connections": { series: 2000, values: 0, overflow: 0 },
     "grpc.subchannel.disconnections": OVERFLOWED,
+    "grpc.client.call.delay.duration": OVERFLOWED,
+    "grpc.client.attempt.delay.duration": twice,
   });
 });
 
@@ -268,10 +272,14 @@ function callOnce(
 ): void {
   const call = telemetry.createCall(path);
   call.start();
+  if (telemetry.recordsCallDelays) call.queuedForResolution(undefined);
+  call.resolved();
   for (let previous = 0; previous < attempts; previous++) {
     const metadata = new grpc.Metadata();
     if (previous > 0) metadata.set("grpc-previous-rpc-attempts", `${previous}`);
-    call.startAttempt(metadata, false)!.end({ code, details: "" });
+    const attempt = call.startAttempt(metadata, false)!;
+    attempt.delays?.begin("connecting", "planned");
+    attempt.end({ code, details: "" });
   }
   call.end({ code, details: "" });
 }

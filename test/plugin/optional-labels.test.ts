@@ -21,7 +21,9 @@ function onEach(names: readonly string[], values: readonly unknown[]) {
   return Object.fromEntries(names.map((name) => [name, values]));
 }
 
-const CALL = METRIC_NAMES.filter((name) => /^grpc\.client\.(attempt|call\.duration)/.test(name));
+const CALL = METRIC_NAMES.filter((name) =>
+  /^grpc\.client\.(attempt|call\.duration)/.test(name) && !name.includes("delay")
+);
 const ENDED_ATTEMPT = CALL.filter((name) => /attempt\.(duration|sent|rcvd)/.test(name));
 
 test("an optional label is not recorded by default", () =>
@@ -151,7 +153,8 @@ test("an unknown optional label is rejected with a list of the known ones", () =
     message: 'optionalLabels: "grpc.lb.zone" is not an optional label of this plugin; known are ' +
       "grpc.client.call.custom, grpc.lb.locality, grpc.lb.backend_service, " +
       "grpc.disconnect_error, grpc.security_level, grpc.tls.handshake.resumed, " +
-      "network.local.address, network.local.port, network.peer.address, network.peer.port",
+      "network.local.address, network.local.port, network.peer.address, network.peer.port, " +
+      "grpc.method",
   }));
 
 test("custom labels over the series limit are recorded in the overflow series", () =>

@@ -265,7 +265,12 @@ for (const [what, getMeter] of Object.entries(METERS)) {
     const plugin = new GrpcOpenTelemetry({
       meterProvider: { getMeter: getMeter as () => Meter },
       tracerProvider: spans.tracerProvider,
-      enableMetrics: ["grpc.client.call.retries", "grpc.subchannel.open_connections"],
+      enableMetrics: [
+        "grpc.client.call.retries",
+        "grpc.subchannel.open_connections",
+        "grpc.client.call.delay.duration",
+        "grpc.client.attempt.delay.duration",
+      ],
     });
     const server = plugin.instrumentServer(new grpc.Server());
     server.addService(echoService, echoHandlers);
@@ -275,7 +280,8 @@ for (const [what, getMeter] of Object.entries(METERS)) {
       server.forceShutdown();
     });
     await callAll({ client });
-    await eventuallyEqual(() => spans.spans.length, SPANS_PER_CALL * (CALLS + 1));
+    // The first call waits for its name and a connection.
+    await eventuallyEqual(() => spans.spans.length, SPANS_PER_CALL * (CALLS + 1) + 2);
   });
 }
 

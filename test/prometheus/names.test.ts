@@ -6,6 +6,12 @@ import { type InstrumentKind, labelName, metricName } from "../../prometheus/fam
 const METRICS: [string, string, InstrumentKind, string | undefined][] = [
   ["grpc.server.call.started", "{call}", "counter", "grpc_server_call_started_total"],
   ["grpc.server.call.duration", "s", "histogram", "grpc_server_call_duration_seconds"],
+  [
+    "grpc.client.call.delay.duration",
+    "s",
+    "histogram",
+    "grpc_client_call_delay_duration_seconds",
+  ],
   ["grpc.client.call.retries", "{retry}", "histogram", "grpc_client_call_retries"],
   ["grpc.lb.wrr.endpoint_weights", "{weight}", "histogram", "grpc_lb_wrr_endpoint_weights"],
   ["system.cpu.utilization", "1", "gauge", "system_cpu_utilization_ratio"],
