@@ -6,8 +6,11 @@ import { statusName } from "../metrics/labels.ts";
 import type { WireMessage } from "../metrics/message-frames.ts";
 import { warnOfSpanFailure } from "../warning.ts";
 
-/** The longest part of a status message that a span shows. The peer may send any length. */
-const MAX_DETAILS = 1024;
+/**
+ * The longest part of a status message that a span shows: a peer may send more than the 16 KiB of
+ * metadata that other implementations of gRPC accept.
+ */
+const MAX_DETAILS = 16_384;
 
 /**
  * A span of gRFC A72 or A121. An error of the application's tracer becomes a warning: it costs a span, but

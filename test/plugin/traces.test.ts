@@ -316,7 +316,7 @@ test("a plugin with only a tracer provider starts all spans", async () => {
   });
 });
 
-test("the spans of unregistered methods share one name and bounded texts on the server", () =>
+test("the spans of unregistered methods share one name on the server", () =>
   traced({}, async (spans, { client }) => {
     const paths = ["/no.Such/Method", "/x/1", `/x/${"y".repeat(2000)}`];
     for (const path of paths) {
@@ -334,10 +334,6 @@ test("the spans of unregistered methods share one name and bounded texts on the 
     await ended(spans, 9);
     const received = spans.spans.filter(({ kind }) => kind === SpanKind.SERVER);
     assert.deepEqual(received.map(({ name }) => name), Array(3).fill("Recv.other"));
-    for (const { status: { message = "" } } of received) {
-      assert.match(message, /^UNIMPLEMENTED, The server does not implement/);
-      assert.ok(message.length < 1100, `${message.length}`);
-    }
     // The names on a client are those of its own program.
     assert.ok(spans.spans.some(({ name }) => name === "Sent.no.Such.Method"));
   }));
@@ -347,13 +343,13 @@ test("a long status message is cut between characters", () =>
     {
       handlers: {
         UnaryEcho: (_: unknown, reply: grpc.sendUnaryData<EchoMessage>) =>
-          reply({ code: grpc.status.ABORTED, details: "x" + "\u{1f600}".repeat(2000) }),
+          reply({ code: grpc.status.ABORTED, details: "x".repeat(16_383) + "\u{1f600}".repeat(9) }),
       },
     },
     async (spans, { client }) => {
       assert.equal(await unary(client, "hello"), "ABORTED");
       await ended(spans, 3);
-      const shown = "x" + "\u{1f600}".repeat(511) + "\ufffd";
+      const shown = "x".repeat(16_383) + "\ufffd";
       for (const { name, status } of spans.spans) {
         assert.equal(status.message, `ABORTED, ${shown}`, name);
       }
