@@ -16,6 +16,9 @@ import { TcpProxy } from "./tcp-proxy.ts";
 export const CALL_DELAY = "grpc.client.call.delay.duration";
 export const ATTEMPT_DELAY = "grpc.client.attempt.delay.duration";
 
+/** The delays of the first call on a channel, as {@link countedDelays} returns them. */
+export const FIRST_CALL = { "call resolving": 1, "attempt connecting": 1 };
+
 /** What must end for a test to leave nothing behind: a test, for example. */
 interface Owner {
   after(end: () => void): void;

@@ -38,18 +38,21 @@ export class HeldName {
     }
   }
 
-  /** Resolves the name to an invalid service config, which is a failure if there was none before. */
-  resolveToInvalidConfig(details: string): void {
+  /**
+   * Lets the name resolution fail before there is any configuration for calls: its service config is
+   * invalid. Up to grpc-js 1.13, any failure is like that.
+   */
+  failWithoutConfig(details: string): void {
     const error = { code: status.UNAVAILABLE, details, metadata: new Metadata() };
     const listener = this.#listener!;
     if (typeof listener === "function") {
       listener(experimental.statusOrFromValue([]), {}, experimental.statusOrFromError(error), "");
     } else {
-      listener.onSuccessfulResolution([], null, error, null, {});
+      listener.onError(error);
     }
   }
 
-  /** Lets the name resolution fail. */
+  /** Lets the name resolution fail: there are no addresses. */
   fail(details: string): void {
     const error = { code: status.UNAVAILABLE, details, metadata: new Metadata() };
     const listener = this.#listener!;

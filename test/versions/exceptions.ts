@@ -19,6 +19,21 @@ export const EXCEPTIONS: readonly Exception[] = [
     until: "1.12.7",
     reason: "a subchannel is connected as soon as its socket is, before the server's SETTINGS",
   },
+  ...[
+    "attempts wait until a connection opens late, or until their deadline",
+    "an attempt that is cancelled before a connection opens has waited",
+    "an attempt whose channel closes before a connection opens has waited",
+    "each hedge has its own delay",
+  ].map((test) => ({
+    test,
+    until: "1.12.7",
+    reason: "a subchannel is connected as soon as its socket is, before the server's SETTINGS",
+  })),
+  {
+    test: "a call whose channel closes before its name is resolved has waited",
+    until: "1.10.0",
+    reason: "a channel that closes leaves such calls waiting",
+  },
   {
     test: "a failure with code 17 is CODE(17)",
     until: "1.10.0",
