@@ -14,6 +14,13 @@ export interface LoadedRule {
   readonly lastError?: string;
 }
 
+/** What a Prometheus has beyond targets and the project's rules. */
+export interface PrometheusSettings {
+  /** Further sections of `prometheus.yml`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly flags?: readonly string[];
+}
+
 /** A running Prometheus with the project's rules. */
 export class RunningPrometheus {
   readonly #command: readonly string[];
@@ -39,6 +46,7 @@ export class RunningPrometheus {
     owner: Owner,
     executable: string,
     jobs: Readonly<Record<string, readonly string[]>>,
+    { config: sections = {}, flags = [] }: PrometheusSettings = {},
   ): Promise<RunningPrometheus> {
     const folder = await mkdtemp(join(tmpdir(), "prometheus-"));
     const config = join(folder, "prometheus.json");
@@ -54,6 +62,7 @@ export class RunningPrometheus {
           honor_labels: true,
           static_configs: [{ targets: urls.map((url) => new URL(url).host) }],
         })),
+        ...sections,
       }),
     );
     const prometheus = new RunningPrometheus([
@@ -61,6 +70,7 @@ export class RunningPrometheus {
       `--config.file=${config}`,
       `--storage.tsdb.path=${join(folder, "data")}`,
       "--web.listen-address=127.0.0.1:0",
+      ...flags,
     ]);
     await prometheus.startAgain(owner);
     owner.after(() => rm(folder, { recursive: true }));

@@ -90,9 +90,13 @@ export class RunningStack {
 
 type Environment = Readonly<Record<string, string>>;
 
-/** Returns the result of an instant query. */
-export async function query(prometheus: string, expression: string): Promise<Sample[]> {
-  const parameters = new URLSearchParams({ query: expression });
+/** Returns the result of an instant query, by default of this moment. */
+export async function query(
+  prometheus: string,
+  expression: string,
+  timeS = Date.now() / 1000,
+): Promise<Sample[]> {
+  const parameters = new URLSearchParams({ query: expression, time: `${timeS}` });
   const response = await fetch(`${prometheus}/api/v1/query?${parameters}`);
   assert.equal(response.status, 200);
   const { data } = await response.json() as { data: { result: Sample[] } };

@@ -1,0 +1,134 @@
+// Tests that each version of Prometheus stores exactly what the scripts show on /metrics.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import { eventually } from "../support/eventually.ts";
+import { scrape } from "../support/scrape.ts";
+import { RUNTIMES, startClient, startServer } from "../support/script.ts";
+import type { Owner } from "../support/script.ts";
+import { skipWithout } from "../tools.ts";
+import { realPrometheuses } from "./programs.ts";
+import { RunningPrometheus } from "./running-prometheus.ts";
+import { query } from "./running-stack.ts";
+import type { Sample } from "./running-stack.ts";
+
+const OPEN_METRICS = "application/openmetrics-text; version=1.0.0";
+/** Calls of each client. */
+const CALLS = 7;
+const PATIENCE_MS = 60_000;
+
+const versions = Object.entries(await realPrometheuses());
+const found = versions.find(([, executable]) => executable !== undefined)?.[0];
+
+test("every version of Prometheus stores what every runtime shows", {
+  skip: skipWithout(found, "Prometheus"),
+  timeout: 180_000,
+}, async (t) => {
+  const pages = await startScripts(t);
+  for (const [name, executable] of versions) {
+    await t.test(name, { skip: skipWithout(executable, name) }, async (t) => {
+      assert.ok(executable, `${name} is missing`);
+      const targets = await Promise.all(pages.map((page) => RecordedTarget.start(t, page)));
+      const prometheus = await RunningPrometheus.start(t, executable, {
+        scripts: targets.map(({ url }) => url),
+      });
+      for (const { url, pageUrl, accepted, answered } of targets) {
+        await eventually(async () => {
+          const page = await scrape(pageUrl, { accept: OPEN_METRICS });
+          assert.equal(/^grpc_\w+_duration_seconds_count\{.*\} (\d+)/m.exec(page)?.[1], `${CALLS}`);
+          const samples = await query(prometheus.url, `{instance="${new URL(url).host}"}`);
+          assert.deepEqual(storedSeries(samples), shownSeries(page));
+        }, PATIENCE_MS);
+        assert.equal(accepted.size, 1, "one Accept header");
+        assert.match([...accepted].join(), /application\/openmetrics-text;version=1\.0\.0/);
+        assert.match([...answered].join(), /^application\/openmetrics-text; version=1\.0\.0/);
+      }
+    });
+  }
+});
+
+/** Starts a server and a client on each runtime. Returns the URLs of their metrics. */
+async function startScripts(owner: Owner): Promise<string[]> {
+  const pages = await Promise.all(RUNTIMES.map(async (runtime) => {
+    const server = await startServer(owner, runtime);
+    const client = await startClient(owner, runtime, {
+      ECHO_ADDR: server.address,
+      ECHO_CONCURRENCY: `${CALLS}`,
+      ECHO_INTERVAL_MS: "3600000", // each worker makes one call, then pauses
+    });
+    return [server.metricsUrl, client.metricsUrl];
+  }));
+  return pages.flat();
+}
+
+/** A page of metrics that passes on another one, and records how Prometheus asks for it. */
+class RecordedTarget {
+  readonly accepted = new Set<string | undefined>();
+  readonly answered = new Set<string | null>();
+  readonly pageUrl: string;
+  #url = "";
+
+  private constructor(pageUrl: string) {
+    this.pageUrl = pageUrl;
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  static async start(owner: Owner, pageUrl: string): Promise<RecordedTarget> {
+    const target = new RecordedTarget(pageUrl);
+    const server = createServer(async ({ headers: { accept } }, response) => {
+      const page = await fetch(pageUrl, { headers: { accept: accept ?? "" } });
+      const contentType = page.headers.get("content-type");
+      target.accepted.add(accept);
+      target.answered.add(contentType);
+      response.setHeader("content-type", contentType ?? "");
+      response.end(Buffer.from(await page.arrayBuffer()));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    owner.after(async () => {
+      server.closeAllConnections();
+      await once(server.close(), "close");
+    });
+    target.#url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`;
+    return target;
+  }
+}
+
+/** Metrics that do not change between two scrapes. */
+function isGrpc(name: string): boolean {
+  return name.startsWith("grpc_");
+}
+
+type Value = readonly [series: string, value: number];
+
+/** Returns the gRPC series of a query's result. */
+function storedSeries(samples: readonly Sample[]): Value[] {
+  return samples.filter(({ metric }) => isGrpc(metric["__name__"]!))
+    .map(({ metric, value }): Value => [seriesOf(metric), Number(value[1])])
+    .sort(byName);
+}
+
+/** Returns the gRPC series that an OpenMetrics page shows. */
+function shownSeries(page: string): Value[] {
+  return page.split("\n").flatMap((line): Value[] => {
+    const [, name = "", labels = "", value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
+    if (!isGrpc(name)) return [];
+    const pairs = labels.matchAll(/([a-z_]+)="([^"]*)"/g);
+    const metric = Object.fromEntries([...pairs].map(([, label, text]) => [label, text!]));
+    return [[seriesOf({ __name__: name, ...metric }), Number(value)]];
+  }).sort(byName);
+}
+
+/** Returns a series' labels as text, without those of the target. */
+function seriesOf({ job: _, instance: _instance, ...labels }: Record<string, string>): string {
+  return JSON.stringify(Object.entries(labels).sort(byName));
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
