@@ -35,6 +35,15 @@ export function chromium(): Promise<string | undefined> {
 }
 
 /**
+ * Finds or installs the storage for Prometheus' metrics.
+ *
+ * @returns The path of the program; undefined if it is not available.
+ */
+export function victoriaMetrics(): Promise<string | undefined> {
+  return programOfPackage("victoria-metrics", "victoria-metrics");
+}
+
+/**
  * Installs a Python environment with `prometheus_client`, which has a strict OpenMetrics parser, in
  * the folder `.cache`.
  *
