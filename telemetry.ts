@@ -108,6 +108,8 @@ export async function startTelemetry(defaults: TelemetryDefaults): Promise<Telem
       meterProvider: outputs.length > 0 ? meterProvider : undefined,
       tracerProvider: traces?.tracerProvider,
       textMapPropagator: traces?.textMapPropagator,
+      enableMetrics: settings.GRPC_METRICS_ENABLED,
+      optionalLabels: settings.GRPC_METRICS_OPTIONAL_LABELS,
       methodFilter: methodFilterOf(settings.GRPC_METRICS_EXCLUDED_METHODS),
     }),
     endpoint: outputs.map((output) => output.endpoint).join(", ") || "nowhere (switched off)",

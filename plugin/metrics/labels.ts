@@ -21,7 +21,7 @@ export function statusName(code: number): string {
 }
 
 /** The labels that are recorded only on request, and the gRFC that defines each. */
-const OPTIONAL_LABELS = [
+export const OPTIONAL_LABELS = [
   "grpc.client.call.custom", // A108
   "grpc.lb.locality", // A78
   "grpc.lb.backend_service", // A89

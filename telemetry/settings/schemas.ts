@@ -60,6 +60,24 @@ export const namesSchema = z.string().toLowerCase().transform(listMembers);
 export const methodsSchema = z.string().transform(listMembers)
   .pipe(z.array(z.string().regex(/^[^\s/*]+\/([^\s/*]+|\*)$/)).min(1));
 
+/**
+ * Some of the known names, separated by commas. `*` at the end of one stands for any rest. A member
+ * that selects nothing is an error.
+ */
+export function selectionSchema(known: readonly string[]) {
+  return z.string().transform((list, context) => {
+    const selected = new Set<string>();
+    for (const member of listMembers(list)) {
+      const names = known.filter((name) =>
+        member.endsWith("*") ? name.startsWith(member.slice(0, -1)) : name === member
+      );
+      if (names.length === 0) context.issues.push({ code: "custom", input: list });
+      for (const name of names) selected.add(name);
+    }
+    return [...selected];
+  });
+}
+
 /** Host names without ports, or `*`, separated by commas; at least one. */
 export const hostNamesSchema = z.string().transform(listMembers)
   .pipe(z.array(z.union([z.literal("*"), z.hostname()])).min(1));

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
+import { OPTIONAL_LABELS } from "../../plugin/metrics/labels.ts";
 import { parseBearerToken, parseUser } from "../../prometheus/authentication.ts";
 import { documented } from "./documentation.ts";
 import { endpointSchema, suitsBothSignals, suitsSignal } from "./endpoints.ts";
@@ -26,6 +28,7 @@ import {
   namesSchema,
   numberSchema,
   pairsSchema,
+  selectionSchema,
 } from "./schemas.ts";
 import { looksSecret, methodsLookSecret, pairsLookSecret } from "./secrets.ts";
 
@@ -334,6 +337,16 @@ export const variables = z.object({
       "rpc: durations of calls are rpc.client.call.duration and rpc.server.call.duration, " +
       "as OpenTelemetry names them; rpc/dup: those of gRPC stay too",
     allowed: "names separated by commas; others than rpc and rpc/dup are ignored",
+    default: "",
+  }),
+  GRPC_METRICS_ENABLED: documented(selectionSchema(METRIC_NAMES).prefault(""), {
+    description: "Metrics of the plugin to record besides those of gRFC A66, such as grpc.tcp.*",
+    allowed: "names of metrics of the plugin, or their beginnings with *, separated by commas",
+    default: "",
+  }),
+  GRPC_METRICS_OPTIONAL_LABELS: documented(selectionSchema(OPTIONAL_LABELS).prefault(""), {
+    description: "Labels to record besides the usual ones, such as grpc.disconnect_error",
+    allowed: `${OPTIONAL_LABELS.join(", ")}, separated by commas`,
     default: "",
   }),
   GRPC_METRICS_EXCLUDED_METHODS: documented(methodsSchema.optional(), {

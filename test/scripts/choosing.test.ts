@@ -65,6 +65,23 @@ for (const runtime of RUNTIMES) {
     }
   });
 
+  test(`${runtime}: GRPC_METRICS_ENABLED adds metrics, and GRPC_METRICS_OPTIONAL_LABELS labels`, async (t) => {
+    const { address, metricsUrl } = await startServer(t, runtime, {
+      GRPC_METRICS_ENABLED: "grpc.tcp.*",
+      GRPC_METRICS_OPTIONAL_LABELS: "network.local.*",
+    });
+    assert.deepEqual(await healthOf(address, [""]), ["SERVING"]);
+    const text = await scrape(metricsUrl);
+    const port = new URL(`http://${address}`).port;
+    assert.match(
+      text,
+      new RegExp(
+        `^grpc_tcp_connections_created_total\\{.*network_local_port="${port}".*\\} 1$`,
+        "m",
+      ),
+    );
+  });
+
   test(`${runtime}: GRPC_METRICS_EXCLUDED_METHODS leaves out health checks and reflection`, async (t) => {
     const { address, metricsUrl } = await startServer(t, runtime, {
       GRPC_METRICS_EXCLUDED_METHODS:

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { OPTIONAL_LABELS } from "../../../plugin/metrics/labels.ts";
 import { readSettings } from "../../../echo/settings.ts";
 
 /** A variable, a bad value, and the line that reports it. */
@@ -204,6 +205,20 @@ const CASES: readonly Case[] = [
     "OTEL_LOG_LEVEL",
     "3",
     'OTEL_LOG_LEVEL="3": must be none, error, warn, info, debug, verbose or all',
+  ],
+  ...["grpc.tcp", "grpc.tcp.*,grpc.nothing.*", "grpc_tcp_connection_count", "*.tcp"].map((
+    value,
+  ): Case => [
+    "GRPC_METRICS_ENABLED",
+    value,
+    `GRPC_METRICS_ENABLED="${value}": must be names of metrics of the plugin, or their beginnings ` +
+    "with *, separated by commas",
+  ]),
+  [
+    "GRPC_METRICS_OPTIONAL_LABELS",
+    "grpc.status",
+    `GRPC_METRICS_OPTIONAL_LABELS="grpc.status": must be ${OPTIONAL_LABELS.join(", ")}, ` +
+    "separated by commas",
   ],
   ...["a.B", "/a.B/C", "a.B/C d.E/F", "a.*/C", "a.B/C*", "a.B/", ","].map((value): Case => [
     "GRPC_METRICS_EXCLUDED_METHODS",
