@@ -27,8 +27,42 @@ for (const project of ["sdk-2", "sdk-3"]) {
         const searches = await running.script.printed(/^Searches: (.+)/);
         assert.equal(Number(searches), Object.keys(seriesOf(metrics)).length);
       });
+
+      test(`with OpenTelemetry's names, on ${runtime}`, async (t) => {
+        const command = run(runtime, "programs/opentelemetry-names.mjs");
+        const metrics = await finished(await startProgram(t, folderOf(project)!, command));
+        const recorded = metrics.filter(({ descriptor }) => descriptor.name.startsWith("grpc."));
+        assert.deepEqual(
+          seriesOf(recorded),
+          withoutMethod("BidirectionalStreamingEcho", { ...clientTraffic(), ...serverTraffic() }),
+        );
+        for (const side of ["client", "server"]) {
+          const [own, kept] = ["rpc", "grpc"].map((prefix) =>
+            metrics.find(({ descriptor }) => descriptor.name === `${prefix}.${side}.call.duration`)
+          );
+          assert.deepEqual(
+            own?.dataPoints.map(({ value }) => value),
+            kept?.dataPoints.map(({ value }) => value),
+          );
+          assert.deepEqual(
+            own?.dataPoints.map(({ attributes }) => [
+              attributes["rpc.method"],
+              attributes["rpc.response.status_code"],
+            ]),
+            kept?.dataPoints.map(({ attributes }) => [
+              attributes["grpc.method"],
+              attributes["grpc.status"],
+            ]),
+          );
+        }
+      });
     }
   });
+}
+
+/** Returns series without those of one method. */
+function withoutMethod(method: string, series: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(series).filter(([name]) => !name.includes(method)));
 }
 
 const folder = folderOf("sdk-3") ?? "";
