@@ -2,6 +2,7 @@
 export const ENTRIES: Readonly<Record<string, string>> = {
   ".": "plugin/mod.ts",
   "./prometheus": "prometheus/mod.ts",
+  "./page": "telemetry/page/mod.ts",
   "./telemetry": "telemetry.ts",
   "./register": "telemetry/register.ts",
 };

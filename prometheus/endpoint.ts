@@ -11,6 +11,7 @@ import { Authentication, type AuthenticationFiles } from "./authentication.ts";
 import { type HostCheck, hostCheck } from "./host.ts";
 import { startListener } from "./listener.ts";
 import { log } from "./log.ts";
+import type { MetricsPage } from "./page.ts";
 import { ScrapeHandler } from "./scrape.ts";
 
 /** Options of {@linkcode startScrapeEndpoint}. */
@@ -32,6 +33,11 @@ export interface ScrapeEndpointOptions {
    * and an endpoint on another address allows every name.
    */
   readonly allowedHosts?: readonly string[] | undefined;
+  /**
+   * The page at `/`, for example that of `grpc-js-opentelemetry/page`. Each request for it costs a
+   * collection. Without it, `/` only links to the other pages.
+   */
+  readonly page?: MetricsPage | undefined;
 }
 
 /** The paths of an endpoint's certificate files. They are read again when they change. */
@@ -60,12 +66,15 @@ export interface ScrapeEndpoint {
  * @see https://prometheus.io/docs/instrumenting/content_negotiation/
  */
 export async function startScrapeEndpoint(options: ScrapeEndpointOptions): Promise<ScrapeEndpoint> {
-  const { reader, host, port, tls, authentication: files, allowedHosts } = options;
+  const { reader, host, port, tls, authentication: files, allowedHosts, page } = options;
   const certificates = tls && watchServerCertificates(tls, tls.clientCa, log);
   const authentication = files && new Authentication(files);
   // The check needs the address that the listener is bound to. No request arrives before that.
   let allowsHost: HostCheck = () => false;
-  const handle = hostChecked(router(new ScrapeHandler(reader)), (header) => allowsHost(header));
+  const handle = hostChecked(
+    router(new ScrapeHandler(reader), page),
+    (header) => allowsHost(header),
+  );
   const listener = await startListener(
     authentication ? authenticated(handle, authentication) : handle,
     { host, port, tls: certificates },
@@ -118,8 +127,9 @@ const INDEX = `<!DOCTYPE html>
  * dot segments, so that each page has exactly one path.
  *
  * @param scrapes the handler of `/metrics`
+ * @param page the page at `/`, by default a list of links
  */
-export function router(scrapes: ScrapeHandler) {
+export function router(scrapes: ScrapeHandler, page?: MetricsPage) {
   return (request: IncomingMessage, response: ServerResponse): void => {
     const [path, query = ""] = pathAndQuery(request.url ?? "");
     if (path !== "/" && path !== "/metrics" && path !== "/-/healthy") {
@@ -129,6 +139,7 @@ export function router(scrapes: ScrapeHandler) {
       response.setHeader("allow", "GET, HEAD");
       return send(response, 405, "text/plain", "Method Not Allowed\n");
     }
+    if (path === "/" && page !== undefined) return void scrapes.handlePage(request, response, page);
     if (path === "/") return send(response, 200, "text/html", INDEX);
     if (path === "/-/healthy") return send(response, 200, "text/plain", "Healthy\n");
     void scrapes.handle(request, response, new URLSearchParams(query).getAll("name[]"));

@@ -20,5 +20,6 @@ export {
   startScrapeEndpoint,
 } from "./endpoint.ts";
 export { renderProtobuf } from "./protobuf/render.ts";
+export type { MetricsPage } from "./page.ts";
 export { PrometheusReader } from "./reader.ts";
 export { renderOpenMetrics, renderPrometheusText } from "./text/render.ts";

@@ -5,6 +5,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -14,11 +15,12 @@ import { thrownText } from "../log/thrown-text.ts";
 import { HandlerMetrics } from "./handler-metrics.ts";
 import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
+import type { MetricsPage } from "./page.ts";
 import { ResourceAttributes } from "./resource-attributes.ts";
 import { type Collected, type Family, FamilyCatalog } from "./families/families.ts";
 import { StartTimes } from "./families/start-times.ts";
 import { renderProtobufSlices } from "./protobuf/render.ts";
-import { renderSlices } from "./text/render.ts";
+import { PROMETHEUS_TEXT, renderSlices } from "./text/render.ts";
 
 /** The limits of a scrape. Times are in milliseconds. */
 export interface ScrapeLimits {
@@ -86,6 +88,41 @@ export class ScrapeHandler {
    * @param names the families to send, from the query's `name[]` parameters; empty for all
    */
   async handle(request: IncomingMessage, response: ServerResponse, names: string[]): Promise<void> {
+    await this.#answer(response, names, (families, written) => {
+      return this.#send(request, response, families, written);
+    });
+  }
+
+  /**
+   * Answers one GET or HEAD request for a page of the metrics. GET counts as a scrape. Never rejects.
+   */
+  async handlePage(
+    request: IncomingMessage,
+    response: ServerResponse,
+    page: MetricsPage,
+  ): Promise<void> {
+    const headers = {
+      "content-type": "text/html; charset=utf-8",
+      "x-content-type-options": "nosniff",
+      ...page.headers,
+    };
+    if (request.method === "HEAD") {
+      response.writeHead(200, headers).end();
+      return;
+    }
+    await this.#answer(response, page.families, async (families, written) => {
+      const text = withPauses(renderSlices(families, PROMETHEUS_TEXT), written);
+      const document = Buffer.from(await page.render(text));
+      response.writeHead(200, { ...headers, "content-length": document.length }).end(document);
+    });
+  }
+
+  /** Collects the named families, or all, and lets `send` write them. */
+  async #answer(
+    response: ServerResponse,
+    names: readonly string[],
+    send: (families: Family[], written: () => void) => Promise<void>,
+  ): Promise<void> {
     this.#metrics.begin();
     const { inFlight } = this.#limits;
     if (this.#taken >= inFlight) {
@@ -112,7 +149,7 @@ export class ScrapeHandler {
       await nextTurn();
       const families = this.#catalog.families(collected, this.#metrics.families());
       const wanted = families.filter(({ name }) => names.length === 0 || names.includes(name));
-      await this.#send(request, response, wanted, () => end(200));
+      await send(wanted, () => end(200));
     } catch (error) {
       if (error instanceof ScrapeError) {
         end(error.status);

@@ -3,6 +3,7 @@ import { PrometheusReader, startScrapeEndpoint } from "../prometheus/mod.ts";
 import type { AuthenticationFiles, ScrapeEndpointTls } from "../prometheus/mod.ts";
 import { log } from "./log.ts";
 import type { MetricsOutput } from "./output.ts";
+import { grpcPage } from "./page/mod.ts";
 import { StartupError } from "./settings/mod.ts";
 import type { Settings } from "./settings/mod.ts";
 
@@ -31,6 +32,7 @@ export async function startPull(
       tls: tlsFiles(settings),
       authentication: authenticationFiles(settings),
       allowedHosts: settings.GRPC_METRICS_ALLOWED_HOSTS,
+      page: settings.GRPC_METRICS_PAGE ? grpcPage() : undefined,
     });
   try {
     const endpoint = await listen(port).catch((error: NodeJS.ErrnoException) => {

@@ -399,6 +399,11 @@ export const variables = z.object({
     allowed: BOOLEAN,
     default: "false",
   }),
+  GRPC_METRICS_PAGE: documented(booleanSchema.prefault("true"), {
+    description: "Whether / of /metrics' port is a live page; false leaves links only",
+    allowed: BOOLEAN,
+    default: "true",
+  }),
 }).refine(
   ({ OTEL_METRIC_EXPORT_TIMEOUT: timeout, OTEL_METRIC_EXPORT_INTERVAL: interval }) =>
     timeout === undefined || !(timeout > interval),

@@ -12,7 +12,7 @@ import { skipWithout } from "../tools.ts";
 import { installedTarball } from "./tarball.ts";
 
 /** Entries that only export from other files, and so have no source map. */
-const ENTRIES_WITHOUT_CODE = ["index", "prometheus", "telemetry"];
+const ENTRIES_WITHOUT_CODE = ["index", "page", "prometheus", "telemetry"];
 
 const built = await installedTarball();
 const skip = skipWithout(built?.tarball, "the package registry");
@@ -28,7 +28,7 @@ suite("the tarball", { skip }, () => {
   test("has the entries, their types and source maps, and nothing of the scripts or tests", async () => {
     const [{ files }] = JSON.parse(await npm(dist, "pack", "--dry-run", "--json"));
     const paths: string[] = files.map(({ path }: { path: string }) => path);
-    for (const name of ["index", "prometheus", "telemetry", "register"]) {
+    for (const name of ["index", "page", "prometheus", "telemetry", "register"]) {
       for (const ending of [".js", ".cjs", ".d.ts", ".d.cts"]) {
         assert.ok(paths.includes(name + ending), name + ending);
       }

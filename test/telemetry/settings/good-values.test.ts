@@ -56,6 +56,7 @@ const DEFAULTS: Settings = {
   GRPC_METRICS_BASIC_AUTH_FILE: undefined,
   GRPC_METRICS_ALLOWED_HOSTS: undefined,
   GRPC_METRICS_NATIVE_HISTOGRAMS: false,
+  GRPC_METRICS_PAGE: true,
   GRPC_TLS_CERT: undefined,
   GRPC_TLS_KEY: undefined,
   GRPC_TLS_CA: undefined,
