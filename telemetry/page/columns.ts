@@ -49,15 +49,18 @@ const ERRORS: Column = {
 const P50: Column = {
   heading: "p50",
   isRate: false,
-  value: ({ p50, mean }) => Number.isNaN(p50) ? mean : p50,
-  lines: ({ p50, mean }) => Number.isNaN(mean) ? [duration(p50)] : [duration(mean), "mean"],
+  value: (figures) => Number.isNaN(figures.mean) ? figures.quantile(0.5) : figures.mean,
+  lines(figures) {
+    const text = duration(P50.value(figures));
+    return Number.isNaN(figures.mean) ? [text] : [text, "mean"];
+  },
 };
 
 const P99: Column = {
   heading: "p99",
   isRate: false,
-  value: ({ p99 }) => p99,
-  lines: ({ p99 }) => [duration(p99)],
+  value: (figures) => figures.quantile(0.99),
+  lines: (figures) => [duration(P99.value(figures))],
 };
 
 const CALLS: readonly Column[] = [
@@ -69,6 +72,13 @@ const CALLS: readonly Column[] = [
   rate("Sent", "sent", bytes),
   rate("Received", "received", bytes),
 ];
+
+const DELAY: Column = {
+  heading: "Mean delay",
+  isRate: false,
+  value: (figures) => figures.of("retryDelay") / figures.of("delayed"),
+  lines: (figures) => [duration(DELAY.value(figures))],
+};
 
 /** The texts and columns of each table. */
 export const TABLE_TEXTS: Readonly<Record<Table, TableText>> = {
@@ -92,7 +102,7 @@ export const TABLE_TEXTS: Readonly<Record<Table, TableText>> = {
       rate("Retries", "retries", number),
       rate("Transparent retries", "transparentRetries", number),
       rate("Hedges", "hedges", number),
-      rate("Delay", "retryDelay", duration),
+      DELAY,
     ],
   },
   connections: {
@@ -122,12 +132,17 @@ export const NOTES = [
 
 const UNKNOWN = "–";
 
+/** Formatters by the number of decimal places. To make one takes longer than to use it often. */
+const FORMATS = [0, 1, 2].map((maximumFractionDigits) =>
+  new Intl.NumberFormat("en", { maximumFractionDigits })
+);
+
 /** Formats a number with three digits, or all of its integral ones. */
 export function number(value: number): string {
   if (Number.isNaN(value)) return UNKNOWN;
   if (value > 0 && value < 0.01) return "<0.01";
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
-  return value.toLocaleString("en", { maximumFractionDigits: digits });
+  return FORMATS[digits]!.format(value);
 }
 
 /** Formats seconds in the unit that suits them. */

@@ -10,15 +10,16 @@ export type Labels = ReadonlyMap<string, string>;
 
 const LABEL = /([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 
-/** Calls `found` for each sample: with its series as it is printed, `name{labels}`, and its value. */
-export function readSamples(text: string, found: (series: string, value: number) => void): void {
-  for (const line of text.split("\n")) {
-    // Label values may hold blanks, but no value follows the last one.
-    const end = line.lastIndexOf(" ");
-    if (end > 0 && !line.startsWith("#")) {
-      found(line.slice(0, end), parseNumber(line.slice(end + 1)));
-    }
-  }
+/**
+ * Returns the series of a line as it is printed, `name{labels}`; empty for comments and other lines
+ * without a sample.
+ */
+export function seriesOf(line: string): string {
+  if (line.startsWith("#")) return "";
+  // Label values may hold blanks, but no blank follows the last one.
+  const end = line.lastIndexOf(" ");
+  // A part of a string keeps the whole text in memory. A new string does not.
+  return end > 0 ? line.slice(0, 1) + line.slice(1, end) : "";
 }
 
 /** Returns the name of a printed series. */

@@ -4,9 +4,8 @@ import { type Counts, type Field, noCounts } from "./reader.ts";
 export interface Figures {
   /** The status of ended calls that failed, with their number, the most frequent one first. */
   readonly errors: readonly (readonly [status: string, number: number])[];
-  /** Durations in seconds, interpolated; NaN without calls or without buckets. */
-  readonly p50: number;
-  readonly p99: number;
+  /** Returns a duration in seconds, interpolated; NaN without calls or without buckets. */
+  quantile(q: number): number;
   /** The mean duration in seconds, if there are calls but no buckets. */
   readonly mean: number;
   /** Calls or attempts in flight, or open connections. */
@@ -31,8 +30,7 @@ export function figuresOf(now: Counts, before: Counts = noCounts(), seconds = 1)
       .filter(([status]) => status !== "OK")
       .map(([status, number]): [string, number] => [status, number / seconds])
       .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)),
-    p50: quantile(0.5, buckets),
-    p99: quantile(0.99, buckets),
+    quantile: (q) => quantile(q, buckets),
     // A native histogram has no buckets in the text, only the last one, which holds all.
     mean: buckets.length > 1 ? NaN : of("seconds") / of("calls"),
     now: now.now,

@@ -1,4 +1,4 @@
-import { type Labels, labelsOf, nameOf, parseNumber, readSamples } from "./exposition.ts";
+import { type Labels, labelsOf, nameOf, parseNumber, seriesOf } from "./exposition.ts";
 
 /** What is known about one method or one target: totals since the process started. */
 export interface Counts {
@@ -15,11 +15,12 @@ export interface Counts {
   /** Bytes of messages. */
   sent: number;
   received: number;
-  /** Calls by how they were repeated, and the seconds that they waited in between. */
+  /** Attempts that repeated a call, the seconds that calls waited in between, and those calls. */
   retries: number;
   transparentRetries: number;
   hedges: number;
   retryDelay: number;
+  delayed: number;
   /** Connections by what happened to them. */
   connected: number;
   failed: number;
@@ -43,6 +44,7 @@ export function noCounts(): Counts {
     transparentRetries: 0,
     hedges: 0,
     retryDelay: 0,
+    delayed: 0,
     connected: 0,
     failed: 0,
     disconnected: 0,
@@ -52,6 +54,10 @@ export function noCounts(): Counts {
 /** The tables of the page, in its order. */
 export const TABLES = ["server", "client", "retries", "connections"] as const;
 export type Table = typeof TABLES[number];
+
+function emptyTables<T>(): Record<Table, Map<string, T>> {
+  return { server: new Map(), client: new Map(), retries: new Map(), connections: new Map() };
+}
 
 /** What one reading of `/metrics` says. */
 export interface Snapshot {
@@ -122,6 +128,7 @@ const SAMPLES: ReadonlyMap<string, Sample> = new Map([
     transparent_retries_sum: total("transparentRetries"),
     hedges_sum: total("hedges"),
     retry_delay_seconds_sum: total("retryDelay"),
+    retry_delay_seconds_count: total("delayed"),
   }),
   ...samples("connections", "grpc_subchannel", {
     open_connections: begin,
@@ -141,26 +148,45 @@ export const FAMILIES: readonly string[] = [
   TARGET,
 ];
 
+/** The counts of one row, and the series that they are made of. */
+interface Row {
+  readonly series: Series[];
+  counts: Counts;
+  /** Whether a series has changed since the counts were made. */
+  isStale: boolean;
+}
+
 interface Series {
-  readonly sample: Sample;
+  /** Name and labels, as printed. */
+  readonly key: string;
+  readonly name: string;
   readonly labels: Labels;
-  /** The value that was read last, and in which reading. */
+  /** How it is added to its row; undefined for what the page does not show. */
+  readonly add: Add | undefined;
+  readonly row: Row | undefined;
   value: number;
-  reading: number;
+  /** Whether it is in the current reading. */
+  isPrinted: boolean;
   /** What the counter had reached before it was reset. */
   before: number;
 }
 
-/** Reads the metrics of one process, once or again and again. */
+/**
+ * Reads the metrics of one process, once or again and again. Readings mostly have the same series in
+ * the same order, so the next series is guessed, and only rows that changed are counted again.
+ */
 export class MetricsReader {
   readonly #series = new Map<string, Series>();
-  #reading = 0;
+  readonly #rows: Readonly<Record<Table, Map<string, Row>>> = emptyTables();
+  #printed: Series[] = [];
+  #next: Series[] = [];
   #target: Labels = new Map();
+  #library: string | undefined;
   #startTime: number | undefined;
 
   /** Adds a slice of whole lines to the current reading. */
   add(text: string): void {
-    readSamples(text, (series, value) => this.#read(series, value));
+    for (const line of text.split("\n")) this.#readLine(line);
   }
 
   /**
@@ -169,43 +195,79 @@ export class MetricsReader {
    * @param at when it was read, in seconds since any moment
    */
   end(at: number): Snapshot {
-    const tables = {
-      server: new Map<string, Counts>(),
-      client: new Map<string, Counts>(),
-      retries: new Map<string, Counts>(),
-      connections: new Map<string, Counts>(),
-    };
-    let library: string | undefined;
-    for (const { sample, labels, value, before, reading } of this.#series.values()) {
-      const rows = tables[sample.table];
-      const row = labels.get(sample.table === "connections" ? "grpc_target" : "grpc_method") ?? "";
-      let counts = rows.get(row);
-      if (counts === undefined) rows.set(row, counts = noCounts());
-      // A counter keeps its total when a process starts again. What is in flight ends with it.
-      sample.add(counts, before + value, reading === this.#reading ? value : 0, labels);
-      const scope = labels.get("otel_scope_name");
-      if (scope !== undefined) library ??= `${scope} ${labels.get("otel_scope_version") ?? ""}`;
+    // What a new process does not print yet is no longer in flight.
+    for (const series of this.#printed) {
+      if (!series.isPrinted && series.row !== undefined) series.row.isStale = true;
     }
-    this.#reading++;
-    return { at, target: this.#target, library, startTime: this.#startTime, tables };
+    const tables = emptyTables<Counts>();
+    for (const table of TABLES) {
+      for (const [name, row] of this.#rows[table]) {
+        if (row.isStale) row.counts = countsOf(row);
+        row.isStale = false;
+        tables[table].set(name, row.counts);
+      }
+    }
+    this.#printed = this.#next;
+    this.#next = [];
+    for (const series of this.#printed) series.isPrinted = false;
+    return { at, target: this.#target, library: this.#library, startTime: this.#startTime, tables };
   }
 
-  #read(key: string, value: number): void {
-    const name = nameOf(key);
-    if (name === START_TIME) this.#startTime = value;
-    if (name === TARGET) this.#target = labelsOf(key);
-    const sample = SAMPLES.get(name);
-    if (sample === undefined) return;
-    let series = this.#series.get(key);
-    if (series === undefined) {
-      series = { sample, labels: labelsOf(key), value: 0, reading: 0, before: 0 };
-      this.#series.set(key, series);
+  #readLine(line: string): void {
+    let series = this.#printed[this.#next.length];
+    if (series === undefined || !line.startsWith(series.key) || line[series.key.length] !== " ") {
+      const key = seriesOf(line);
+      if (key === "") return;
+      series = this.#series.get(key) ?? this.#newSeries(key);
+      if (series.row !== undefined) series.row.isStale = true;
     }
+    this.#next.push(series);
+    series.isPrinted = true;
+    const value = parseNumber(line.slice(series.key.length + 1));
+    if (series.name === TARGET) this.#target = series.labels;
+    if (series.name === START_TIME) this.#startTime = value;
+    if (value === series.value) return;
     // As in PromQL's rate(): a counter that falls began again at 0.
     if (value < series.value) series.before += series.value;
     series.value = value;
-    series.reading = this.#reading;
+    if (series.row !== undefined) series.row.isStale = true;
   }
+
+  #newSeries(key: string): Series {
+    const name = nameOf(key);
+    const sample = SAMPLES.get(name);
+    const isShown = sample !== undefined || name === TARGET;
+    const labels: Labels = isShown ? labelsOf(key) : new Map();
+    const row = sample && this.#row(sample.table, labels);
+    const series = { key, name, labels, add: sample?.add, row, ...NOTHING_READ };
+    row?.series.push(series);
+    this.#series.set(key, series);
+    const library = labels.get("otel_scope_name");
+    if (row !== undefined && library !== undefined) {
+      this.#library ??= `${library} ${labels.get("otel_scope_version") ?? ""}`;
+    }
+    return series;
+  }
+
+  #row(table: Table, labels: Labels): Row {
+    const name = labels.get(table === "connections" ? "grpc_target" : "grpc_method") ?? "";
+    let row = this.#rows[table].get(name);
+    if (row === undefined) {
+      row = { series: [], counts: noCounts(), isStale: true };
+      this.#rows[table].set(name, row);
+    }
+    return row;
+  }
+}
+
+const NOTHING_READ = { value: 0, isPrinted: false, before: 0 };
+
+function countsOf({ series }: Row): Counts {
+  const counts = noCounts();
+  for (const { add, before, value, isPrinted, labels } of series) {
+    add?.(counts, before + value, isPrinted ? value : 0, labels);
+  }
+  return counts;
 }
 
 function increase<K>(map: Map<K, number>, key: K, by: number): void {

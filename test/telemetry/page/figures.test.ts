@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, duration, facts, number, splitName } from "../../../telemetry/page/columns.ts";
-import { labelsOf, nameOf, readSamples } from "../../../telemetry/page/exposition.ts";
+import { labelsOf, nameOf, parseNumber, seriesOf } from "../../../telemetry/page/exposition.ts";
 import { figuresOf, quantile } from "../../../telemetry/page/figures.ts";
 import { MetricsReader, noCounts, type Snapshot } from "../../../telemetry/page/reader.ts";
 
@@ -38,17 +38,11 @@ function row({ tables }: Snapshot) {
   return tables.server.get("s/M")!;
 }
 
-test("samples are read with their printed series", () => {
-  const samples: [string, number][] = [];
-  const text =
-    '# HELP a b c 1\n# TYPE a counter\na 1\nb{x="y z",le="+Inf"} 1e-05\nc +Inf\n\nd -Inf\n';
-  readSamples(text, (...sample) => samples.push(sample));
-  assert.deepEqual(samples, [
-    ["a", 1],
-    ['b{x="y z",le="+Inf"}', 0.00001],
-    ["c", Infinity],
-    ["d", -Infinity],
-  ]);
+test("a line has a series and a number", () => {
+  const lines = ["# HELP a b 1", "a 1", 'b{x="y z",le="+Inf"} 1e-05', "", "c"];
+  assert.deepEqual(lines.map(seriesOf), ["", "a", 'b{x="y z",le="+Inf"}', "", ""]);
+  const numbers = ["1", "1e-05", "+Inf", "-Inf", "NaN"].map(parseNumber);
+  assert.deepEqual(numbers, [1, 0.00001, Infinity, -Infinity, NaN]);
 });
 
 test("labels lose their escapes, whatever they hold", () => {
@@ -113,6 +107,16 @@ test("series that a new process does not have yet keep their totals and are not 
   assert.equal(row(second!).now, 0);
 });
 
+test("series may come and go in any order", () => {
+  const started = (method: string, value: number) =>
+    `grpc_server_call_started_total{grpc_method="${method}"} ${value}\n`;
+  const [a, b, c] = [started("a", 1), started("b", 2), started("c", 3)];
+  const inFlight = read(a + c, `# HELP x y\n${a}${b}${c}`, c, c + b + a).map(({ tables }) =>
+    ["a", "b", "c"].map((method) => tables.server.get(method)?.now)
+  );
+  assert.deepEqual(inFlight, [[1, undefined, 3], [1, 2, 3], [0, 0, 3], [1, 2, 3]]);
+});
+
 test("quantiles are those of PromQL's histogram_quantile", () => {
   const cases: [number, [number, number][], number][] = [
     [0.5, [[1, 10], [2, 20], [Infinity, 20]], 1],
@@ -134,10 +138,10 @@ test("quantiles are those of PromQL's histogram_quantile", () => {
 test("a histogram without buckets in the text has a mean instead", () => {
   const [native] = read(server({ started: 4, ended: 4, seconds: 2 }));
   assert.equal(figuresOf(row(native!)).mean, 0.5);
-  assert.equal(figuresOf(row(native!)).p50, NaN);
+  assert.equal(figuresOf(row(native!)).quantile(0.5), NaN);
   const [classic] = read(server({ started: 4, ended: 4, seconds: 2, buckets: [["1", 4]] }));
   assert.equal(figuresOf(row(classic!)).mean, NaN);
-  assert.equal(figuresOf(row(classic!)).p50, 0.5);
+  assert.equal(figuresOf(row(classic!)).quantile(0.5), 0.5);
   assert.equal(figuresOf(noCounts()).mean, NaN);
 });
 
