@@ -120,7 +120,8 @@ export const TABLE_TEXTS: Readonly<Record<Table, TableText>> = {
 
 /** What the numbers cover: those of the page as it is loaded, and those of its script. */
 export const SINCE_START = "since it started";
-export const LAST_MINUTE = "in the last minute, or since this page was opened";
+export const LAST_MINUTE = "in the last minute, or since this page was opened; curves go back " +
+  "five minutes at most";
 
 /** The notes under the tables: what the numbers mean. */
 export const NOTES = [

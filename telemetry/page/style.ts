@@ -37,8 +37,8 @@ th, td {
   padding: 0.5rem 0 0.5rem 1rem; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; overflow-wrap: anywhere;
 }
-th:first-child { width: 24%; padding-left: 0; text-align: left; }
-.server th:nth-child(3), .client th:nth-child(3) { width: 16%; }
+th:first-child { width: 23%; padding-left: 0; text-align: left; }
+.server th:nth-child(3), .client th:nth-child(3) { width: 18%; }
 thead th { color: var(--muted); font-size: 0.8125rem; font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 600; }
 small { display: block; font-weight: 400; }

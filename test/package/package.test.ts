@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import project from "../../package.json" with { type: "json" };
 import { ENTRIES } from "../../npm/entries.ts";
 import { npm, runTool } from "../../npm/tools.ts";
@@ -75,6 +76,19 @@ suite("the tarball", { skip }, () => {
         dependent,
       );
     }
+  });
+
+  test("has the live page as an ES module and as CommonJS", async () => {
+    const file = createRequire(join(installed, "package.json")).resolve(`${project.name}/page`);
+    const { grpcPage: fromCommonJs } = createRequire(file)(file);
+    const { grpcPage } = await import(pathToFileURL(file.replace(/\.cjs$/, ".js")).href);
+    async function* text() {
+      yield "grpc_server_call_started_total 1\n";
+    }
+    const html = await grpcPage().render(text());
+    assert.match(html, /<script>.{5000,}<\/script>/s);
+    assert.equal(await fromCommonJs().render(text()), html);
+    assert.deepEqual(fromCommonJs().headers, grpcPage().headers);
   });
 
   test("passes publint", async () => {

@@ -127,6 +127,7 @@ test("quantiles are those of PromQL's histogram_quantile", () => {
     [0.99, [[1, 10], [Infinity, 20]], 1],
     // Nothing is known below a first bound that is not positive.
     [0.5, [[0, 10], [1, 10], [Infinity, 10]], 0],
+    [0.5, [[-1, 10], [1, 10], [Infinity, 10]], -1],
     [0.5, [[1, 0], [Infinity, 0]], NaN],
     [0.5, [[Infinity, 3]], NaN],
     [0.5, [[1, 3]], NaN],
