@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 /**
- * The script of the page. `npm run page` makes `script.ts` of it.
+ * The script of the page. `npm run page` makes `script.ts` of it, and `npm/page-script.ts` says why.
  *
  * @module
  */
@@ -293,7 +293,7 @@ async function read(): Promise<void> {
     const now = reader.end(at);
     remember(now);
     show(now);
-    say("Live: read every two seconds");
+    if (!isPaused()) say("Live: read every two seconds");
   } catch (error) {
     say(`/metrics cannot be read, trying again: ${error instanceof Error ? error.message : error}`);
   }
@@ -301,19 +301,21 @@ async function read(): Promise<void> {
   schedule(PERIOD_MS - (performance.now() - started));
 }
 
+function isPaused(): boolean {
+  return pause.getAttribute("aria-pressed") === "true";
+}
+
 /** Reads again later, unless nobody looks. */
 function schedule(delay: number): void {
   clearTimeout(timer);
-  const isPaused = pause.getAttribute("aria-pressed") === "true";
-  if (isPaused) say("Paused");
+  if (isPaused()) say("Paused");
   else if (document.visibilityState === "visible") timer = setTimeout(read, Math.max(0, delay));
 }
 
 byId("controls").hidden = false;
 filter.addEventListener("input", applyFilter);
 pause.addEventListener("click", () => {
-  const isPaused = pause.getAttribute("aria-pressed") === "true";
-  pause.setAttribute("aria-pressed", String(!isPaused));
+  pause.setAttribute("aria-pressed", String(!isPaused()));
   schedule(0);
 });
 document.addEventListener("visibilitychange", () => schedule(0));
