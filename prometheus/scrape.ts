@@ -197,7 +197,7 @@ export class ScrapeHandler {
     }
     const tooSlow = new AbortController();
     const timer = setTimeout(() => tooSlow.abort(), this.#limits.response).unref();
-    const slices = format === "protobuf"
+    const slices: Iterable<string | Uint8Array> = format === "protobuf"
       ? renderProtobufSlices(families)
       : renderSlices(families, format);
     const body = Readable.from(withPauses(slices, written));
@@ -212,10 +212,10 @@ export class ScrapeHandler {
 }
 
 /** Lets the event loop run after each slice, and calls `written` after the last one. */
-async function* withPauses(
-  slices: Iterable<string | Uint8Array>,
+async function* withPauses<Slice extends string | Uint8Array>(
+  slices: Iterable<Slice>,
   written: () => void,
-): AsyncGenerator<string | Uint8Array> {
+): AsyncGenerator<Slice> {
   for (const slice of slices) {
     if (slice.length > 0) yield slice;
     await nextTurn();
