@@ -26,9 +26,9 @@ export class DelaySeries {
   }
 }
 
-/** A span of which delays have spans of their own. */
+/** The span of a call or an attempt. */
 interface DelayedSpan {
-  /** @returns Undefined if the spans of delays are off. */
+  /** @returns Undefined if the tracer fails. */
   startDelay(type: string): DelaySpan | undefined;
 }
 
@@ -61,8 +61,9 @@ export class Delays {
   }
 
   /**
-   * Called when the call or attempt has to wait, and when it still waits and the reason changes. A
-   * delay of another type ends.
+   * Called when the call or attempt has to wait, and again when it still waits for the same or another
+   * thing. A delay of another type ends. After {@link close} it does nothing: grpc-js may queue a call
+   * that has ended.
    *
    * @param reason A text for people, recorded in the span only.
    */

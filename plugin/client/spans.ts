@@ -108,9 +108,8 @@ export class CallSpan {
     );
   }
 
-  /** Starts the span of a delay, see {@link ClientTracer.startDelay}. Undefined if these are off. */
+  /** Starts the span of a delay. See {@link ClientTracer.startDelay}. */
   startDelay(type: string): DelaySpan | undefined {
-    if (!this.#tracer.delays.calls) return undefined;
     return this.#tracer.startDelay("Call Delay", type, this.context);
   }
 
@@ -158,9 +157,8 @@ export class AttemptSpan {
     this.#span.addEvent("Delayed LB pick complete");
   }
 
-  /** Starts the span of a delay, see {@link ClientTracer.startDelay}. Undefined if these are off. */
+  /** Starts the span of a delay. See {@link ClientTracer.startDelay}. */
   startDelay(type: string): DelaySpan | undefined {
-    if (!this.#tracer.delays.attempts) return undefined;
     return this.#tracer.startDelay("Attempt Delay", type, this.context);
   }
 

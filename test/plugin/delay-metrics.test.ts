@@ -3,6 +3,8 @@ import * as grpc from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { customLabel, GrpcOpenTelemetry } from "../../plugin/mod.ts";
+import { Delays, DelaySeries } from "../../plugin/client/delays.ts";
+import { hookPicks } from "../../plugin/client/pick-hooks.ts";
 import { LATENCY_BOUNDS_SECONDS } from "../../plugin/metrics/definitions.ts";
 import {
   ATTEMPT_DELAY,
@@ -175,6 +177,41 @@ test("a plugin that is registered globally records delays", async (t) => {
     otel.deregisterGlobal();
   }
   assert.deepEqual(await countedDelays({ recording }), FIRST_CALL);
+});
+
+test("what has ended waits for nothing more", async () => {
+  const recording = new Recording();
+  const histogram = recording.meterProvider.getMeter("test").createHistogram(CALL_DELAY);
+  const delays = new Delays(new DelaySeries(histogram, {}), undefined, undefined);
+  delays.begin("resolving", "planned");
+  delays.close();
+  delays.begin("resolving", "planned");
+  delays.close();
+  assert.deepEqual(await countedDelays({ recording }), { "call resolving": 1 });
+});
+
+test("a pick during the pick of another attempt is its own", async () => {
+  const recording = new Recording();
+  const histogram = recording.meterProvider.getMeter("test").createHistogram(ATTEMPT_DELAY);
+  const { COMPLETE, QUEUE } = grpc.experimental.PickResultType;
+  let isOuter = true;
+  const channel = {
+    doPick(): object {
+      if (!isOuter) return { pickResultType: QUEUE };
+      isOuter = false;
+      // As if the load balancer changed the picker, and a call that is not recorded picked again.
+      channel.doPick();
+      return { pickResultType: COMPLETE };
+    },
+  };
+  const watchPicks = hookPicks(channel);
+  const attempt = { doPick: () => void channel.doPick() };
+  const delays = new Delays(new DelaySeries(histogram, {}), undefined, undefined);
+  watchPicks?.(attempt, delays);
+  attempt.doPick();
+  assert.deepEqual(await countedDelays({ recording }), {});
+  delays.close();
+  assert.deepEqual(await countedDelays({ recording }), {});
 });
 
 test("without the known private parts, calls go on and delays are not recorded, with warnings", async (t) => {
