@@ -2,6 +2,7 @@ import * as grpc from "@grpc/grpc-js";
 import { fileURLToPath } from "node:url";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import type { GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
+import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { echoService } from "../support/echo.ts";
 import { run, Script } from "../support/script.ts";
 import type { Owner } from "../support/script.ts";
@@ -45,7 +46,8 @@ const RAW_SERVER = fileURLToPath(new URL("raw-server.ts", import.meta.url));
 const NOTHING: Snapshot = new Map();
 
 /**
- * The clients and servers of a case with what they record. Raw servers run in other processes, all
+ * The clients and servers of a case with what they record: all metrics, also those that are off by
+ * default. Raw servers run in other processes, all
  * others in this one.
  */
 export class Harness {
@@ -68,6 +70,7 @@ export class Harness {
     if (settings.recorded ?? true) {
       new GrpcOpenTelemetry({
         meterProvider: this.serverRecording.meterProvider,
+        enableMetrics: METRIC_NAMES,
       })
         .instrumentServer(server);
     }
@@ -88,6 +91,7 @@ export class Harness {
   client(target: string, settings: ClientSettings = {}): grpc.Client {
     const plugin = new GrpcOpenTelemetry({
       meterProvider: this.clientRecording.meterProvider,
+      enableMetrics: METRIC_NAMES,
       ...settings.plugin,
     });
     const client = new grpc.Client(

@@ -21,6 +21,8 @@ const CONCURRENCY = 48;
 /** How often each server is killed and started again. */
 const KILLS = 5;
 const MAX_ATTEMPTS = 4;
+const CALL_DELAY = "grpc.client.call.delay.duration";
+const ATTEMPT_DELAY = "grpc.client.attempt.delay.duration";
 
 const retryPolicy = {
   maxAttempts: MAX_ATTEMPTS,
@@ -136,7 +138,7 @@ test(`all that started has ended or is in flight (INVARIANT_SEED=${seed})`, asyn
     const servers = await snapshot(harness.serverRecording);
     assertEverythingEnded(now, "grpc.client.attempt");
     assertEverythingEnded(servers, "grpc.server.call");
-    return { attempts: total(now, "grpc.client.attempt.started"), servers };
+    return { attempts: total(now, "grpc.client.attempt.started"), servers, now };
   }, 30_000);
 
   assert.deepEqual(
@@ -150,6 +152,7 @@ test(`all that started has ended or is in flight (INVARIANT_SEED=${seed})`, asyn
   }
   assert.ok(started.attempts > ledger.ended, "some calls were retried");
   assert.ok(scrapes > 20, `${scrapes} scrapes`);
+  assertDelays(started.now, peers.length);
 });
 
 /** An instrumented server in this process that aborts its calls and starts again. */
@@ -241,7 +244,7 @@ function inFlight(now: Snapshot, exchange: string): Map<string, number> {
   const series = new Map<string, number>();
   const histograms = new Map<string, Set<number>>();
   for (const { instrument, attributes, count } of now.values()) {
-    if (!instrument.startsWith(`${exchange}.`)) continue;
+    if (!instrument.startsWith(`${exchange}.`) || instrument === ATTEMPT_DELAY) continue;
     const key = `${attributes["grpc.method"]} ${attributes["grpc.target"]}`;
     const before = series.get(key) ?? 0;
     if (instrument.endsWith(".started")) series.set(key, before + count);
@@ -259,6 +262,37 @@ function inFlight(now: Snapshot, exchange: string): Map<string, number> {
 function assertEverythingEnded(now: Snapshot, exchange: string): void {
   const left = [...inFlight(now, exchange)].filter(([, count]) => count !== 0);
   assert.deepEqual(left, [], `${exchange}: in flight`);
+}
+
+/** The types of delays. The last one needs a connection that is lost between a pick and its use. */
+const DELAY_TYPES = [
+  "connecting",
+  "picker_failing_with_wait_for_ready",
+  "resolving",
+  "subchannel_state_mismatch",
+];
+
+/** Checks that delays are within their calls and attempts, and that each channel had some. */
+function assertDelays(now: Snapshot, channels: number): void {
+  const types = [...now.values()]
+    .map(({ attributes }) => attributes["grpc.delay_type"])
+    .filter((type) => type !== undefined && type !== DELAY_TYPES.at(-1));
+  assert.deepEqual([...new Set(types)].sort(), DELAY_TYPES.slice(0, -1));
+  for (
+    const [delay, duration] of [
+      [CALL_DELAY, "grpc.client.call.duration"],
+      [ATTEMPT_DELAY, "grpc.client.attempt.duration"],
+    ] as const
+  ) {
+    assert.ok(total(now, delay) >= channels, `${total(now, delay)} delays`);
+    assert.ok(seconds(now, delay) > 0);
+    assert.ok(seconds(now, delay) < seconds(now, duration), `${delay} is longer than ${duration}`);
+  }
+}
+
+function seconds(now: Snapshot, wanted: string): number {
+  return [...now.values()].filter(({ instrument }) => instrument === wanted)
+    .reduce((sum, point) => sum + point.sum, 0);
 }
 
 function total(now: Snapshot, wanted: string): number {

@@ -1,4 +1,4 @@
-/** The metrics of gRFC A94 and A96 and the spans of gRFC A72, with servers that violate HTTP/2. */
+/** The metrics of gRFC A94, A96 and A121 and the spans of gRFC A72, with servers that violate HTTP/2. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
@@ -8,7 +8,7 @@ import { unary } from "./calls.ts";
 import { Harness } from "./harness.ts";
 
 const ENABLED = METRIC_NAMES.filter((name) =>
-  /^grpc\.(client\.call\.(retries|transparent|hedges)|subchannel)/.test(name)
+  /^grpc\.(client\.call\.(retries|transparent|hedges)|subchannel)|\.delay\./.test(name)
 );
 
 const RETRY_POLICY = JSON.stringify({
@@ -27,11 +27,17 @@ const RETRY_POLICY = JSON.stringify({
 
 interface Outcome {
   readonly saw: string;
-  /** The series of gRFC A94 and A96, by the last parts of their names. */
+  /** The series of gRFC A94, A96 and A121, by the last parts of their names. */
   readonly series: Readonly<Record<string, string>>;
   /** For each attempt, the number of previous attempts and whether it is a transparent retry. */
   readonly attempts: readonly (readonly [previous: number, transparent: boolean])[];
 }
+
+/** The first attempt waits for a connection, and those after it use that. */
+const WAITED_ONCE = {
+  "call.delay.duration resolving": "1",
+  "attempt.delay.duration connecting": "1",
+};
 
 const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
   "a refused stream is retried transparently": [["refuse", "ok"], {
@@ -40,6 +46,7 @@ const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
       "call.transparent_retries": "1",
       "subchannel.connection_attempts_succeeded": "1",
       "subchannel.open_connections": "1",
+      ...WAITED_ONCE,
     },
     attempts: [[0, false], [0, true]],
   }],
@@ -52,6 +59,7 @@ const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
         "call.transparent_retries": "1",
         "subchannel.connection_attempts_succeeded": "1",
         "subchannel.open_connections": "1",
+        ...WAITED_ONCE,
       },
       attempts: [[0, false], [1, false], [1, true]],
     },
@@ -66,6 +74,8 @@ const CASES: Readonly<Record<string, readonly [plans: string[], Outcome]>> = {
       "subchannel.connection_attempts_succeeded": "2",
       "subchannel.disconnections unknown": "1",
       "subchannel.open_connections": "1",
+      ...WAITED_ONCE,
+      "attempt.delay.duration connecting": "2",
     },
     attempts: [[0, false], [1, false]],
   }],
@@ -106,11 +116,11 @@ async function seriesOf(harness: Harness): Promise<Record<string, string>> {
   ) {
     if (!ENABLED.some((enabled) => enabled === name)) continue;
     for (const { attributes, value } of dataPoints) {
-      const reason = attributes["grpc.disconnect_error"];
+      const label = attributes["grpc.disconnect_error"] ?? attributes["grpc.delay_type"];
       const short = name.replace(/^grpc\.(client\.)?/, "");
-      series[reason === undefined ? short : `${short} ${reason}`] = typeof value === "number"
+      series[label === undefined ? short : `${short} ${label}`] = typeof value === "number"
         ? `${value}`
-        : `${value.sum}`;
+        : `${short.includes("delay") ? value.count : value.sum}`;
     }
   }
   return series;
