@@ -73,7 +73,7 @@ function hook(
 class Http2ServerHook {
   readonly recorders: ConnectionRecorders;
   readonly #http2Server: EventEmitter;
-  /** The sockets whose handshake ended. */
+  /** The sockets whose handshake ended. A runtime may report an error and then the close. */
   readonly #ended = new WeakSet<TlsSocketLike>();
 
   constructor(http2Server: EventEmitter) {
@@ -103,8 +103,10 @@ class Http2ServerHook {
   }
 
   #handshakeEnded(socket: TlsSocketLike, handshake: () => Handshake): void {
-    if (this.#ended.has(socket)) return;
-    this.#ended.add(socket);
-    this.recorders.handshakeEnded(handshake, ROOT_CONTEXT);
+    this.recorders.handshakeEnded(() => {
+      if (this.#ended.has(socket)) return undefined;
+      this.#ended.add(socket);
+      return handshake();
+    }, ROOT_CONTEXT);
   }
 }

@@ -3,8 +3,8 @@ import * as grpc from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
-import { createConnection, createServer } from "node:net";
-import type { AddressInfo, Socket } from "node:net";
+import { createConnection, createServer, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -335,6 +335,22 @@ test("a server counts handshakes before and after its certificate changes", asyn
     SUCCESS: "2",
     CERTIFICATE_AUTHORITY_INVALID: "1",
   });
+});
+
+test("a handshake whose failure is reported twice counts once", async (t) => {
+  const { recording, otel } = recorded();
+  const server = otel.instrumentServer(echoServer(t));
+  await listen(server, serverCredentials(root, good));
+  const { http2Servers } = server as unknown as {
+    http2Servers: Map<NodeJS.EventEmitter, unknown>;
+  };
+  const socket = new Socket().on("error", () => {});
+  for (const code of ["ERR_SSL_NO_SHARED_CIPHER", "ECONNRESET"]) {
+    for (const http2Server of http2Servers.keys()) {
+      http2Server.emit("tlsClientError", Object.assign(new Error(code), { code }), socket);
+    }
+  }
+  assert.deepEqual(await handshakesOf(recording, "server"), { CIPHER_SUITE_MISMATCH: "1" });
 });
 
 test("a server without the private parts that are hooked counts nothing, with one warning", async (t) => {
