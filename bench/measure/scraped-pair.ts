@@ -65,21 +65,24 @@ export class ScrapedPair {
   }
 }
 
-/** The headers that Prometheus sends with a scrape. */
-const HEADERS = {
-  accept: "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
-    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1",
-  "accept-encoding": "gzip",
-};
+/** The Accept header that Prometheus sends with a scrape. */
+export const TEXT = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
+  "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+
+/** The Accept header of a Prometheus that takes native histograms. */
+export const PROTOBUF = "application/vnd.google.protobuf;" +
+  `proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,${TEXT}`;
 
 /**
  * Scrapes like Prometheus.
  *
+ * @param accept The Accept header.
  * @returns The body as received, which may be compressed.
  */
-export async function scrape(url: string): Promise<Uint8Array> {
+export async function scrape(url: string, accept = TEXT): Promise<Uint8Array> {
+  const headers = { accept, "accept-encoding": "gzip" };
   return await new Promise((resolve, reject) => {
-    get(url, { headers: HEADERS }, (response) => {
+    get(url, { headers }, (response) => {
       if (response.statusCode === 200) buffer(response).then(resolve, reject);
       else reject(new Error(`${url} answered ${response.statusCode}`));
     }).on("error", reject);

@@ -7,29 +7,32 @@ import { installPackages } from "../peers/install.ts";
 import { LABEL_SETS } from "../programs/scraped-histogram.ts";
 import type { Row } from "./row.ts";
 
-/** Each label set has 41 bounds, +Inf, sum and count. */
-const LINES = LABEL_SETS * 44;
-const SUBJECTS = ["ours", "stock", "prom-client"] as const;
-type Subject = typeof SUBJECTS[number];
+/** What each subject makes for a label set: a line for each of 41 bounds, +Inf, sum and count. */
+const PARTS = { ours: 44, protobuf: 1, native: 1, stock: 44, "prom-client": 44 };
+type Subject = keyof typeof PARTS;
+const SUBJECTS = Object.keys(PARTS) as Subject[];
 
-/** Times in milliseconds for the first text of a process and for later texts. */
+/** Times in milliseconds for the first scrape of a process and for later ones. */
 interface Texts {
   readonly first: number[];
   readonly later: number[];
 }
 
-/** Compares the time it takes to collect 1,000 label sets with 41 bounds and make their text. */
+/**
+ * Compares the time it takes to collect 1,000 label sets with 41 bounds and make their text or
+ * protobuf. `native` are exponential histograms by protobuf.
+ */
 export const exposition: Row = {
   name: "exposition",
-  title: `text of ${LABEL_SETS} label sets with 41 bounds, other / ours`,
+  title: `text and protobuf of ${LABEL_SETS} label sets with 41 bounds, other / ours`,
   async *measure(settings) {
     await installPackages();
     for (const of of RUNTIME_NAMES) {
       const texts = await measureTexts(of, settings);
       for (const subject of SUBJECTS) {
         const what = `${subject}: `;
-        yield figure({ what: `${what}first text`, of, unit: "ms" }, texts[subject].first);
-        yield figure({ what: `${what}later texts`, of, unit: "ms" }, texts[subject].later);
+        yield figure({ what: `${what}first`, of, unit: "ms" }, texts[subject].first);
+        yield figure({ what: `${what}later`, of, unit: "ms" }, texts[subject].later);
       }
       const ours = texts.ours.later;
       yield figure({ what: "stock / ours", of, unit: "" }, ratios(texts.stock.later, ours), {
@@ -39,6 +42,10 @@ export const exposition: Row = {
       yield figure({ what: "prom-client / ours", of, unit: "" }, ratios(promClient, ours), {
         atLeast: 2,
       });
+      for (const subject of ["protobuf", "native"] as const) {
+        const { later } = texts[subject];
+        yield figure({ what: `ours / ${subject}`, of, unit: "" }, ratios(ours, later));
+      }
     }
   },
 };
@@ -47,11 +54,7 @@ async function measureTexts(
   runtime: Runtime,
   { rounds, scrapes, samplePerWindow }: Settings,
 ): Promise<Record<Subject, Texts>> {
-  const texts: Record<Subject, Texts> = {
-    ours: { first: [], later: [] },
-    stock: { first: [], later: [] },
-    "prom-client": { first: [], later: [] },
-  };
+  const texts = bySubject((): Texts => ({ first: [], later: [] }));
   for (let round = 0; round < rounds; round++) {
     const programs = new Map<Subject, Program>();
     for (const subject of SUBJECTS) {
@@ -60,13 +63,14 @@ async function measureTexts(
       );
       programs.set(subject, program);
     }
-    const later: Record<Subject, number[]> = { ours: [], stock: [], "prom-client": [] };
+    const later = bySubject((): number[] => []);
     for (let i = 0; i <= scrapes; i++) {
       for (const subject of rotated(SUBJECTS, i)) {
-        const { ms, lines } = await programs.get(subject)!.ask<{ ms: number; lines: number }>(
+        const { ms, parts } = await programs.get(subject)!.ask<{ ms: number; parts: number }>(
           "text",
         );
-        if (lines !== LINES) throw new Error(`${subject}: ${lines} lines instead of ${LINES}`);
+        const expected = LABEL_SETS * PARTS[subject];
+        if (parts !== expected) throw new Error(`${subject}: ${parts} parts, not ${expected}`);
         (i === 0 ? texts[subject].first : later[subject]).push(ms);
       }
     }
@@ -78,4 +82,8 @@ async function measureTexts(
     for (const program of programs.values()) await program.stop();
   }
   return texts;
+}
+
+function bySubject<T>(create: () => T): Record<Subject, T> {
+  return Object.fromEntries(SUBJECTS.map((subject) => [subject, create()])) as Record<Subject, T>;
 }
