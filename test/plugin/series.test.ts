@@ -59,7 +59,7 @@ const SETUPS: readonly (readonly [
     instrumentName: "duration",
     aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: [] } },
   }]],
-  ["a view with exponential buckets", [DELTA], [{
+  ["a view with exponential buckets", [CUMULATIVE, DELTA], [{
     instrumentName: "duration",
     aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM },
   }]],
@@ -302,4 +302,30 @@ test("values of another SDK and of a view that changes labels go through the ins
     [1, labels, undefined],
     ["viewed".length, labels, ROOT_CONTEXT],
   ]);
+});
+
+test("an exponential histogram is searched for once in a collection", async () => {
+  const reader = CUMULATIVE();
+  const histogram = new MeterProvider({
+    readers: [reader],
+    views: [{
+      instrumentName: "duration",
+      aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM },
+    }],
+  }).getMeter("test").createHistogram("duration");
+  const storage = (histogram as unknown as {
+    _writableMetricStorage: { record(...args: unknown[]): void };
+  })._writableMetricStorage;
+  let searches = 0;
+  const { record } = storage;
+  storage.record = function (...args) {
+    searches++;
+    record.apply(this, args);
+  };
+  const series = createSeries(histogram, { method: "A" });
+  for (const expected of [1, 2]) {
+    for (let i = 0; i < 100; i++) series.record(i, undefined);
+    assert.equal(searches, expected);
+    await reader.collect();
+  }
 });

@@ -1,6 +1,6 @@
 /** Exports are bounded in bytes, whatever is exported, and together they are one delivery. */
 import { status } from "@grpc/grpc-js";
-import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { AggregationType, MeterProvider } from "@opentelemetry/sdk-metrics";
 import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -100,6 +100,24 @@ for (const protocol of OTLP_PROTOCOLS) {
     await meterProvider.shutdown();
   });
 }
+
+test("exponential histograms with many buckets arrive", async (t) => {
+  const receiver = await LimitedReceiver.start(t, "http/json");
+  const { meter, deliver, lines, meterProvider } = await exportingMetrics(receiver, "http/json", [
+    { instrumentName: "*", aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM } },
+  ]);
+  const histogram = meter.createHistogram("a.duration");
+  for (let i = 0; i < LABEL_SETS; i++) {
+    for (let value = 0.01; value < 2; value *= 1.02) histogram.record(value, { method: `${i}` });
+  }
+  await deliver();
+  const bytes = receiver.taken.map((body) => body.length);
+  assert.ok(Math.max(...bytes) <= MAX_EXPORT_BYTES, `${bytes}`);
+  assert.equal(receiver.requests, receiver.taken.length);
+  assert.equal(new Set(seriesOf(receiver.taken)).size, LABEL_SETS);
+  assert.deepEqual(lines, []);
+  await meterProvider.shutdown();
+});
 
 for (const protocol of ["http/json", "grpc"] as const) {
   test(`${protocol}: a batch that is refused is late, the others are not`, async (t) => {

@@ -1,7 +1,7 @@
 import type { Meter } from "@opentelemetry/api";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
-import type { ResourceMetrics } from "@opentelemetry/sdk-metrics";
+import type { ResourceMetrics, ViewOptions } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { createMetricExporter, createSpanExporter } from "../../../telemetry/otlp/exporters.ts";
 import { METRICS, ReportingExporter, SPANS } from "../../../telemetry/otlp/reporting-exporter.ts";
@@ -23,6 +23,7 @@ function linesOf(lines: string[]): (line: string) => void {
 export async function exportingMetrics(
   receiver: Pick<LimitedReceiver, "url">,
   protocol: OtlpProtocol,
+  views: ViewOptions[] = [],
 ) {
   process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url;
   const lines: string[] = [];
@@ -34,7 +35,7 @@ export async function exportingMetrics(
     linesOf(lines),
   );
   const reader = new PeriodicReader({ exporter, exportIntervalMillis: 3_600_000 });
-  const meterProvider = new MeterProvider({ resource, readers: [reader] });
+  const meterProvider = new MeterProvider({ resource, readers: [reader], views });
   return {
     lines,
     exporter,
@@ -102,6 +103,7 @@ interface JsonRequest {
       readonly metrics: readonly {
         readonly name: string;
         readonly histogram?: { readonly dataPoints: readonly JsonPoint[] };
+        readonly exponentialHistogram?: { readonly dataPoints: readonly JsonPoint[] };
         readonly sum?: { readonly dataPoints: readonly JsonPoint[] };
       }[];
     }[];
@@ -114,8 +116,8 @@ export function seriesOf(requests: readonly Buffer[]): string[] {
     const { resourceMetrics } = JSON.parse(body.toString()) as JsonRequest;
     return resourceMetrics.flatMap(({ resource, scopeMetrics }) =>
       scopeMetrics.flatMap(({ scope, metrics }) =>
-        metrics.flatMap(({ name, histogram, sum }) =>
-          (histogram ?? sum)!.dataPoints.map(({ attributes }) => {
+        metrics.flatMap(({ name, histogram, exponentialHistogram, sum }) =>
+          (histogram ?? exponentialHistogram ?? sum)!.dataPoints.map(({ attributes }) => {
             const [service, ...labels] = [resource.attributes[0]!, ...attributes]
               .map(({ key, value }) => `${key}=${value.stringValue}`);
             return [service, scope.name, scope.version, name, ...labels].join(" ");
