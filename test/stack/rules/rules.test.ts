@@ -12,6 +12,7 @@ import { promtool, skipWithout } from "../../tools.ts";
 const run = promisify(execFile);
 const project = fileURLToPath(new URL("../../../", import.meta.url));
 const ruleFiles = globSync(`${project}stack/rules/*.yml`);
+const nativeRuleFiles = globSync(`${project}stack/rules/native/*.yml`);
 const caseFiles = globSync(`${project}test/stack/rules/cases/*.yml`);
 
 const tool = await promtool();
@@ -24,7 +25,7 @@ async function check(...args: string[]): Promise<void> {
 }
 
 test("promtool accepts the rules", needsTool, async () => {
-  await check("check", "rules", "--lint=all", "--lint-fatal", ...ruleFiles);
+  await check("check", "rules", "--lint=all", "--lint-fatal", ...ruleFiles, ...nativeRuleFiles);
 });
 
 describe("the rules produce the results that their cases expect", needsTool, () => {
