@@ -10,7 +10,9 @@ import { eventually } from "../../support/eventually.ts";
 import { PROJECT, RUNTIMES, startClient, startServer } from "../../support/script.ts";
 import type { Owner } from "../../support/script.ts";
 import { skipWithout } from "../../tools.ts";
-import { realPrometheus, realPrometheuses } from "../programs.ts";
+import { OTLP_PROTOCOLS } from "../../../telemetry/settings/variables.ts";
+import { realCollector, realPrometheus, realPrometheuses } from "../programs.ts";
+import { startCollector } from "../running-collector.ts";
 import { RunningPrometheus } from "../running-prometheus.ts";
 import { interpolate } from "./dashboard.ts";
 import type { Choice, Panel } from "./dashboard.ts";
@@ -63,6 +65,50 @@ test(
     }
   },
 );
+
+test("pushed exponential histograms are counted exactly behind the Collector", {
+  ...options,
+  skip: options.skip || skipWithout(await realCollector(), "the Collector"),
+}, async (t) => {
+  const { ports, metricsUrl } = await startCollector(t);
+  for (const [i, runtime] of RUNTIMES.entries()) {
+    const pushing = {
+      OTEL_METRICS_EXPORTER: "otlp",
+      OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION:
+        "base2_exponential_bucket_histogram",
+      OTEL_EXPORTER_OTLP_PROTOCOL: OTLP_PROTOCOLS[i]!,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${
+        OTLP_PROTOCOLS[i] === "grpc" ? ports.grpc : ports.http
+      }`,
+      OTEL_METRIC_EXPORT_INTERVAL: "500",
+    };
+    const { address } = await startServer(t, runtime, pushing);
+    await startClient(t, runtime, {
+      ...pushing,
+      ECHO_ADDR: address,
+      ECHO_CONCURRENCY: `${CALLS}`,
+      ECHO_INTERVAL_MS: "3600000",
+    });
+  }
+  for (const [name, executable] of versions) {
+    await t.test(name, { skip: skipWithout(executable, name) }, async (t) => {
+      assert.ok(executable, `${name} is missing`);
+      const { url } = await startPrometheus(t, executable, { collector: [metricsUrl] });
+      for (
+        const query of [
+          "histogram_count(grpc_server_call_duration_seconds)",
+          "histogram_count(grpc_client_call_duration_seconds)",
+          "grpc_server_call_rcvd_total_compressed_message_size_bytes_count",
+        ]
+      ) {
+        await t.test(query, () =>
+          eventually(async () => {
+            assert.deepEqual(await valuesOf(url, query), RUNTIMES.map(() => CALLS));
+          }, PATIENCE_MS));
+      }
+    });
+  }
+});
 
 test("every query and rule for native histograms has results", options, async (t) => {
   const { address, jobs } = await startCalls(t);
