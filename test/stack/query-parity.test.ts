@@ -1,4 +1,5 @@
-// Tests that queries have the same results for pulled and for pushed metrics.
+// Tests that queries have the same results for pulled and for pushed metrics, in each version of
+// Prometheus.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,15 +13,16 @@ import { startClient, startServer } from "../support/script.ts";
 import type { Owner } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
 import { firstUrl } from "./exposition-text.ts";
-import { realCollector, realPrometheus } from "./programs.ts";
+import { realCollector, realPrometheuses } from "./programs.ts";
 import { startCollector } from "./running-collector.ts";
 import { query } from "./running-stack.ts";
 import type { Sample } from "./running-stack.ts";
 
-const executable = await realPrometheus();
-const collector = executable && await realCollector();
+const versions = Object.entries(await realPrometheuses());
+const collector = await realCollector();
 const options = {
-  skip: skipWithout(collector, "Prometheus or the Collector"),
+  skip: versions.map(([name, executable]) => skipWithout(executable, name)).find(Boolean) ||
+    skipWithout(collector, "the Collector"),
   timeout: 300_000,
 };
 
@@ -40,10 +42,9 @@ const FAILING = {
 };
 
 /**
- * The largest relative difference between two rates. Pull and push are scraped at different
- * moments, so within a range one may have an additional sample, and a last sample that is up to a
- * second older. That is up to 2 s of at least 40 s of data. A single missing call exceeds the
- * tolerance.
+ * The largest relative difference between two rates. They are scraped at different moments, so
+ * within a range one may have an additional sample, and a last sample that is up to a second older.
+ * That is up to 2 s of at least 40 s of data. A single missing call exceeds the tolerance.
  */
 const RATE_TOLERANCE = 0.05;
 /** Time until there are 40 s of data and both have seen the same calls. */
@@ -64,22 +65,36 @@ const CUMULATIVE = [
   ),
 ];
 
-test("every query has the same result for pulled and pushed metrics", options, async (t) => {
-  assert.ok(executable && collector, "Prometheus or the Collector is missing");
+test("every query has the same result, pulled or pushed, in every version", options, async (t) => {
   const { address, pulling, pushing } = await startCalls(t);
-  const [pulled, pushed] = await Promise.all([
-    RunningPrometheus.start(t, executable, pulling),
-    RunningPrometheus.start(t, executable, pushing),
-  ]);
-  const both = (expression: string) =>
-    Promise.all([pulled, pushed].map(async ({ url }) => comparable(await query(url, expression))));
+  const running = await Promise.all(
+    versions.flatMap(([name, executable]) =>
+      Object.entries({ pulled: pulling, pushed: pushing }).map(async ([way, jobs]) => ({
+        where: `${name}, ${way}`,
+        prometheus: await RunningPrometheus.start(t, executable!, jobs),
+      }))
+    ),
+  );
+  /** Asks all of them and compares each with the first. */
+  const everywhere = async (
+    expression: string,
+    assertSame: (actual: Comparable[], expected: Comparable[], where: string) => void,
+  ) => {
+    const [first = [], ...others] = await Promise.all(
+      running.map(async ({ prometheus: { url } }) => comparable(await query(url, expression))),
+    );
+    for (const [index, other] of others.entries()) {
+      assertSame(other, first, running[index + 1]!.where);
+    }
+    return first;
+  };
 
   for (const expression of CUMULATIVE) {
     await t.test(expression, () =>
       eventually(async () => {
-        const [direct, throughCollector] = await both(expression);
-        assert.ok(direct!.length > 0, "no data");
-        assert.deepEqual(throughCollector, direct);
+        const first = await everywhere(expression, (actual, expected, where) =>
+          assert.deepEqual(actual, expected, where));
+        assert.ok(first.length > 0, "no data");
       }, PATIENCE_MS));
   }
 
@@ -90,7 +105,7 @@ test("every query has the same result for pulled and pushed metrics", options, a
     ),
     grpc_target: [`dns:///${address}`],
   };
-  const rules = await pulled.rules();
+  const rules = await running[0]!.prometheus.rules();
   const recorded = rules.filter(({ type }) => type === "recording").map(({ name }) => name);
   const expressions = new Set([
     ...CODELAB_QUERIES,
@@ -100,18 +115,31 @@ test("every query has the same result for pulled and pushed metrics", options, a
   for (const expression of expressions) {
     await t.test(expression, () =>
       eventually(async () => {
-        const [direct, throughCollector] = await both(expression);
-        assert.ok(direct!.some(({ value }) => Number.isFinite(value)), "no data");
-        assertAlike(throughCollector!, direct!, MEASURED_AT_SCRAPE.test(expression));
+        const labelsOnly = MEASURED_AT_SCRAPE.test(expression);
+        const first = await everywhere(expression, (actual, expected, where) =>
+          assertAlike(actual, expected, where, labelsOnly));
+        assert.ok(
+          first.some(({ value }) =>
+            Number.isFinite(value)
+          ),
+          "no data",
+        );
       }, PATIENCE_MS));
   }
 
-  // Most alerts have no result here, neither for pull nor for push.
+  // Most alerts have no result here.
   for (const { name, query: expression } of rules.filter(({ type }) => type === "alerting")) {
     await t.test(`alert ${name}`, () =>
       eventually(async () => {
-        const [direct, throughCollector] = await both(expression);
-        assertAlike(throughCollector!, direct!, false);
+        await everywhere(expression, (...results) => assertAlike(...results));
+      }, PATIENCE_MS));
+  }
+
+  for (const { where, prometheus } of running) {
+    await t.test(`${where}: every rule can be evaluated`, () =>
+      eventually(async () => {
+        const failed = (await prometheus.rules()).filter(({ health }) => health !== "ok");
+        assert.deepEqual(failed.map(({ name, lastError }) => `${name}: ${lastError}`), []);
       }, PATIENCE_MS));
   }
 });
@@ -168,13 +196,15 @@ function comparable(samples: readonly Sample[]): Comparable[] {
 function assertAlike(
   actual: readonly Comparable[],
   expected: readonly Comparable[],
-  labelsOnly: boolean,
+  where: string,
+  labelsOnly = false,
 ): void {
-  assert.deepEqual(actual.map(({ labels }) => labels), expected.map(({ labels }) => labels));
+  const labels = (results: readonly Comparable[]) => results.map(({ labels }) => labels);
+  assert.deepEqual(labels(actual), labels(expected), where);
   if (labelsOnly) return;
   for (const [index, { labels, value }] of expected.entries()) {
     const other = actual[index]!.value;
     const near = Math.abs(other - value) <= RATE_TOLERANCE * Math.abs(value);
-    assert.ok(near || Object.is(other, value), `${labels}: ${other} instead of ${value}`);
+    assert.ok(near || Object.is(other, value), `${where} ${labels}: ${other} instead of ${value}`);
   }
 }
