@@ -18,6 +18,8 @@ export interface LoadedRule {
 export interface PrometheusSettings {
   /** Further sections of `prometheus.yml`. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Sections as they stand in a document. */
+  readonly yaml?: string;
   readonly flags?: readonly string[];
 }
 
@@ -46,25 +48,26 @@ export class RunningPrometheus {
     owner: Owner,
     executable: string,
     jobs: Readonly<Record<string, readonly string[]>>,
-    { config: sections = {}, flags = [] }: PrometheusSettings = {},
+    { config: others = {}, yaml = "", flags = [] }: PrometheusSettings = {},
   ): Promise<RunningPrometheus> {
     const folder = await mkdtemp(join(tmpdir(), "prometheus-"));
-    const config = join(folder, "prometheus.json");
-    // Every JSON document is also YAML.
-    await writeFile(
-      config,
-      JSON.stringify({
-        global: { scrape_interval: "1s", evaluation_interval: "1s" },
-        rule_files: [join(PROJECT, "stack/rules", "*.yml")],
-        scrape_configs: Object.entries(jobs).map(([job, urls]) => ({
-          job_name: job,
-          // As in prometheus.yml for a Collector. The scripts' own pages have no such labels.
-          honor_labels: true,
-          static_configs: [{ targets: urls.map((url) => new URL(url).host) }],
-        })),
-        ...sections,
-      }),
+    const config = join(folder, "prometheus.yml");
+    const sections = {
+      global: { scrape_interval: "1s", evaluation_interval: "1s" },
+      rule_files: [join(PROJECT, "stack/rules", "*.yml")],
+      scrape_configs: Object.entries(jobs).map(([job, urls]) => ({
+        job_name: job,
+        // As in prometheus.yml for a Collector. The scripts' own pages have no such labels.
+        honor_labels: true,
+        static_configs: [{ targets: urls.map((url) => new URL(url).host) }],
+      })),
+      ...others,
+    };
+    // JSON is also YAML.
+    const lines = Object.entries(sections).map(([name, each]) =>
+      `${name}: ${JSON.stringify(each)}\n`
     );
+    await writeFile(config, lines.join("") + yaml);
     const prometheus = new RunningPrometheus([
       executable,
       `--config.file=${config}`,

@@ -13,7 +13,7 @@ import { skipWithout } from "../tools.ts";
 import { realPrometheuses } from "./programs.ts";
 import { RunningPrometheus } from "./running-prometheus.ts";
 import { query } from "./running-stack.ts";
-import type { Sample } from "./running-stack.ts";
+import { shownSeries, storedSeries } from "./stored-series.ts";
 
 const OPEN_METRICS = "application/openmetrics-text; version=1.0.0";
 /** Calls of each client. */
@@ -97,38 +97,4 @@ class RecordedTarget {
     target.#url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`;
     return target;
   }
-}
-
-/** Metrics that do not change between two scrapes. */
-function isGrpc(name: string): boolean {
-  return name.startsWith("grpc_");
-}
-
-type Value = readonly [series: string, value: number];
-
-/** Returns the gRPC series of a query's result. */
-function storedSeries(samples: readonly Sample[]): Value[] {
-  return samples.filter(({ metric }) => isGrpc(metric["__name__"]!))
-    .map(({ metric, value }): Value => [seriesOf(metric), Number(value[1])])
-    .sort(byName);
-}
-
-/** Returns the gRPC series that an OpenMetrics page shows. */
-function shownSeries(page: string): Value[] {
-  return page.split("\n").flatMap((line): Value[] => {
-    const [, name = "", labels = "", value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-    if (!isGrpc(name)) return [];
-    const pairs = labels.matchAll(/([a-z_]+)="([^"]*)"/g);
-    const metric = Object.fromEntries([...pairs].map(([, label, text]) => [label, text!]));
-    return [[seriesOf({ __name__: name, ...metric }), Number(value)]];
-  }).sort(byName);
-}
-
-/** Returns a series' labels as text, without those of the target. */
-function seriesOf({ job: _, instance: _instance, ...labels }: Record<string, string>): string {
-  return JSON.stringify(Object.entries(labels).sort(byName));
-}
-
-function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
-  return a < b ? -1 : 1;
 }

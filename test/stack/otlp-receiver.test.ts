@@ -1,0 +1,76 @@
+// Tests programs that push straight to Prometheus 3, with the settings of docs/scaling.md.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { OtlpProtocol } from "../../telemetry/settings/variables.ts";
+import { eventually } from "../support/eventually.ts";
+import { scrape } from "../support/scrape.ts";
+import { PROJECT, RUNTIMES, startClient, startServer } from "../support/script.ts";
+import { skipWithout } from "../tools.ts";
+import { firstUrl } from "./exposition-text.ts";
+import { realPrometheuses } from "./programs.ts";
+import { RunningPrometheus } from "./running-prometheus.ts";
+import { query } from "./running-stack.ts";
+import { shownSeries, storedSeries } from "./stored-series.ts";
+import type { Value } from "./stored-series.ts";
+
+const { "Prometheus 3": executable } = await realPrometheuses();
+
+const OPEN_METRICS = "application/openmetrics-text; version=1.0.0";
+const CALLS = 7;
+
+const document = readFileSync(join(PROJECT, "docs/scaling.md"), "utf8");
+const [settings = ""] = /(?<=^```yaml\n# prometheus\.yml\n)otlp:\n[^`]*/m.exec(document) ?? [];
+
+test("Prometheus 3 receives all series by OTLP", {
+  skip: skipWithout(executable, "Prometheus 3"),
+  timeout: 120_000,
+}, async (t) => {
+  assert.ok(executable, "Prometheus 3 is missing");
+  assert.match(settings, /translation_strategy/);
+  const prometheus = await RunningPrometheus.start(t, executable, {}, {
+    yaml: settings,
+    flags: ["--web.enable-otlp-receiver"],
+  });
+  for (const runtime of RUNTIMES) {
+    const pushing = (script: string, protocol: OtlpProtocol) => ({
+      OTEL_METRICS_EXPORTER: "prometheus,otlp",
+      OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+      OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${prometheus.url}/api/v1/otlp/v1/metrics`,
+      OTEL_METRIC_EXPORT_INTERVAL: "500",
+      OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${runtime}-${script}`,
+    });
+    const server = await startServer(t, runtime, pushing("server", "http/json"));
+    const client = await startClient(t, runtime, {
+      ...pushing("client", "http/protobuf"),
+      ECHO_ADDR: server.address,
+      ECHO_CONCURRENCY: `${CALLS}`,
+      ECHO_INTERVAL_MS: "3600000", // each worker makes one call, then pauses
+    });
+    for (const [name, script] of Object.entries({ server, client })) {
+      await t.test(`${runtime}, ${name}`, async () => {
+        await eventually(async () => {
+          const page = await scrape(firstUrl(script.metricsUrl), { accept: OPEN_METRICS });
+          assert.equal(/^grpc_\w+_duration_seconds_count\{.*\} (\d+)/m.exec(page)?.[1], `${CALLS}`);
+          const own = `{job="echo-${name}", instance="${runtime}-${name}"}`;
+          const samples = await query(prometheus.url, own);
+          assert.deepEqual(normalized(storedSeries(samples)), normalized(shownSeries(page)));
+        }, 30_000);
+        assert.equal(script.script.stderr, "");
+      });
+    }
+  }
+});
+
+/**
+ * Writes bounds alike: `1e-05` of a scrape is `0.00001` here. Rounds values, because each exporter of
+ * a process adds up its seconds separately.
+ */
+function normalized(series: readonly Value[]): Value[] {
+  return series.map(([name, value]): Value => [
+    name.replace(/(?<="le",")[\d.e+-]+/, (bound) => `${Number(bound)}`),
+    Number(value.toPrecision(12)),
+  ]).sort(([a], [b]) => a < b ? -1 : 1);
+}
