@@ -161,24 +161,6 @@ test("each plugin on a channel records the delays that it turns on", async (t) =
   ]);
 });
 
-test("a plugin that is registered globally records delays", async (t) => {
-  const recording = new Recording();
-  const otel = new GrpcOpenTelemetry({
-    meterProvider: recording.meterProvider,
-    enableMetrics: [CALL_DELAY, ATTEMPT_DELAY],
-  });
-  const bare = recordedClient(t, `localhost:${await echoServer(t)}`, {
-    plugin: { meterProvider: undefined },
-  });
-  otel.registerGlobal();
-  try {
-    assert.equal(await unary(bare.client, "hello"), "hello");
-  } finally {
-    otel.deregisterGlobal();
-  }
-  assert.deepEqual(await countedDelays({ recording }), FIRST_CALL);
-});
-
 test("what has ended waits for nothing more", async () => {
   const recording = new Recording();
   const histogram = recording.meterProvider.getMeter("test").createHistogram(CALL_DELAY);

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { customLabel, GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import type { GlobalOptions, GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
+import { ATTEMPT_DELAY, CALL_DELAY, countedDelays, FIRST_CALL } from "../support/delays.ts";
 import { echoClient, echoHandlers, echoService, listen, readAll, unary } from "../support/echo.ts";
 import type { EchoClient, EchoMessage } from "../support/echo.ts";
 import { clientSeries, serverSeries } from "../support/echo-pair.ts";
@@ -375,6 +376,13 @@ test("a new registration has its own filter", async (t) => {
   }
   const calls = "grpc.client.call.duration{method=grpc.examples.echo.Echo/UnaryEcho,status=OK}";
   assert.equal((await recording.series())[calls], "2");
+});
+
+test("delays are recorded", async (t) => {
+  const port = await listen(bareServer(t));
+  const { recording } = registered(t, { enableMetrics: [CALL_DELAY, ATTEMPT_DELAY] });
+  assert.equal(await unary(bareClient(t, port), "hello"), "hello");
+  assert.deepEqual(await countedDelays({ recording }), FIRST_CALL);
 });
 
 test("custom labels of call options are recorded", async (t) => {
