@@ -1,7 +1,7 @@
 /**
  * Runs all checks and tests: formatting, lint and types, then the tests of modules on each of the
- * three runtimes, then the tests of scripts, which start all three runtimes themselves, and at last
- * the tests that load the machine. The last line counts the results.
+ * three runtimes, then the tests of packages and scripts, which start all three runtimes themselves.
+ * The last line counts the results.
  *
  * @module
  */
@@ -12,12 +12,13 @@ import { globSync } from "node:fs";
 const moduleTests = globSync(
   "test/{log,plugin,prometheus,telemetry/*,echo,interop,conformance,tls}/*.test.ts",
 );
-/** Tests of the scripts, the stack and the repository, which run on Node only. */
-const scriptTests = globSync(
-  "test/{scripts,stack,stack/rules,versions,clients,package,foreign,layout}/*.test.ts",
-);
-/** Tests that load the machine. Nothing else runs at the same time. */
-const loadTests = globSync("test/{chaos,security}/*.test.ts");
+/** Tests of what others install and build, which run on Node only. */
+const packageTests = globSync("test/{versions,clients,package,foreign,layout}/*.test.ts");
+/**
+ * Tests of the scripts and the stack, which run on Node only. They start many processes with short
+ * intervals, and some load the machine, so that nothing else may run at the same time.
+ */
+const scriptTests = globSync("test/{scripts,stack,stack/rules,chaos,security}/*.test.ts");
 
 interface Step {
   readonly name: string;
@@ -73,13 +74,13 @@ const steps: Step[] = [
     counts: denoCounts,
   },
   {
-    name: "scripts",
-    commands: [[...nodeTest, "--test-concurrency=2", ...scriptTests]],
+    name: "packages",
+    commands: [[...nodeTest, "--test-concurrency=2", ...packageTests]],
     counts: nodeCounts,
   },
   {
-    name: "load",
-    commands: [[...nodeTest, "--test-concurrency=1", ...loadTests]],
+    name: "scripts",
+    commands: [[...nodeTest, "--test-concurrency=1", ...scriptTests]],
     counts: nodeCounts,
   },
 ];
