@@ -137,8 +137,8 @@ interface Delay {
 }
 
 /**
- * Returns what an attempt waits for after a pick (gRFC A121). A load balancing policy whose name
- * belongs before the type is to be found from the pick's `extraPickInfo`.
+ * Returns what an attempt waits for after a pick (gRFC A121). The prefix of a load balancing policy,
+ * such as `p0:`, goes before the type here. `extraPickInfo` names the cluster whose policies picked.
  *
  * @returns Undefined if the attempt goes on or fails.
  */
