@@ -13,8 +13,7 @@ import { firstUrl } from "./exposition-text.ts";
 import { realPrometheuses } from "./programs.ts";
 import { RunningPrometheus } from "./running-prometheus.ts";
 import { query } from "./running-stack.ts";
-import { shownSeries, storedSeries } from "./stored-series.ts";
-import type { Value } from "./stored-series.ts";
+import { normalized, shownSeries, storedSeries } from "./stored-series.ts";
 
 const { "Prometheus 3": executable } = await realPrometheuses();
 
@@ -63,14 +62,3 @@ test("Prometheus 3 receives all series by OTLP", {
     }
   }
 });
-
-/**
- * Writes bounds alike: `1e-05` of a scrape is `0.00001` here. Rounds values, because each exporter of
- * a process adds up its seconds separately.
- */
-function normalized(series: readonly Value[]): Value[] {
-  return series.map(([name, value]): Value => [
-    name.replace(/(?<="le",")[\d.e+-]+/, (bound) => `${Number(bound)}`),
-    Number(value.toPrecision(12)),
-  ]).sort(([a], [b]) => a < b ? -1 : 1);
-}

@@ -20,6 +20,8 @@ export interface PrometheusSettings {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Sections as they stand in a document. */
   readonly yaml?: string;
+  /** The port on 127.0.0.1, by default a free one at each start. */
+  readonly port?: number;
   readonly flags?: readonly string[];
 }
 
@@ -48,7 +50,7 @@ export class RunningPrometheus {
     owner: Owner,
     executable: string,
     jobs: Readonly<Record<string, readonly string[]>>,
-    { config: others = {}, yaml = "", flags = [] }: PrometheusSettings = {},
+    { config: others = {}, yaml = "", port = 0, flags = [] }: PrometheusSettings = {},
   ): Promise<RunningPrometheus> {
     const folder = await mkdtemp(join(tmpdir(), "prometheus-"));
     const config = join(folder, "prometheus.yml");
@@ -72,7 +74,7 @@ export class RunningPrometheus {
       executable,
       `--config.file=${config}`,
       `--storage.tsdb.path=${join(folder, "data")}`,
-      "--web.listen-address=127.0.0.1:0",
+      `--web.listen-address=127.0.0.1:${port}`,
       ...flags,
     ]);
     await prometheus.startAgain(owner);

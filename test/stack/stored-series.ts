@@ -2,6 +2,17 @@
 
 import type { Sample } from "./running-stack.ts";
 
+/**
+ * Makes series that were pushed and series of a page comparable. A bound of `1e-05` is `0.00001` when
+ * it is pushed. Values are rounded, because each exporter of a process adds up its seconds separately.
+ */
+export function normalized(series: readonly Value[]): Value[] {
+  return series.map(([name, value]): Value => [
+    name.replace(/(?<="le",")[\d.e+-]+/, (bound) => `${Number(bound)}`),
+    Number(value.toPrecision(12)),
+  ]).sort(byName);
+}
+
 function isGrpc(name: string): boolean {
   return name.startsWith("grpc_");
 }
