@@ -8,14 +8,15 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
 import { type IdentityPaths, watchServerCertificates } from "../tls/certificates.ts";
 import { Authentication, type AuthenticationFiles } from "./authentication.ts";
+import type { ExpositionOptions } from "./families/options.ts";
 import { type HostCheck, hostCheck } from "./host.ts";
 import { startListener } from "./listener.ts";
 import { log } from "./log.ts";
 import type { MetricsPage } from "./page.ts";
-import { ScrapeHandler } from "./scrape.ts";
+import { SCRAPE_LIMITS, ScrapeHandler } from "./scrape.ts";
 
 /** Options of {@linkcode startScrapeEndpoint}. */
-export interface ScrapeEndpointOptions {
+export interface ScrapeEndpointOptions extends ExpositionOptions {
   /** The `PrometheusReader` that the `MeterProvider` has, or another reader of cumulative data. */
   readonly reader: Pick<MetricReader, "collect">;
   /** The host name or IP address to listen on, for example `127.0.0.1` or `::1`. */
@@ -61,20 +62,18 @@ export interface ScrapeEndpoint {
  * 503. The endpoint never keeps the process alive.
  *
  * @throws {Error} the runtime's error if the address is not available, with a `code` such as
- *   `EADDRINUSE`; or an error if a file cannot be used
+ *   `EADDRINUSE`; or an error if a file cannot be used or an option is invalid
  * @see https://pkg.go.dev/github.com/prometheus/client_golang/prometheus/promhttp
  * @see https://prometheus.io/docs/instrumenting/content_negotiation/
  */
 export async function startScrapeEndpoint(options: ScrapeEndpointOptions): Promise<ScrapeEndpoint> {
   const { reader, host, port, tls, authentication: files, allowedHosts, page } = options;
+  const scrapes = new ScrapeHandler(reader, SCRAPE_LIMITS, options);
   const certificates = tls && watchServerCertificates(tls, tls.clientCa, log);
   const authentication = files && new Authentication(files);
   // The check needs the address that the listener is bound to. No request arrives before that.
   let allowsHost: HostCheck = () => false;
-  const handle = hostChecked(
-    router(new ScrapeHandler(reader), page),
-    (header) => allowsHost(header),
-  );
+  const handle = hostChecked(router(scrapes, page), (header) => allowsHost(header));
   const listener = await startListener(
     authentication ? authenticated(handle, authentication) : handle,
     { host, port, tls: certificates },

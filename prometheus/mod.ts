@@ -19,6 +19,8 @@ export {
   type ScrapeEndpointTls,
   startScrapeEndpoint,
 } from "./endpoint.ts";
+export type { ExpositionOptions } from "./families/options.ts";
+export type { TranslationOptions, TranslationStrategy } from "./families/translation.ts";
 export { renderProtobuf } from "./protobuf/render.ts";
 export type { MetricsPage } from "./page.ts";
 export { PrometheusReader } from "./reader.ts";

@@ -4,12 +4,15 @@
  * @module
  */
 
+import { ESCAPING_SCHEMES, type EscapingScheme } from "./escaping.ts";
 import { OPEN_METRICS, PROMETHEUS_TEXT, type TextFormat } from "./text/render.ts";
 
 /** The format of a response, and its media type. */
 export interface NegotiatedFormat {
   readonly format: TextFormat | "protobuf";
   readonly contentType: string;
+  /** How to escape names with characters that Prometheus 2 does not know. */
+  readonly escaping: EscapingScheme;
 }
 
 interface Clause {
@@ -22,9 +25,6 @@ interface Clause {
 const PROTOBUF = "application/vnd.google.protobuf";
 const PROTOBUF_MESSAGE = "io.prometheus.client.MetricFamily";
 
-/** Our names are valid without escaping, so these schemes give the same text; `dots` would not. */
-const ESCAPING_SCHEMES: ReadonlySet<string> = new Set(["allow-utf-8", "underscores", "values"]);
-
 /**
  * Chooses the format for an Accept header. Protobuf must be named with its message and with
  * `encoding=delimited`, OpenMetrics in version 1.0.0, in version 0.0.1 or without a version, which
@@ -34,27 +34,26 @@ const ESCAPING_SCHEMES: ReadonlySet<string> = new Set(["allow-utf-8", "underscor
  * @see https://prometheus.io/docs/instrumenting/content_negotiation/
  */
 export function negotiateFormat(accept: string | undefined): NegotiatedFormat {
-  let escaping = "underscores";
+  let escaping: EscapingScheme = "underscores";
   for (const { type, params } of clausesByPreference(accept ?? "")) {
-    const scheme = params.get("escaping") ?? "";
     // As in promhttp, the scheme of a clause that does not match applies to the next one.
-    if (ESCAPING_SCHEMES.has(scheme)) escaping = scheme;
+    escaping = ESCAPING_SCHEMES.find((scheme) => scheme === params.get("escaping")) ?? escaping;
     if (type === PROTOBUF && params.get("proto") === PROTOBUF_MESSAGE) {
       if (params.get("encoding") !== "delimited") continue;
       const contentType =
         `${type}; proto=${PROTOBUF_MESSAGE}; encoding=delimited; escaping=${escaping}`;
-      return { format: "protobuf", contentType };
+      return { format: "protobuf", contentType, escaping };
     }
     if (type === "application/openmetrics-text") {
       const version = params.get("version") ?? "0.0.1";
       if (version !== "1.0.0" && version !== "0.0.1") continue;
       const contentType = `${type}; version=${version}; charset=utf-8; escaping=${escaping}`;
-      return { format: OPEN_METRICS, contentType };
+      return { format: OPEN_METRICS, contentType, escaping };
     }
     if (type === "text/plain" && (params.get("version") ?? "0.0.4") === "0.0.4") break;
   }
   const contentType = `text/plain; version=0.0.4; charset=utf-8; escaping=${escaping}`;
-  return { format: PROMETHEUS_TEXT, contentType };
+  return { format: PROMETHEUS_TEXT, contentType, escaping };
 }
 
 /** Parses the clauses, drops refused ones (`q=0`), and puts the most preferred one first. */

@@ -13,11 +13,13 @@ import { constants, createGzip } from "node:zlib";
 import type { MetricReader } from "@opentelemetry/sdk-metrics";
 import { thrownText } from "../log/thrown-text.ts";
 import { HandlerMetrics } from "./handler-metrics.ts";
+import { NameEscaper } from "./escaping.ts";
 import { log, RecurringFailure } from "./log.ts";
 import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
 import type { MetricsPage } from "./page.ts";
 import { ResourceAttributes } from "./resource-attributes.ts";
 import { type Collected, type Family, FamilyCatalog } from "./families/families.ts";
+import type { ExpositionOptions } from "./families/options.ts";
 import { StartTimes } from "./families/start-times.ts";
 import { renderProtobufSlices } from "./protobuf/render.ts";
 import { PROMETHEUS_TEXT, renderSlices } from "./text/render.ts";
@@ -65,7 +67,9 @@ class ScrapeError extends Error {
 export class ScrapeHandler {
   readonly #reader: Pick<MetricReader, "collect">;
   readonly #limits: ScrapeLimits;
-  readonly #catalog = new FamilyCatalog(new StartTimes());
+  readonly #catalog: FamilyCatalog;
+  /** Undefined if no name needs it. */
+  readonly #escaper: NameEscaper | undefined;
   readonly #metrics = new HandlerMetrics();
   readonly #callbackFailures = new RecurringFailure("A metric callback failed");
   readonly #collectionFailures = new RecurringFailure("Metrics could not be collected");
@@ -76,10 +80,18 @@ export class ScrapeHandler {
   /**
    * @param reader the reader that each scrape collects from
    * @param limits the limits; tests change them
+   * @param options what is shown
+   * @throws {RangeError} if an option is invalid
    */
-  constructor(reader: Pick<MetricReader, "collect">, limits: ScrapeLimits = SCRAPE_LIMITS) {
+  constructor(
+    reader: Pick<MetricReader, "collect">,
+    limits: ScrapeLimits = SCRAPE_LIMITS,
+    options: ExpositionOptions = {},
+  ) {
     this.#reader = reader;
     this.#limits = limits;
+    const catalog = this.#catalog = new FamilyCatalog(new StartTimes(), options);
+    if (catalog.utf8) this.#escaper = new NameEscaper(catalog.warnings);
   }
 
   /**
@@ -182,10 +194,11 @@ export class ScrapeHandler {
   async #send(
     request: IncomingMessage,
     response: ServerResponse,
-    families: Family[],
+    families: readonly Family[],
     written: () => void,
   ): Promise<void> {
-    const { format, contentType } = negotiateFormat(request.headers.accept);
+    const { format, contentType, escaping } = negotiateFormat(request.headers.accept);
+    const escaped = this.#escaper?.escape(families, escaping) ?? families;
     const gzip = acceptsGzip(request.headers["accept-encoding"]?.toString());
     response.setHeader("content-type", contentType);
     response.setHeader("vary", "Accept, Accept-Encoding");
@@ -198,8 +211,8 @@ export class ScrapeHandler {
     const tooSlow = new AbortController();
     const timer = setTimeout(() => tooSlow.abort(), this.#limits.response).unref();
     const slices: Iterable<string | Uint8Array> = format === "protobuf"
-      ? renderProtobufSlices(families)
-      : renderSlices(families, format);
+      ? renderProtobufSlices(escaped)
+      : renderSlices(escaped, format);
     const body = Readable.from(withPauses(slices, written));
     const { signal } = tooSlow;
     try {

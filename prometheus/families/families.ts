@@ -15,12 +15,15 @@ import type {
   ResourceMetrics,
   ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
-import { oneLine } from "../../log/thrown-text.ts";
 import { wellFormed } from "../../log/well-formed.ts";
-import { LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
-import { log } from "../log.ts";
-import { type InstrumentKind, metricName } from "./names.ts";
+import { compareText } from "./byte-order.ts";
+import { type Label, LabelBuilder, type LabelSet, NotPrintableError } from "./labels.ts";
+import type { InstrumentKind } from "./names.ts";
+import type { ExpositionOptions } from "./options.ts";
+import { ResourceLabels } from "./resource-labels.ts";
 import type { StartTimes } from "./start-times.ts";
+import { Translation } from "./translation.ts";
+import { MetricWarnings } from "./warnings.ts";
 
 /** The Prometheus types that OpenTelemetry metrics map to. */
 export type FamilyType = "counter" | "gauge" | "histogram";
@@ -45,6 +48,8 @@ export interface Family {
   values(): Generator<"", readonly LabelledValue[]>;
 }
 
+const SCOPE_LABELS = ["otel_scope_name", "otel_scope_schema_url", "otel_scope_version"];
+
 /** How many values to process between two yields. A new label set costs a few microseconds. */
 const BATCH = 50;
 
@@ -61,9 +66,6 @@ export function fixedFamily(
     },
   };
 }
-
-/** Names and labels may come from clients, which must not make memory or the log grow. */
-const MAX_WARNINGS = 100;
 
 /** One metric of one scope, with the scope's labels. */
 interface Source {
@@ -88,14 +90,35 @@ export interface Collected extends Pick<ResourceMetrics, "scopeMetrics"> {
  */
 export class FamilyCatalog {
   readonly #known = new Map<string, { readonly type: FamilyType; readonly help: string }>();
-  readonly #warned = new Set<string>();
+  /** The warnings about metrics, each of which is given once. */
+  readonly warnings: MetricWarnings = new MetricWarnings();
   readonly #startTimes: StartTimes | undefined;
-  readonly #target = new LabelBuilder([]);
-  readonly #builders = new WeakMap<ScopeMetrics["scope"], LabelBuilder>();
+  readonly #translation: Translation;
+  readonly #target: LabelBuilder | undefined;
+  readonly #hasScopes: boolean;
+  readonly #resourceLabels: ResourceLabels | undefined;
+  /** The labels of the resource that the builders add. */
+  #constant: readonly Label[] = [];
+  #builders = new WeakMap<ScopeMetrics["scope"], LabelBuilder>();
 
-  /** @param startTimes decides which series show when they started; omitted for none */
-  constructor(startTimes?: StartTimes) {
+  /**
+   * @param startTimes decides which series show when they started; omitted for none
+   * @throws {RangeError} if an option is invalid
+   */
+  constructor(startTimes?: StartTimes, options: ExpositionOptions = {}) {
     this.#startTimes = startTimes;
+    const translation = this.#translation = new Translation(options);
+    if (!options.withoutTargetInfo) this.#target = new LabelBuilder([], translation);
+    this.#hasScopes = !options.withoutScopeInfo;
+    const pattern = options.withResourceConstantLabels;
+    if (pattern === undefined) return;
+    const reserved = new Set(["le", ...(this.#hasScopes ? SCOPE_LABELS : [])]);
+    this.#resourceLabels = new ResourceLabels(pattern, translation, reserved, this.warnings);
+  }
+
+  /** Whether names may have characters that need quotes or escaping. */
+  get utf8(): boolean {
+    return this.#translation.utf8;
   }
 
   /**
@@ -109,6 +132,11 @@ export class FamilyCatalog {
     const target = this.#targetInfo(resource.attributes);
     const reserved = new Map([...target, ...others].map((family) => [family.name, family]));
     const drafts = new Map<string, Draft>();
+    const constant = this.#resourceLabels?.of(resource.attributes);
+    if (constant !== undefined && constant !== this.#constant) {
+      this.#constant = constant;
+      this.#builders = new WeakMap();
+    }
     for (const { scope, metrics } of scopeMetrics) {
       const labels = this.#builder(scope);
       for (const metric of metrics) this.#place({ metric, labels }, reserved, drafts);
@@ -119,13 +147,15 @@ export class FamilyCatalog {
       help,
       values: () => this.#values(name, sources),
     }));
-    return [...reserved.values(), ...own].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const all = [...reserved.values(), ...own];
+    if (this.utf8) return all.sort((a, b) => compareText(a.name, b.name));
+    return all.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   #place(source: Source, reserved: ReadonlyMap<string, Family>, drafts: Map<string, Draft>): void {
     const { descriptor } = source.metric;
     const kind = instrumentKind(source.metric);
-    const name = metricName(descriptor.name, descriptor.unit, kind);
+    const name = this.#translation.metricName(descriptor.name, descriptor.unit, kind);
     if (name === undefined) return this.#leaveOut(descriptor.name, "it has no valid name");
     if (reserved.has(name)) return this.#leaveOut(name, "the name is reserved");
     const type = kind === "upDownCounter" ? "gauge" : kind;
@@ -136,7 +166,7 @@ export class FamilyCatalog {
       return this.#leaveOut(name, `it is a ${type}, but the name belongs to a ${first.type}`);
     }
     if (first.help !== help) {
-      this.#once(`The metric ${name} has several descriptions; the first one is shown`);
+      this.warnings.once(`The metric ${name} has several descriptions; the first one is shown`);
     }
     const draft = drafts.get(name);
     if (draft !== undefined) {
@@ -151,11 +181,9 @@ export class FamilyCatalog {
   #builder(scope: ScopeMetrics["scope"]): LabelBuilder {
     const known = this.#builders.get(scope);
     if (known !== undefined) return known;
-    const builder = new LabelBuilder([
-      ["otel_scope_name", scope.name],
-      ["otel_scope_schema_url", scope.schemaUrl ?? ""],
-      ["otel_scope_version", scope.version ?? ""],
-    ]);
+    const values = this.#hasScopes ? [scope.name, scope.schemaUrl, scope.version] : [];
+    const labels = values.map((value, i): Label => [SCOPE_LABELS[i]!, value ?? ""]);
+    const builder = new LabelBuilder([...labels, ...this.#constant], this.#translation);
     this.#builders.set(scope, builder);
     return builder;
   }
@@ -192,6 +220,7 @@ export class FamilyCatalog {
 
   /** Returns the resource as `target_info`, or nothing if the resource is invalid. */
   #targetInfo(attributes: Attributes): Family[] {
+    if (this.#target === undefined) return [];
     try {
       const values = [{ labels: this.#target.build(attributes), value: 1 }];
       const family = { name: "target_info", type: "gauge", help: "Target metadata" } as const;
@@ -204,16 +233,7 @@ export class FamilyCatalog {
   }
 
   #leaveOut(what: string, reason: string): void {
-    this.#once(`The metric ${what} is left out of the Prometheus text: ${reason}`);
-  }
-
-  #once(warning: string): void {
-    if (this.#warned.size >= MAX_WARNINGS || this.#warned.has(warning)) return;
-    this.#warned.add(warning);
-    log.warn(oneLine(warning));
-    if (this.#warned.size === MAX_WARNINGS) {
-      log.warn(`No further warnings about metrics are shown, after ${MAX_WARNINGS} of them`);
-    }
+    this.warnings.leftOut(what, reason);
   }
 }
 
@@ -232,7 +252,7 @@ function instrumentKind(metric: MetricData): InstrumentKind {
 const COARSEST_SCALE = -4;
 
 /** Finds a family with sample names that a family of this name and type would have too. */
-function suffixRival(
+export function suffixRival(
   name: string,
   type: FamilyType,
   families: ReadonlyMap<string, Pick<Family, "type">>,

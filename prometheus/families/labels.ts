@@ -8,8 +8,9 @@ import { Buffer } from "node:buffer";
 import type { Attributes } from "@opentelemetry/api";
 import { wellFormed } from "../../log/well-formed.ts";
 import { compareText, sortKey } from "./byte-order.ts";
-import { labelName } from "./names.ts";
 import { formatFloat } from "./numbers.ts";
+import { isPlainLabelName } from "./plain-names.ts";
+import { DEFAULT_TRANSLATION, type Translation } from "./translation.ts";
 
 /** A label: its valid name, and its value before escaping. */
 export type Label = readonly [name: string, value: string];
@@ -18,7 +19,7 @@ export type Label = readonly [name: string, value: string];
 export interface LabelSet {
   /** The labels that are printed, in alphabetical order. */
   readonly pairs: readonly Label[];
-  /** `a="1",b="2"` without braces, values escaped. */
+  /** `a="1",b="2"` without braces, values escaped. Names of other characters are in quotes. */
   readonly text: string;
   /**
    * The key to sort by, in client_golang's order: fewer labels first, then value by value in the
@@ -36,12 +37,17 @@ export class NotPrintableError extends Error {}
  */
 export class LabelBuilder {
   readonly #fixed: readonly Label[];
+  readonly #translation: Translation;
   readonly #names = new Map<string, string>();
   readonly #done = new WeakMap<Attributes, LabelSet>();
 
-  /** @param fixed labels to add to every set: those of the scope */
-  constructor(fixed: readonly Label[]) {
+  /**
+   * @param fixed labels to add to every set: those of the scope and of the resource
+   * @param translation translates the attributes' keys
+   */
+  constructor(fixed: readonly Label[], translation: Translation = DEFAULT_TRANSLATION) {
     this.#fixed = fixed;
+    this.#translation = translation;
   }
 
   /**
@@ -53,7 +59,8 @@ export class LabelBuilder {
   build(attributes: Attributes): LabelSet {
     const known = this.#done.get(attributes);
     if (known !== undefined) return known;
-    const built = labelSet([...this.#fixed, ...this.#labels(attributes)]);
+    const labels = [...this.#fixed, ...this.#labels(attributes)];
+    const built = labelSet(labels, this.#translation.utf8);
     this.#done.set(attributes, built);
     return built;
   }
@@ -65,7 +72,7 @@ export class LabelBuilder {
   #name(key: string): string {
     const known = this.#names.get(key);
     if (known !== undefined) return known;
-    const name = labelName(key);
+    const name = this.#translation.labelName(key);
     if (name === undefined) {
       throw new NotPrintableError(`the attribute "${key}" has no valid label name`);
     }
@@ -86,10 +93,12 @@ const LEFT_OUT_WHEN_EMPTY = "otel_scope_schema_url";
  * still counts for the sort key.
  *
  * @param labels the labels in any order; the array is sorted in place
+ * @param utf8 whether names may need quotes
  * @see https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/#metric-attributes
  */
-export function labelSet(labels: Label[]): LabelSet {
-  labels.sort((a, b) => a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0);
+export function labelSet(labels: Label[], utf8 = false): LabelSet {
+  if (utf8) labels.sort((a, b) => compareText(a[0], b[0]));
+  else labels.sort((a, b) => a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0);
   let text = "";
   const pairs: Label[] = [];
   const values: string[] = [];
@@ -100,7 +109,8 @@ export function labelSet(labels: Label[]): LabelSet {
     values.push(value);
     if (value === "" && name === LEFT_OUT_WHEN_EMPTY) continue;
     pairs.push([name, value]);
-    text += `${text === "" ? "" : ","}${name}="${escapeLabelValue(value)}"`;
+    const printed = utf8 && !isPlainLabelName(name) ? `"${escapeLabelValue(name)}"` : name;
+    text += `${text === "" ? "" : ","}${printed}="${escapeLabelValue(value)}"`;
   }
   return { pairs, text, sortKey: String.fromCharCode(values.length) + sortKey([...values, text]) };
 }

@@ -55,34 +55,45 @@ const PER_UNIT_WORDS: ReadonlyMap<string, string> = new Map([
  * @param name the instrument's name, for example `grpc.server.call.duration`
  * @param unit the instrument's UCUM unit, for example `s`, `By/s` or `{call}`
  * @param kind the kind of the metric's data, after any view
+ * @param namespace a valid name to put before it; empty for none
  * @returns for example `grpc_server_call_duration_seconds`; undefined if no valid character
  *   is left
  */
-export function metricName(name: string, unit: string, kind: InstrumentKind): string | undefined {
+export function metricName(
+  name: string,
+  unit: string,
+  kind: InstrumentKind,
+  namespace = "",
+): string | undefined {
   let tokens = name.split(/[^a-zA-Z0-9:]+/).filter((token) => token !== "");
   tokens.push(...unitTokens(unit, tokens));
   if (kind === "counter") tokens = [...tokens.filter((token) => token !== "total"), "total"];
   if (kind === "gauge" && unit === "1") {
     tokens = [...tokens.filter((token) => token !== "ratio"), "ratio"];
   }
-  const joined = tokens.join("_");
+  const joined = (namespace === "" ? tokens : [namespace, ...tokens]).join("_");
   const valid = /^[0-9]/.test(joined) ? `_${joined}` : joined;
   return /[^_]/.test(valid) ? valid : undefined;
 }
 
 /** Returns the words that a unit adds to a name, except those that the name has already. */
 function unitTokens(unit: string, nameTokens: string[]): string[] {
-  const slash = unit.indexOf("/");
-  const main = slash < 0 ? unit : unit.slice(0, slash);
-  const per = slash < 0 ? "" : unit.slice(slash + 1);
-  let mainSuffix = cleanUnit(unitWord(main, UNIT_WORDS));
-  const perWord = unitWord(per, PER_UNIT_WORDS);
-  let perSuffix = cleanUnit(perWord === "" ? "" : `per_${perWord}`).replace(/_$/, "");
+  const [main, per] = unitWords(unit);
+  let mainSuffix = cleanUnit(main);
+  let perSuffix = cleanUnit(per).replace(/_$/, "");
   if (perSuffix === "per" || nameTokens.includes(perSuffix)) perSuffix = "";
   if (nameTokens.includes(mainSuffix)) mainSuffix = "";
   // As in Go, a main unit without a per unit keeps its trailing underscore.
   if (perSuffix !== "") mainSuffix = mainSuffix.replace(/_$/, "");
   return [mainSuffix, perSuffix].filter((suffix) => suffix !== "");
+}
+
+/** Returns the words for a unit, for example `bytes` and `per_second`. Each may be empty. */
+export function unitWords(unit: string): [main: string, per: string] {
+  const slash = unit.indexOf("/");
+  const main = slash < 0 ? unit : unit.slice(0, slash);
+  const per = unitWord(slash < 0 ? "" : unit.slice(slash + 1), PER_UNIT_WORDS);
+  return [unitWord(main, UNIT_WORDS), per === "" ? "" : `per_${per}`];
 }
 
 /** Returns the word for one half of a unit. Annotations such as `{call}` have none. */

@@ -9,6 +9,7 @@
 import type { CollectionResult, ExponentialHistogram, Histogram } from "@opentelemetry/sdk-metrics";
 import { type Family, FamilyCatalog, type LabelledValue } from "../families/families.ts";
 import type { LabelSet } from "../families/labels.ts";
+import type { ExpositionOptions } from "../families/options.ts";
 import { nativeHistogram } from "./native-histogram.ts";
 import type { SparseBuckets } from "./native-histogram.ts";
 import { ProtobufWriter } from "./writer.ts";
@@ -175,13 +176,17 @@ function writeTimestamp(
  * become native histograms. Otherwise like {@linkcode renderPrometheusText}.
  *
  * @param collected the result of a reader's `collect()`, with cumulative temporality
+ * @param options what to show; names of other characters are not escaped
+ * @throws {RangeError} if an option is invalid
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/#protobuf-format
  */
 export function renderProtobuf(
   { resourceMetrics }: Pick<CollectionResult, "resourceMetrics">,
+  options?: ExpositionOptions,
 ): Uint8Array {
   const writer = new ProtobufWriter();
-  for (const slice of renderProtobufSlices(new FamilyCatalog().families(resourceMetrics))) {
+  const catalog = new FamilyCatalog(undefined, options);
+  for (const slice of renderProtobufSlices(catalog.families(resourceMetrics))) {
     writer.raw(slice);
   }
   return writer.take();

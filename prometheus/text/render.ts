@@ -9,6 +9,8 @@
 import type { CollectionResult, ExponentialHistogram, Histogram } from "@opentelemetry/sdk-metrics";
 import { type Family, FamilyCatalog } from "../families/families.ts";
 import { escapeHelp, escapeLabelValue } from "../families/labels.ts";
+import type { ExpositionOptions } from "../families/options.ts";
+import { isPlainMetricName } from "../families/plain-names.ts";
 import { formatFloat, formatOpenMetricsFloat } from "../families/numbers.ts";
 
 /** The differences between the two formats. */
@@ -64,7 +66,8 @@ export function* renderSlices(families: Iterable<Family>, format: TextFormat): G
   let text = "";
   for (const family of families) {
     const lines = new LineWriter(family.name, format);
-    const { name, type } = format.metadata(family);
+    const { name: bare, type } = format.metadata(family);
+    const name = isPlainMetricName(bare) ? bare : quoted(bare);
     let header = `# HELP ${name} ${format.escapeHelp(family.help)}\n# TYPE ${name} ${type}\n`;
     for (const { labels, value } of yield* family.values()) {
       text += header;
@@ -80,32 +83,59 @@ export function* renderSlices(families: Iterable<Family>, format: TextFormat): G
   yield text + format.end;
 }
 
+function quoted(name: string): string {
+  return `"${escapeLabelValue(name)}"`;
+}
+
 const NO_BUCKETS: Histogram["buckets"] = { boundaries: [], counts: [] };
+
+/** The beginning of sample lines. A name of other characters stands in quotes among the labels. */
+class LineStart {
+  /** The text before labels. */
+  readonly open: string;
+  readonly #alone: string;
+
+  constructor(name: string) {
+    const isPlain = isPlainMetricName(name);
+    this.open = isPlain ? `${name}{` : `{${quoted(name)},`;
+    this.#alone = isPlain ? name : `{${quoted(name)}}`;
+  }
+
+  /** Returns the name with labels. */
+  with(labels: string): string {
+    return labels === "" ? this.#alone : `${this.open}${labels}}`;
+  }
+}
 
 /** Writes the sample lines of one family. */
 class LineWriter {
-  readonly #name: string;
+  readonly #value: LineStart;
+  readonly #bucket: LineStart;
+  readonly #sum: LineStart;
+  readonly #count: LineStart;
   readonly #format: TextFormat;
   /** The `le` labels by bounds: all values of a metric share one array of bounds. */
   readonly #bounds = new Map<number[], string[]>();
 
   constructor(name: string, format: TextFormat) {
-    this.#name = name;
+    this.#value = new LineStart(name);
+    this.#bucket = new LineStart(`${name}_bucket`);
+    this.#sum = new LineStart(`${name}_sum`);
+    this.#count = new LineStart(`${name}_count`);
     this.#format = format;
   }
 
   // OpenMetrics puts exemplars at the end of these lines, but the JavaScript SDK (3.1) has none.
 
   sample(labels: string, value: number): string {
-    const inBraces = labels === "" ? "" : `{${labels}}`;
-    return `${this.#name}${inBraces} ${this.#format.float(value)}\n`;
+    return `${this.#value.with(labels)} ${this.#format.float(value)}\n`;
   }
 
   /** The text formats have no native histograms: an exponential histogram has only a sum and a count. */
   histogram(labels: string, histogram: Histogram | ExponentialHistogram): string {
     const { count, sum } = histogram;
     const { boundaries, counts } = "buckets" in histogram ? histogram.buckets : NO_BUCKETS;
-    const start = `${this.#name}_bucket{${labels},`;
+    const start = this.#bucket.open + (labels === "" ? "" : `${labels},`);
     const bounds = this.#boundLabels(boundaries);
     const format = this.#format;
     let text = "";
@@ -117,8 +147,8 @@ class LineWriter {
     const total = format.count(count);
     return `${text}${start}le="+Inf"} ${total}\n` +
       // The SDK has no sum for histograms of values that may be negative; Go prints 0.
-      `${this.#name}_sum{${labels}} ${format.float(sum ?? 0)}\n` +
-      `${this.#name}_count{${labels}} ${total}\n`;
+      `${this.#sum.with(labels)} ${format.float(sum ?? 0)}\n` +
+      `${this.#count.with(labels)} ${total}\n`;
   }
 
   #boundLabels(boundaries: number[]): string[] {
@@ -139,29 +169,40 @@ class LineWriter {
  * name, with a warning to OpenTelemetry's `diag` logger.
  *
  * @param collected the result of a reader's `collect()`, with cumulative temporality
+ * @param options what to show; names of other characters are in quotes, not escaped
  * @returns the whole text, without empty lines
+ * @throws {RangeError} if an option is invalid
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
  * @see https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
  */
-export function renderPrometheusText(collected: Pick<CollectionResult, "resourceMetrics">): string {
-  return render(collected, PROMETHEUS_TEXT);
+export function renderPrometheusText(
+  collected: Pick<CollectionResult, "resourceMetrics">,
+  options?: ExpositionOptions,
+): string {
+  return render(collected, PROMETHEUS_TEXT, options);
 }
 
 /**
  * Writes collected metrics in OpenMetrics 1.0. Otherwise like {@linkcode renderPrometheusText}.
  *
  * @param collected the result of a reader's `collect()`, with cumulative temporality
+ * @param options what to show; names of other characters are in quotes, not escaped
  * @returns the whole text; its last line is `# EOF`
+ * @throws {RangeError} if an option is invalid
  * @see https://prometheus.io/docs/specs/om/open_metrics_spec/
  */
-export function renderOpenMetrics(collected: Pick<CollectionResult, "resourceMetrics">): string {
-  return render(collected, OPEN_METRICS);
+export function renderOpenMetrics(
+  collected: Pick<CollectionResult, "resourceMetrics">,
+  options?: ExpositionOptions,
+): string {
+  return render(collected, OPEN_METRICS, options);
 }
 
 function render(
   { resourceMetrics }: Pick<CollectionResult, "resourceMetrics">,
   format: TextFormat,
+  options: ExpositionOptions | undefined,
 ) {
-  const families = new FamilyCatalog().families(resourceMetrics);
+  const families = new FamilyCatalog(undefined, options).families(resourceMetrics);
   return [...renderSlices(families, format)].join("");
 }

@@ -39,6 +39,7 @@ test("Prometheus gets protobuf if it prefers it", () => {
     format: "protobuf",
     contentType: "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; " +
       "encoding=delimited; escaping=underscores",
+    escaping: "underscores",
   });
   const prometheus3 = `${PROTOBUF};encoding=delimited;q=0.7,` +
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6";
@@ -48,7 +49,7 @@ test("Prometheus gets protobuf if it prefers it", () => {
   assert.equal(negotiateFormat(last).format, OPEN_METRICS);
 });
 
-test("unsupported formats are never chosen: other protobuf, doubled underscores", () => {
+test("unsupported formats of protobuf are never chosen", () => {
   const others = [
     `${PROTOBUF};encoding=text`,
     `${PROTOBUF};encoding=compact-text`,
@@ -61,8 +62,17 @@ test("unsupported formats are never chosen: other protobuf, doubled underscores"
     const accept = `${other};q=0.9,application/openmetrics-text;version=1.0.0;q=0.8`;
     assert.equal(negotiateFormat(accept).format, OPEN_METRICS, accept);
   }
-  const { contentType } = negotiateFormat("text/plain;version=0.0.4;escaping=dots");
-  assert.equal(contentType, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
+});
+
+test("the scraper chooses how names are escaped", () => {
+  for (const scheme of ["allow-utf-8", "underscores", "dots", "values"]) {
+    const { contentType, escaping } = negotiateFormat(
+      `text/plain;version=0.0.4;escaping=${scheme}`,
+    );
+    assert.equal(contentType, `text/plain; version=0.0.4; charset=utf-8; escaping=${scheme}`);
+    assert.equal(escaping, scheme);
+  }
+  assert.equal(negotiateFormat("text/plain;escaping=none").escaping, "underscores");
 });
 
 test("gzip is used if promhttp uses it", () => {
