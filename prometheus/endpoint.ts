@@ -36,7 +36,8 @@ export interface ScrapeEndpointOptions extends ExpositionOptions {
   readonly allowedHosts?: readonly string[] | undefined;
   /**
    * The page at `/`, for example that of `grpc-js-opentelemetry/page`. Each request for it costs a
-   * collection. Without it, `/` only links to the other pages.
+   * collection. Without it, `/` only links to the other pages. That page finds metrics by their
+   * default names, so it stays empty with a namespace or another translation.
    */
   readonly page?: MetricsPage | undefined;
 }
