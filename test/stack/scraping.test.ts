@@ -5,6 +5,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { PrometheusReader, startScrapeEndpoint } from "../../prometheus/mod.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { RUNTIMES, startClient, startServer } from "../support/script.ts";
@@ -46,6 +48,50 @@ test("every version of Prometheus stores what every runtime shows", {
         assert.match([...accepted].join(), /application\/openmetrics-text;version=1\.0\.0/);
         assert.match([...answered].join(), /^application\/openmetrics-text; version=1\.0\.0/);
       }
+    });
+  }
+});
+
+test("Prometheus 3 stores names of any characters, and Prometheus 2 escaped ones", {
+  skip: skipWithout(found, "Prometheus"),
+  timeout: 120_000,
+}, async (t) => {
+  const reader = new PrometheusReader();
+  const meter = new MeterProvider({ readers: [reader] }).getMeter("m");
+  const attributes = { "größe": "x", 'quo"te': "y", "a:b": "z", "2nd": "n" };
+  meter.createCounter("shop.orders").add(3, attributes);
+  meter.createHistogram("shop.time", { advice: { explicitBucketBoundaries: [1] } }).record(2);
+  const endpoint = await startScrapeEndpoint({
+    reader,
+    host: "127.0.0.1",
+    port: 0,
+    translationStrategy: "NoTranslation",
+    withoutScopeInfo: true,
+  });
+  t.after(() => endpoint.close());
+  for (const [name, executable] of versions) {
+    await t.test(name, { skip: skipWithout(executable, name) }, async (t) => {
+      assert.ok(executable, `${name} is missing`);
+      const { url } = await RunningPrometheus.start(t, executable, { shop: [endpoint.url] });
+      const isEscaped = name === "Prometheus 2";
+      const labels = isEscaped ? { gr__e: "x", quo_te: "y", a_b: "z", _nd: "n" } : attributes;
+      await eventually(async () => {
+        const samples = (await query(url, '{__name__=~"shop.*"}')).map(({ metric, value }) => {
+          const { job: _, instance: _instance, ...own } = metric;
+          return [own, value[1]];
+        });
+        const time = isEscaped ? "shop_time" : "shop.time";
+        assert.deepEqual(
+          new Set(samples),
+          new Set([
+            [{ __name__: isEscaped ? "shop_orders" : "shop.orders", ...labels }, "3"],
+            [{ __name__: `${time}_bucket`, le: "1.0" }, "0"],
+            [{ __name__: `${time}_bucket`, le: "+Inf" }, "1"],
+            [{ __name__: `${time}_sum` }, "2"],
+            [{ __name__: `${time}_count` }, "1"],
+          ]),
+        );
+      }, PATIENCE_MS);
     });
   }
 });
