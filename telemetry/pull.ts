@@ -29,6 +29,8 @@ export async function startPull(
       reader,
       host,
       port,
+      translationStrategy: settings.GRPC_METRICS_TRANSLATION_STRATEGY,
+      withResourceConstantLabels: anyOf(settings.GRPC_METRICS_RESOURCE_LABELS),
       tls: tlsFiles(settings),
       authentication: authenticationFiles(settings),
       allowedHosts: settings.GRPC_METRICS_ALLOWED_HOSTS,
@@ -70,6 +72,12 @@ function tlsFiles(settings: Settings): ScrapeEndpointTls | undefined {
     key: GRPC_METRICS_TLS_KEY,
     clientCa: GRPC_METRICS_TLS_CLIENT_CA,
   };
+}
+
+/** Returns a pattern that matches each of the keys, and nothing else. */
+function anyOf(keys: readonly string[] | undefined): RegExp | undefined {
+  const patterns = keys?.map((key) => key.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return patterns && new RegExp(`^(?:${patterns.join("|")})$`);
 }
 
 function authenticationFiles(settings: Settings): AuthenticationFiles | undefined {

@@ -82,6 +82,10 @@ export function selectionSchema(known: readonly string[]) {
 export const hostNamesSchema = z.string().transform(listMembers)
   .pipe(z.array(z.union([z.literal("*"), z.hostname()])).min(1));
 
+/** Keys of attributes, separated by commas; at least one. */
+export const attributeKeysSchema = z.string().transform(listMembers)
+  .pipe(z.array(z.string().regex(/^[^\s"'=;]+$/)).min(1));
+
 /**
  * An http or https URL. The exporters append a path, and log the whole text if the result is no URL,
  * for example if the value ends in a blank.

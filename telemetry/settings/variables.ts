@@ -2,6 +2,7 @@ import { z } from "zod";
 import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { OPTIONAL_LABELS } from "../../plugin/metrics/labels.ts";
 import { parseBearerToken, parseUser } from "../../prometheus/authentication.ts";
+import { TRANSLATION_STRATEGIES } from "../../prometheus/families/translation.ts";
 import { documented } from "./documentation.ts";
 import { endpointSchema, suitsBothSignals, suitsSignal } from "./endpoints.ts";
 import {
@@ -17,6 +18,7 @@ import {
 } from "./files.ts";
 import { readVariables } from "./read.ts";
 import {
+  attributeKeysSchema,
   booleanSchema,
   headersSchema,
   hostNamesSchema,
@@ -392,6 +394,20 @@ export const variables = z.object({
     description: "Host names with a dot that /metrics answers to; * allows any",
     allowed: "host names without ports, separated by commas, or *",
     default: "none on loopback, any on other addresses",
+  }),
+  GRPC_METRICS_TRANSLATION_STRATEGY: documented(
+    z.enum(TRANSLATION_STRATEGIES).prefault(TRANSLATION_STRATEGIES[0]),
+    {
+      description:
+        "How names become those of metrics and labels on /metrics; rules and dashboards need the default",
+      allowed: TRANSLATION_STRATEGIES.join(", "),
+      default: TRANSLATION_STRATEGIES[0],
+    },
+  ),
+  GRPC_METRICS_RESOURCE_LABELS: documented(attributeKeysSchema.optional(), {
+    description: "Resource attributes that every series on /metrics has as labels",
+    allowed: "keys of attributes, such as service.name, separated by commas",
+    default: "",
   }),
   GRPC_METRICS_NATIVE_HISTOGRAMS: documented(booleanSchema.prefault("false"), {
     description:

@@ -238,6 +238,18 @@ const CASES: readonly Case[] = [
     `GRPC_METRICS_ALLOWED_HOSTS="${value}": must be host names without ports, separated by ` +
     "commas, or *",
   ]),
+  ...["underscores", "notranslation", "NoTranslation,"].map((value): Case => [
+    "GRPC_METRICS_TRANSLATION_STRATEGY",
+    value,
+    `GRPC_METRICS_TRANSLATION_STRATEGY="${value}": must be UnderscoreEscapingWithSuffixes, ` +
+    "UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes, NoTranslation",
+  ]),
+  ...[",", "a b", "a;b"].map((value): Case => [
+    "GRPC_METRICS_RESOURCE_LABELS",
+    value,
+    `GRPC_METRICS_RESOURCE_LABELS="${value}": must be keys of attributes, such as ` +
+    "service.name, separated by commas",
+  ]),
   ["ECHO_ADDR", "localhost", `ECHO_ADDR="localhost": ${address}`],
   ["ECHO_ADDR", "50051", `ECHO_ADDR="50051": ${address}`],
   ["ECHO_ADDR", ":", `ECHO_ADDR=":": ${address}`],
