@@ -1,25 +1,40 @@
 // Tests the dashboard and the rules with a real Prometheus that scrapes the real scripts.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { METRICS } from "../../../plugin/metrics/definitions.ts";
+import type { MetricDefinition } from "../../../plugin/metrics/definitions.ts";
+import { metricName } from "../../../prometheus/families/names.ts";
 import { realPrometheus } from "../programs.ts";
+import { CertificateAuthority } from "../../support/certificates.ts";
 import { eventually, eventuallyEqual } from "../../support/eventually.ts";
 import { startClient, startServer } from "../../support/script.ts";
 import type { Owner } from "../../support/script.ts";
 import { skipWithout } from "../../tools.ts";
 import { interpolate, panels, queries, variables } from "./dashboard.ts";
 import type { Choice } from "./dashboard.ts";
+import { startNewConnections } from "./new-connections.ts";
 import { RunningPrometheus } from "../running-prometheus.ts";
 
 const PATIENCE_MS = 30_000;
 
-/** The variables that affect each row: only clients have a target, only calls have a method. */
+/**
+ * The variables that affect each row: only clients have a target, only calls have a method. Panels
+ * that differ from their row have an entry of their own.
+ */
 const VARIABLES_OF_ROWS: Readonly<Record<string, readonly string[]>> = {
   Codelab: ["job", "grpc_method", "grpc_target"],
   Client: ["job", "grpc_method", "grpc_target"],
+  Delays: ["job", "grpc_target"],
   Server: ["job", "grpc_method"],
+  Connections: ["job"],
+  "TLS handshakes of clients": ["job", "grpc_target"],
   Runtime: ["job"],
 };
+
+/** Queries of these rows must not only have results, but also show what happened. */
+const ROWS_WITH_EVENTS = ["Delays", "Connections"];
 
 const executable = await realPrometheus();
 const needsPrometheus = { skip: skipWithout(executable, "prometheus") };
@@ -49,8 +64,8 @@ test("all queries and rules have results", needsPrometheus, async (t) => {
 
   for (const { row, panel, query } of queries) {
     await t.test(`${row}, ${panel}: ${query}`, async () => {
-      await hasData(prometheus, interpolate(query, choice));
-      for (const name of VARIABLES_OF_ROWS[row] ?? []) {
+      await hasData(prometheus, interpolate(query, choice), ROWS_WITH_EVENTS.includes(row));
+      for (const name of VARIABLES_OF_ROWS[panel] ?? VARIABLES_OF_ROWS[row] ?? []) {
         const nothing = interpolate(query, { ...choice, [name]: ["nobody"] });
         assert.deepEqual(await prometheus.query(nothing), [], `${name} has no effect`);
       }
@@ -103,33 +118,78 @@ test("no panel overlaps another one", () => {
   }
 });
 
-async function hasData(prometheus: RunningPrometheus, query: string): Promise<void> {
+test("a panel of metrics that are off by default says which variable turns them on", () => {
+  const off = Object.values(METRICS).flatMap((group) => Object.values<MetricDefinition>(group))
+    .filter(({ onByDefault }) => !onByDefault);
+  let mentions = 0;
+  for (const { title, description = "", targets = [] } of panels) {
+    const [, variable = ""] = /GRPC_METRICS_ENABLED=(\S+)/.exec(description) ?? [];
+    const prefixes = variable.split(",").filter((name) => name.endsWith("*"))
+      .map((name) => name.slice(0, -1));
+    for (const { name, unit, kind } of off) {
+      const family = metricName(name, unit, kind);
+      if (!targets.some(({ expr }) => expr.includes(`${family}`))) continue;
+      mentions++;
+      assert.ok(prefixes.some((prefix) => name.startsWith(prefix)), `${title}: ${name}`);
+    }
+  }
+  assert.ok(mentions > 0);
+});
+
+/** @param isPositive Whether a result must be more than 0. */
+async function hasData(
+  prometheus: RunningPrometheus,
+  query: string,
+  isPositive = false,
+): Promise<void> {
   await eventually(async () => {
-    assert.notEqual((await prometheus.query(query)).length, 0, `no data: ${query}`);
+    const values = await prometheus.query(query);
+    assert.ok(values.some((value) => !isPositive || value > 0), `no data: ${query}: ${values}`);
   }, PATIENCE_MS);
 }
 
-/** Starts a server, a client whose calls succeed, and a client whose deadline is too short. */
+/**
+ * Starts a server, a client whose calls succeed, a client whose deadline is too short, and one that
+ * connects for each call and trusts the server half of the time.
+ */
 async function startCalls(owner: Owner) {
-  const server = await startServer(owner, "node", { ECHO_DELAY_MS: "100" });
+  const [authority, stranger] = await Promise.all([
+    CertificateAuthority.create(owner, "authority"),
+    CertificateAuthority.create(owner, "stranger"),
+  ]);
+  const { certificate, key } = await authority.issue("server");
+  const metrics = { GRPC_METRICS_ENABLED: "grpc.*" };
+  const server = await startServer(owner, "node", {
+    ...metrics,
+    ECHO_DELAY_MS: "100",
+    GRPC_TLS_CERT: certificate,
+    GRPC_TLS_KEY: key,
+  });
+  const tls = { ...metrics, GRPC_TLS_CA: authority.certificate };
   const clients = await Promise.all([
     startClient(owner, "node", {
+      ...tls,
       ECHO_ADDR: server.address,
       ECHO_METHOD: "UnaryEcho",
       ECHO_CONCURRENCY: "4",
     }),
     startClient(owner, "node", {
+      ...tls,
       ECHO_ADDR: server.address,
       ECHO_METHOD: "ServerStreamingEcho",
       ECHO_CONCURRENCY: "4",
       ECHO_DEADLINE_MS: "50",
     }),
   ]);
+  const roots = [authority, stranger].map((each) => readFileSync(each.certificate));
   return {
     address: server.address,
     jobs: {
       "echo-server": [server.metricsUrl],
-      "echo-client": clients.map((client) => client.metricsUrl),
+      "echo-client": [
+        ...clients.map((client) => client.metricsUrl),
+        await startNewConnections(owner, server.address, roots),
+      ],
     },
   };
 }
