@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
 import { CODELAB_QUERIES } from "../../stack/queries.ts";
+import { CertificateAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { scrape } from "../support/scrape.ts";
 import { PROJECT, startClient, startServer } from "../support/script.ts";
@@ -110,9 +111,19 @@ test("storage answers every query as the Prometheus that forwards to it", option
 
 /** Starts a server and two clients, one of which fails. Returns their metrics after some calls. */
 async function startScripts(owner: Owner) {
-  const server = await startServer(owner, "node", { ECHO_DELAY_MS: "100" });
+  const authority = await CertificateAuthority.create(owner, "authority");
+  const { certificate, key } = await authority.issue("server");
+  const metrics = { GRPC_METRICS_ENABLED: "grpc.*" };
+  const server = await startServer(owner, "node", {
+    ...metrics,
+    ECHO_DELAY_MS: "100",
+    GRPC_TLS_CERT: certificate,
+    GRPC_TLS_KEY: key,
+  });
   const clients = await Promise.all(METHODS.map((ECHO_METHOD, index) =>
     startClient(owner, "node", {
+      ...metrics,
+      GRPC_TLS_CA: authority.certificate,
       ECHO_ADDR: server.address,
       ECHO_METHOD,
       ECHO_CONCURRENCY: "4",
