@@ -14,6 +14,7 @@ import { describeMachine } from "./measure/machine.ts";
 import { stopPrograms } from "./measure/program.ts";
 import { FULL, QUICK } from "./measure/settings.ts";
 import { clientScript } from "./rows/client-script.ts";
+import { everything } from "./rows/everything.ts";
 import { exposition } from "./rows/exposition.ts";
 import { labelSets } from "./rows/label-sets.ts";
 import { go, peers } from "./rows/peers.ts";
@@ -27,6 +28,7 @@ import { throughput } from "./rows/throughput.ts";
 /** All rows in the order of their measurement. */
 const ROWS: readonly Row[] = [
   throughput,
+  everything,
   go,
   peers,
   exposition,

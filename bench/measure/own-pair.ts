@@ -13,7 +13,7 @@ import type { Settings } from "./settings.ts";
  */
 export function ownPair(
   runtime: Runtime,
-  variant: "bare" | "plugin" | "global" | "traced",
+  variant: "bare" | "plugin" | "global" | "traced" | "everything",
   methods = 1,
 ): PairCommands {
   return {

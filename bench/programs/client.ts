@@ -1,5 +1,6 @@
 /**
- * A client that makes load over one channel: `client.ts PORT bare|plugin|traced [METHODS]`.
+ * A client that makes load over one channel:
+ * `client.ts PORT bare|plugin|global|traced|everything [METHODS]`.
  *
  * @module
  */

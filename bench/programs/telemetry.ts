@@ -4,6 +4,8 @@ import { DataPointType, MeterProvider } from "@opentelemetry/sdk-metrics";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
 import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { PrometheusReader } from "../../prometheus/mod.ts";
+import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
+import { OPTIONAL_LABELS } from "../../plugin/metrics/labels.ts";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 
 /** A span processor that counts ended spans and drops them. */
@@ -37,7 +39,8 @@ export interface Variant {
  * Creates a variant of the plugin.
  *
  * @param variant `bare` records nothing, `plugin` records the default metrics, `global` does
- * so by a registration for the whole process, and `traced` also records a span for each call.
+ * so by a registration for the whole process, `traced` also records a span for each call, and
+ * `everything` records all metrics with all optional labels.
  * @throws {Error} for other variants.
  */
 export function createVariant(variant: string | undefined): Variant {
@@ -49,6 +52,7 @@ export function createVariant(variant: string | undefined): Variant {
     for (const { metrics } of resourceMetrics.scopeMetrics) {
       for (const metric of metrics) {
         if (metric.dataPointType !== DataPointType.SUM) continue;
+        if (!metric.descriptor.name.endsWith(".started")) continue;
         for (const { value } of metric.dataPoints) calls += value;
       }
     }
@@ -62,6 +66,12 @@ export function createVariant(variant: string | undefined): Variant {
     case "global":
       new GrpcOpenTelemetry({ meterProvider }).registerGlobal();
       return { plugin: new GrpcOpenTelemetry({}), recorded };
+    case "everything": {
+      const enableMetrics = METRIC_NAMES;
+      const optionalLabels = OPTIONAL_LABELS;
+      const plugin = new GrpcOpenTelemetry({ meterProvider, enableMetrics, optionalLabels });
+      return { plugin, recorded };
+    }
     case "traced": {
       const counter = new SpanCounter();
       const tracerProvider = createTracerProvider(counter);
@@ -69,7 +79,7 @@ export function createVariant(variant: string | undefined): Variant {
       return { plugin, recorded: async () => Math.min(counter.spans, await recorded()) };
     }
     default:
-      throw new Error(`"${variant}": must be bare, plugin, global or traced`);
+      throw new Error(`"${variant}": must be bare, plugin, global, traced or everything`);
   }
 }
 
