@@ -31,3 +31,13 @@ export function prometheusConfig(
   }
   return blocks.join("");
 }
+
+/**
+ * Lets Prometheus forward all samples to a storage.
+ *
+ * @param text The content of `prometheus.yml`, without `remote_write`.
+ * @param storage The URL of VictoriaMetrics or another Prometheus, without a slash at the end.
+ */
+export function forwardingConfig(text: string, storage: string): string {
+  return `${text}\nremote_write:\n  - url: ${storage}/api/v1/write\n`;
+}

@@ -22,6 +22,15 @@ export function graphUrl(prometheus: string, query: string): string {
 }
 
 /**
+ * Returns the URL of a query's result of this moment, as JSON.
+ *
+ * @param server The URL of Prometheus or VictoriaMetrics, without a slash at the end.
+ */
+export function resultUrl(server: string, query: string): string {
+  return `${server}/api/v1/query?${new URLSearchParams({ query })}`;
+}
+
+/**
  * Returns the URL that shows the scrape targets: a page, or JSON from a Prometheus without pages.
  *
  * @param prometheus The URL of Prometheus, without a slash at the end.
@@ -35,13 +44,13 @@ export async function targetsUrl(prometheus: string): Promise<string> {
 }
 
 /**
- * Returns whether a query has a result; false also when Prometheus does not answer.
+ * Returns whether a query has a result; false also when the server does not answer.
  *
- * @param prometheus The URL of Prometheus, without a slash at the end.
+ * @param server The URL of Prometheus or VictoriaMetrics, without a slash at the end.
  */
-export async function hasData(prometheus: string, query: string): Promise<boolean> {
+export async function hasData(server: string, query: string): Promise<boolean> {
   try {
-    const response = await fetch(`${prometheus}/api/v1/query?${new URLSearchParams({ query })}`);
+    const response = await fetch(resultUrl(server, query));
     const { data } = await response.json() as { data: { result: unknown[] } };
     return data.result.length > 0;
   } catch {

@@ -1,7 +1,7 @@
 /**
  * `npm run stack`: runs server, client, Collector and Prometheus together until Ctrl-C. The scripts
  * push to the Collector, and Prometheus scrapes the Collector. With `--pull`, Prometheus scrapes
- * the scripts.
+ * the scripts. With `--storage`, Prometheus forwards everything to VictoriaMetrics.
  *
  * @module
  */
@@ -13,19 +13,26 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ignoreOutputErrors } from "../log/output.ts";
 import { onStopSignal } from "../log/stop-signals.ts";
 import { collectorBinary } from "./collector/binary.ts";
-import { CODELAB_QUERIES, graphUrl, hasData, targetsUrl } from "./queries.ts";
+import { CODELAB_QUERIES, graphUrl, hasData, resultUrl, targetsUrl } from "./queries.ts";
 import { Service } from "./service.ts";
 import { startStack } from "./start.ts";
 import type { StackUrls } from "./start.ts";
 
-const USAGE = `Usage: npm run stack [-- --pull]
+const USAGE = `Usage: npm run stack [-- --pull --storage]
 
 Starts server.ts, client.ts, the OpenTelemetry Collector and Prometheus, until Ctrl-C.
-  --pull   Prometheus scrapes the scripts. Without it, they push to the Collector.
+  --pull      Prometheus scrapes the scripts. Without it, they push to the Collector.
+  --storage   Prometheus forwards everything to VictoriaMetrics.
 
 The scripts read their environment variables, for example ECHO_CONCURRENCY=10. For a list, run
 server.ts or client.ts with --help.
 `;
+/** The options, which the user may combine. */
+interface Choice {
+  readonly pull: boolean;
+  readonly storage: boolean;
+}
+
 const NAME_WIDTH = "prometheus".length;
 const FIRST_DATA_MS = 60_000;
 
@@ -39,12 +46,13 @@ const interruption = new AbortController();
 let fail: (error: Error) => void;
 const failure = new Promise<never>((_, reject) => fail = reject);
 
-async function run(pull: boolean, folder: string): Promise<void> {
+async function run({ pull, storage }: Choice, folder: string): Promise<void> {
   const progress = { log: (line: string) => log("stack", line), signal: interruption.signal };
   const collector = pull ? undefined : await collectorBinary(progress);
-  const urls = await startStack({ collector, folder, launch });
+  const urls = await startStack({ collector, storage, folder, launch });
   log("stack", "everything runs; Prometheus has the first data in about 15 s");
-  await waitForData(urls.prometheus);
+  await waitForData("Prometheus", urls.prometheus);
+  if (urls.storage !== undefined) await waitForData("VictoriaMetrics", urls.storage);
   const lines = await readyText(urls);
   quiet = true;
   for (const line of lines) log("stack", line);
@@ -69,23 +77,27 @@ function launch(
   return service;
 }
 
-/** Waits until the graphs have data, which proves that all services work together. */
-async function waitForData(prometheus: string): Promise<void> {
+/** Waits until the queries have results, which proves that all services work together. */
+async function waitForData(name: string, url: string): Promise<void> {
   const deadline = Date.now() + FIRST_DATA_MS;
   for (const query of CODELAB_QUERIES) {
-    while (!(await hasData(prometheus, query))) {
+    while (!(await hasData(url, query))) {
       if (Date.now() > deadline) {
-        throw new Error(`Prometheus has nothing for ${query} after ${FIRST_DATA_MS / 1000} s`);
+        throw new Error(`${name} has nothing for ${query} after ${FIRST_DATA_MS / 1000} s`);
       }
       await delay(500, undefined, { signal: interruption.signal });
     }
   }
 }
 
-async function readyText({ prometheus, metrics }: StackUrls): Promise<string[]> {
+async function readyText({ prometheus, storage, metrics }: StackUrls): Promise<string[]> {
   return [
     "ready. From now on, only errors are shown. Open in a browser:",
     ...CODELAB_QUERIES.flatMap((query) => [`  ${query}`, `    ${graphUrl(prometheus, query)}`]),
+    ...(storage === undefined ? [] : [
+      "  the same from VictoriaMetrics, as JSON:",
+      ...CODELAB_QUERIES.map((query) => `    ${resultUrl(storage, query)}`),
+    ]),
     `  scrape targets: ${await targetsUrl(prometheus)}`,
     `  metrics: ${metrics.join(" ")}`,
     "Ctrl-C stops everything",
@@ -114,11 +126,19 @@ function log(name: string, line: string): void {
   console.log(`${name.padEnd(NAME_WIDTH)} | ${line}`);
 }
 
+/** Returns what the arguments ask for; undefined if one is unknown or repeated. */
+function chosen(args: readonly string[]): Choice | undefined {
+  const given = new Set(args);
+  const choice = { pull: given.delete("--pull"), storage: given.delete("--storage") };
+  const known = Number(choice.pull) + Number(choice.storage);
+  return given.size === 0 && known === args.length ? choice : undefined;
+}
+
 async function main(): Promise<void> {
   ignoreOutputErrors();
-  const [argument, ...others] = process.argv.slice(2);
-  if ((argument !== undefined && argument !== "--pull") || others.length > 0) {
-    const help = argument === "--help";
+  const choice = chosen(process.argv.slice(2));
+  if (choice === undefined) {
+    const help = process.argv[2] === "--help";
     (help ? process.stdout : process.stderr).write(USAGE);
     process.exitCode = help ? 0 : 1;
     return;
@@ -136,7 +156,7 @@ async function main(): Promise<void> {
   // The services are killed by then.
   process.on("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   let failed = false;
-  const work = run(argument === "--pull", folder).then(() => interrupted);
+  const work = run(choice, folder).then(() => interrupted);
   try {
     await Promise.race([interrupted, failure, work]);
   } catch (error) {

@@ -4,8 +4,9 @@ import { fileURLToPath } from "node:url";
 import { collectorEnvironment } from "./collector/environment.ts";
 import { freePorts } from "./ports.ts";
 import { prometheusCommand } from "./prometheus-command.ts";
-import { prometheusConfig } from "./prometheus-config.ts";
+import { forwardingConfig, prometheusConfig } from "./prometheus-config.ts";
 import type { Service } from "./service.ts";
+import { victoriaMetricsCommand } from "./victoria-metrics-command.ts";
 
 const PROJECT = fileURLToPath(new URL("../", import.meta.url));
 const LOOPBACK = "127.0.0.1";
@@ -21,6 +22,7 @@ const STANDARD_PORTS = {
   collectorTelemetry: 8888,
   collectorHealth: 13133,
   prometheus: 9090,
+  storage: 8428,
 };
 type Ports = Record<keyof typeof STANDARD_PORTS, number>;
 
@@ -28,6 +30,8 @@ type Ports = Record<keyof typeof STANDARD_PORTS, number>;
 export interface StackOptions {
   /** Path of the Collector. Without one, Prometheus scrapes the scripts. */
   readonly collector: string | undefined;
+  /** Whether Prometheus forwards everything to VictoriaMetrics. */
+  readonly storage: boolean;
   /** A folder for temporary files. The caller removes it. */
   readonly folder: string;
   /** Starts a service. The caller stops it. */
@@ -42,6 +46,8 @@ export interface StackOptions {
 export interface StackUrls {
   /** Prometheus, without a slash at the end. */
   readonly prometheus: string;
+  /** VictoriaMetrics, if it runs, without a slash at the end. */
+  readonly storage: string | undefined;
   /** The scripts' metrics: their own pages, or the Collector's. */
   readonly metrics: readonly string[];
 }
@@ -56,8 +62,9 @@ export async function startStack(options: StackOptions): Promise<StackUrls> {
   const { collector, launch } = options;
   const ports = await freePorts(STANDARD_PORTS);
 
+  const storage = options.storage ? await startStorage(ports, options) : undefined;
   if (collector !== undefined) await startCollector(collector, ports, launch);
-  const prometheus = await startPrometheus(ports, options);
+  const prometheus = await startPrometheus(ports, storage, options);
 
   const server = startScript("server", ["bun", "run", "server.ts"], ports, options);
   const serverMetrics = await metricsUrl(server, options);
@@ -70,6 +77,7 @@ export async function startStack(options: StackOptions): Promise<StackUrls> {
   const clientMetrics = await metricsUrl(client, options);
   return {
     prometheus,
+    storage,
     metrics: collector
       ? [`http://${LOOPBACK}:${ports.collectorMetrics}/metrics`]
       : [serverMetrics, clientMetrics],
@@ -94,8 +102,18 @@ async function startCollector(
   await service.answers(`http://${LOOPBACK}:${ports.collectorHealth}/`);
 }
 
+async function startStorage(ports: Ports, { folder, launch }: StackOptions): Promise<string> {
+  const data = join(folder, "storage");
+  const command = await victoriaMetricsCommand({ data, port: ports.storage });
+  const service = launch("storage", [...command, "-loggerLevel=WARN"]);
+  const url = `http://${LOOPBACK}:${ports.storage}`;
+  await service.answers(`${url}/health`);
+  return url;
+}
+
 async function startPrometheus(
   ports: Ports,
+  storage: string | undefined,
   { collector, folder, launch }: StackOptions,
 ): Promise<string> {
   const jobs = collector
@@ -105,7 +123,8 @@ async function startPrometheus(
     .map(([job, port]) => [job, `${LOOPBACK}:${port}`]);
   const text = await readFile(join(PROJECT, "prometheus.yml"), "utf8");
   const config = join(folder, "prometheus.yml");
-  await writeFile(config, prometheusConfig(text, Object.fromEntries(targets), PROJECT));
+  const scraping = prometheusConfig(text, Object.fromEntries(targets), PROJECT);
+  await writeFile(config, storage ? forwardingConfig(scraping, storage) : scraping);
   const data = join(folder, "data");
   await mkdir(data);
 

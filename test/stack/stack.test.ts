@@ -5,16 +5,21 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { CODELAB_QUERIES, graphUrl } from "../../stack/queries.ts";
+import { CODELAB_QUERIES, graphUrl, resultUrl } from "../../stack/queries.ts";
 import { eventually } from "../support/eventually.ts";
 import { Script } from "../support/script.ts";
-import { skipWithout } from "../tools.ts";
+import { skipWithout, victoriaMetrics } from "../tools.ts";
 import { realCollector, realPrometheus } from "./programs.ts";
 import { query, RunningStack } from "./running-stack.ts";
 
 const prometheus = await realPrometheus();
 const collector = prometheus && await realCollector();
 const withPrometheus = { skip: skipWithout(prometheus, "Prometheus"), timeout: 180_000 };
+const storage = prometheus && await victoriaMetrics();
+const withStorage = {
+  skip: skipWithout(storage, "Prometheus or VictoriaMetrics"),
+  timeout: 180_000,
+};
 const withBoth = { skip: skipWithout(collector, "Prometheus or the Collector"), timeout: 180_000 };
 
 test("pull: both queries have data, and Ctrl-C stops everything", withPrometheus, async (t) => {
@@ -32,6 +37,32 @@ test("pull: both queries have data, and Ctrl-C stops everything", withPrometheus
   // The client prints its summary before the server stops.
   assert.match(stack.text, /stopping[^]*client +\| Summary:[^]*stack +\| stopped$/);
   assert.doesNotMatch(stack.text, /UNAVAILABLE|stopped with/);
+});
+
+test("storage: both queries have the same data in VictoriaMetrics", withStorage, async (t) => {
+  const stack = await RunningStack.start(t, ["--pull", "--storage"]);
+  const url = await stack.ready();
+  const links = stack.lines.flatMap((line) => /(http:\S+)\/api\/v1\/query\S+$/.exec(line) ?? []);
+  assert.equal(links.length, 2 * CODELAB_QUERIES.length, stack.text);
+  const stored = links[1]!;
+  for (const expression of CODELAB_QUERIES) {
+    const link = resultUrl(stored, expression);
+    assert.ok(links.includes(link), link);
+    assert.equal((await fetch(link)).status, 200);
+    const labels = (samples: Awaited<ReturnType<typeof query>>) =>
+      samples.map(({ metric }) => JSON.stringify(Object.entries(metric).sort())).sort();
+    await eventually(async () =>
+      assert.deepEqual(
+        labels(await query(stored, expression)),
+        labels(await query(url, expression)),
+      )
+    );
+  }
+  const pids = await stack.processes();
+  assert.equal(pids.length, 4);
+  assert.equal(await stack.service.stop(), "exit code 0");
+  await stack.assertLeavesNothing(pids);
+  assert.doesNotMatch(stack.text, /stopped with/);
 });
 
 test("a second signal kills everything at once", withPrometheus, async (t) => {
@@ -120,9 +151,11 @@ test("the stack names a service that fails to start", withPrometheus, async (t) 
 });
 
 test("an unknown argument is refused", { timeout: 60_000 }, async (t) => {
-  const stack = await RunningStack.start(t, ["--push"]);
-  assert.equal(await stack.service.ended, "exit code 1");
-  assert.match(stack.text, /^Usage: npm run stack \[-- --pull\]$/m);
+  for (const args of [["--push"], ["--pull", "--pull"], ["--storage", "--push"]]) {
+    const stack = await RunningStack.start(t, args);
+    assert.equal(await stack.service.ended, "exit code 1");
+    assert.match(stack.text, /^Usage: npm run stack \[-- --pull --storage\]$/m);
+  }
 });
 
 /**
