@@ -28,6 +28,9 @@ for (
       COLLECTOR_TLS_CERT: "gateway.pem",
       COLLECTOR_TLS_KEY: "gateway.key",
     }],
+    [["otel-collector.yaml", "stack/collector/remote-write.yaml"], {
+      COLLECTOR_REMOTE_WRITE_ENDPOINT: "https://storage/api/v1/write",
+    }],
   ] as const
 ) {
   test(`the Collector accepts ${files.join(" with ")}`, {
@@ -43,6 +46,7 @@ for (
 for (
   const [file, missing] of [
     ["stack/collector/agent.yaml", /requires a non-empty "endpoint"/],
+    ["stack/collector/remote-write.yaml", /invalid endpoint/],
     ["stack/collector/gateway.yaml", /must include both certificate and key/],
   ] as const
 ) {
