@@ -26,6 +26,10 @@ const REPLACEMENTS: readonly (readonly [classic: RegExp, native: string])[] = [
     "histogram_count(rate($<metric>$<selector>$<range>))",
   ],
   [
+    new RegExp(String.raw`rate\(${METRIC}_sum${SELECTOR}${RANGE}\)`, "g"),
+    "histogram_sum(rate($<metric>$<selector>$<range>))",
+  ],
+  [
     new RegExp(String.raw`${METRIC}_count\b(?!:)${SELECTOR}`, "g"),
     "histogram_count($<metric>$<selector>)",
   ],
@@ -97,8 +101,9 @@ const COMMENTS: readonly (readonly [classic: string, native: string])[] = [
 # the same bucket as the limit are estimated.`,
   ],
   [
-    ` Prometheus 2 stores le as
-      # written, "5" in the text format and "5.0" in OpenMetrics; Prometheus 3 always stores "5.0".`,
+    ` Prometheus 2 stores le as written, "5" in the text format and "5.0" in OpenMetrics;
+      # Prometheus 3 always stores "5.0" of a scrape. What arrives by OTLP or by a Collector's remote
+      # write has "5".`,
     "",
   ],
 ];
@@ -152,6 +157,7 @@ const STACK = new URL("./", import.meta.url);
 export function nativeFiles(): Record<string, string> {
   const read = (path: string) => readFileSync(new URL(path, STACK), "utf8");
   return {
+    "rules/native/connections.yml": nativeRules("connections.yml", read("rules/connections.yml")),
     "rules/native/grpc.yml": nativeRules("grpc.yml", read("rules/grpc.yml")),
     "rules/native/slo.yml": nativeRules("slo.yml", read("rules/slo.yml")),
     "dashboards/grpc-native.json": nativeDashboard(read("dashboards/grpc.json")),

@@ -4,7 +4,11 @@ import { openTelemetryViews } from "../plugin/mod.ts";
 import type { Settings } from "./settings/mod.ts";
 
 /** The durations that exist in gRPC only, as patterns for views. */
-const OWN_DURATIONS = ["grpc.client.attempt.*", "grpc.client.call.*delay*"];
+const OWN_DURATIONS = [
+  "grpc.client.attempt.*",
+  "grpc.client.call.delay.*",
+  "grpc.client.call.retry_delay",
+];
 /** The durations that OpenTelemetry has another name for. */
 const CALL_DURATIONS = ["grpc.client.call.duration", "grpc.server.call.duration"];
 

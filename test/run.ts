@@ -10,7 +10,7 @@ import { globSync } from "node:fs";
 
 /** Tests of modules, which run on each runtime. */
 const moduleTests = globSync(
-  "test/{log,plugin,prometheus,telemetry/*,echo,interop,conformance,tls}/*.test.ts",
+  "test/{log,plugin,prometheus,telemetry,telemetry/*,echo,interop,conformance,tls}/*.test.ts",
 );
 /** Tests of what others install and build, which run on Node only. */
 const packageTests = globSync("test/{versions,clients,package,foreign,layout}/*.test.ts");

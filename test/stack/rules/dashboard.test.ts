@@ -1,20 +1,16 @@
 // Tests the dashboard and the rules with a real Prometheus that scrapes the real scripts.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { METRICS } from "../../../plugin/metrics/definitions.ts";
 import type { MetricDefinition } from "../../../plugin/metrics/definitions.ts";
 import { metricName } from "../../../prometheus/families/names.ts";
 import { realPrometheus } from "../programs.ts";
-import { CertificateAuthority } from "../../support/certificates.ts";
 import { eventually, eventuallyEqual } from "../../support/eventually.ts";
-import { startClient, startServer } from "../../support/script.ts";
-import type { Owner } from "../../support/script.ts";
 import { skipWithout } from "../../tools.ts";
 import { interpolate, panels, queries, variables } from "./dashboard.ts";
 import type { Choice } from "./dashboard.ts";
-import { startNewConnections } from "./new-connections.ts";
+import { startCalls } from "./all-calls.ts";
 import { RunningPrometheus } from "../running-prometheus.ts";
 
 const PATIENCE_MS = 30_000;
@@ -146,50 +142,4 @@ async function hasData(
     const values = await prometheus.query(query);
     assert.ok(values.some((value) => !isPositive || value > 0), `no data: ${query}: ${values}`);
   }, PATIENCE_MS);
-}
-
-/**
- * Starts a server, a client whose calls succeed, a client whose deadline is too short, and one that
- * connects for each call and trusts the server half of the time.
- */
-async function startCalls(owner: Owner) {
-  const [authority, stranger] = await Promise.all([
-    CertificateAuthority.create(owner, "authority"),
-    CertificateAuthority.create(owner, "stranger"),
-  ]);
-  const { certificate, key } = await authority.issue("server");
-  const metrics = { GRPC_METRICS_ENABLED: "grpc.*" };
-  const server = await startServer(owner, "node", {
-    ...metrics,
-    ECHO_DELAY_MS: "100",
-    GRPC_TLS_CERT: certificate,
-    GRPC_TLS_KEY: key,
-  });
-  const tls = { ...metrics, GRPC_TLS_CA: authority.certificate };
-  const clients = await Promise.all([
-    startClient(owner, "node", {
-      ...tls,
-      ECHO_ADDR: server.address,
-      ECHO_METHOD: "UnaryEcho",
-      ECHO_CONCURRENCY: "4",
-    }),
-    startClient(owner, "node", {
-      ...tls,
-      ECHO_ADDR: server.address,
-      ECHO_METHOD: "ServerStreamingEcho",
-      ECHO_CONCURRENCY: "4",
-      ECHO_DEADLINE_MS: "50",
-    }),
-  ]);
-  const roots = [authority, stranger].map((each) => readFileSync(each.certificate));
-  return {
-    address: server.address,
-    jobs: {
-      "echo-server": [server.metricsUrl],
-      "echo-client": [
-        ...clients.map((client) => client.metricsUrl),
-        await startNewConnections(owner, server.address, roots),
-      ],
-    },
-  };
 }

@@ -14,6 +14,7 @@ import { OTLP_PROTOCOLS } from "../../../telemetry/settings/variables.ts";
 import { realCollector, realPrometheus, realPrometheuses } from "../programs.ts";
 import { startCollector } from "../running-collector.ts";
 import { RunningPrometheus } from "../running-prometheus.ts";
+import { CONCURRENCY, DELAY_S, startCalls } from "./all-calls.ts";
 import { interpolate } from "./dashboard.ts";
 import type { Choice, Panel } from "./dashboard.ts";
 
@@ -111,7 +112,7 @@ test("pushed exponential histograms are counted exactly behind the Collector", {
 });
 
 test("every query and rule for native histograms has results", options, async (t) => {
-  const { address, jobs } = await startCalls(t);
+  const { address, jobs } = await startCalls(t, true);
   for (const [name, executable] of versions) {
     await t.test(name, { skip: skipWithout(executable, name) }, async (t) => {
       assert.ok(executable, `${name} is missing`);
@@ -174,10 +175,6 @@ test("every query and rule for native histograms has results", options, async (t
   }
 });
 
-/** How long the server waits before it answers, in seconds. */
-const DELAY_S = 0.1;
-const CONCURRENCY = 4;
-
 /** Starts a Prometheus that stores native histograms, with the rules for them. */
 async function startPrometheus(
   owner: Owner,
@@ -226,25 +223,4 @@ async function startCounted(owner: Owner): Promise<string[]> {
     return [server.metricsUrl, client.metricsUrl];
   }));
   return pages.flat();
-}
-
-/** Starts a server, a client whose calls succeed, and a client whose deadline is too short. */
-async function startCalls(owner: Owner) {
-  const server = await startServer(owner, "node", { ...NATIVE, ECHO_DELAY_MS: `${DELAY_S * 1e3}` });
-  const calls = { ...NATIVE, ECHO_ADDR: server.address, ECHO_CONCURRENCY: `${CONCURRENCY}` };
-  const clients = await Promise.all([
-    startClient(owner, "node", { ...calls, ECHO_METHOD: "UnaryEcho" }),
-    startClient(owner, "node", {
-      ...calls,
-      ECHO_METHOD: "ServerStreamingEcho",
-      ECHO_DEADLINE_MS: "50",
-    }),
-  ]);
-  return {
-    address: server.address,
-    jobs: {
-      "echo-server": [server.metricsUrl],
-      "echo-client": clients.map((client) => client.metricsUrl),
-    },
-  };
 }

@@ -4,6 +4,8 @@ import { connect } from "node:net";
 import { METRIC_NAMES } from "../../../plugin/metrics/definitions.ts";
 import { GrpcOpenTelemetry } from "../../../plugin/mod.ts";
 import { PrometheusReader, startScrapeEndpoint } from "../../../prometheus/mod.ts";
+import { readSettings } from "../../../telemetry/settings/mod.ts";
+import { viewsOf } from "../../../telemetry/views.ts";
 import { echoClient } from "../../support/echo.ts";
 import type { Owner } from "../../support/script.ts";
 
@@ -18,15 +20,18 @@ function hostAndPort(address: string): { host: string; port: number } {
  * channel, so that it waits for the name and a connection.
  *
  * @param roots The authorities that verify the server: those of each call in turn.
+ * @param native Whether the durations are native histograms.
  * @returns The URL of the metrics.
  */
 export async function startNewConnections(
   owner: Owner,
   address: string,
   roots: readonly Buffer[],
+  native: boolean,
 ): Promise<string> {
   const reader = new PrometheusReader();
-  const meterProvider = new MeterProvider({ readers: [reader] });
+  const views = viewsOf(readSettings({ GRPC_METRICS_NATIVE_HISTOGRAMS: `${native}` }));
+  const meterProvider = new MeterProvider({ readers: [reader], views });
   const otel = new GrpcOpenTelemetry({ meterProvider, enableMetrics: METRIC_NAMES });
   const endpoint = await startScrapeEndpoint({ reader, host: "127.0.0.1", port: 0 });
 
