@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { renderProtobuf, startScrapeEndpoint } from "../../prometheus/mod.ts";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { FamilyCatalog } from "../../prometheus/families/families.ts";
+import { PrometheusReader, renderProtobuf, startScrapeEndpoint } from "../../prometheus/mod.ts";
+import { renderProtobufSlices } from "../../prometheus/protobuf/render.ts";
 import { decodeFamilies } from "./metric-families.ts";
 import type { DecodedFamily, DecodedHistogram, DecodedMetric } from "./metric-families.ts";
 import { record } from "./recorded.ts";
@@ -37,6 +41,27 @@ for (const data of ["empty", "names", "numbers", "conflicts", "rich"]) {
     assert.deepEqual(families.map(comparable), own);
   });
 }
+
+test("slices are small and show one snapshot", async () => {
+  const reader = new PrometheusReader();
+  const meter = new MeterProvider({ readers: [reader] }).getMeter("m");
+  const histogram = meter.createHistogram("h");
+  const recordAll = () => {
+    for (let i = 0; i < 2000; i++) histogram.record(i, { i });
+  };
+  recordAll();
+  const { resourceMetrics } = await reader.collect();
+  const whole = renderProtobuf({ resourceMetrics });
+  const slices: Uint8Array[] = [];
+  for (const slice of renderProtobufSlices(new FamilyCatalog().families(resourceMetrics))) {
+    slices.push(slice);
+    recordAll();
+  }
+  assert.deepEqual(Buffer.concat(slices), Buffer.from(whole));
+  assert.ok(whole.length > 5 * 65_536, `${whole.length} bytes`);
+  assert.ok(slices.length > 40, "one for each batch of values, and for each 64 KiB");
+  assert.ok(Math.max(...slices.map((slice) => slice.length)) < 70_000);
+});
 
 /** Returns what Go printed, without the known differences. */
 function goFamilies(data: string): DecodedFamily[] {
