@@ -37,7 +37,8 @@ test("10,000 closed channels to different targets leave no memory in use", async
   await eventually(async () => {
     const bytes = await recorded();
     console.log(`bytes in use for each channel: ${bytes}, without the plugin ${bare}`);
-    assert.ok(bytes < bare + MOST_BYTES_EACH, `${bytes} bytes for each channel`);
+    // Memory of the first channels that is released late makes the difference negative.
+    assert.ok(bytes < Math.max(bare, 0) + MOST_BYTES_EACH, `${bytes} bytes for each channel`);
   }, 30_000);
 
   const metrics = await recording.metrics();
