@@ -13,7 +13,7 @@ const moduleTests = globSync(
   "test/{log,plugin,prometheus,telemetry,telemetry/*,echo,interop,conformance,tls}/*.test.ts",
 );
 /** Tests of what others install and build, which run on Node only. */
-const packageTests = globSync("test/{versions,clients,package,foreign,layout}/*.test.ts");
+const packageTests = globSync("test/{versions,clients,xds,package,foreign,layout}/*.test.ts");
 /**
  * Tests of the scripts and the stack, which run on Node only. They start many processes with short
  * intervals, and some load the machine, so that nothing else may run at the same time.
