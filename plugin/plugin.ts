@@ -4,13 +4,19 @@ import { ClientTelemetry } from "./client/call.ts";
 import { hookConnections } from "./client/connection-hooks.ts";
 import { readingCallOptions } from "./client/custom-label.ts";
 import { channelKey, dialledTarget, hookChannel } from "./client/hooks.ts";
+import { hookPolicies } from "./client/load-balancing-hooks.ts";
+import { LoadBalancingMetrics } from "./client/load-balancing-metrics.ts";
 import { ClientTracer } from "./client/spans.ts";
+import { watchSubchannels } from "./client/policy-tree.ts";
+import type { LabelsOfSubchannel } from "./client/policy-tree.ts";
 import { hookSubchannels } from "./client/subchannel-hooks.ts";
 import { SubchannelMetrics } from "./client/subchannel-metrics.ts";
 import { canonicalTarget } from "./client/target.ts";
 import type { ConnectionMetrics } from "./connections/connection-recorders.ts";
 import { HandshakeMetrics } from "./connections/handshake-metrics.ts";
 import { TcpMetrics } from "./connections/tcp-metrics.ts";
+import { hookXdsClient, xdsClientOfChannel, xdsClientOfServer } from "./client/xds-client-hooks.ts";
+import { XdsMetrics } from "./client/xds-metrics.ts";
 import { deregister, register } from "./global.ts";
 import type { GlobalOptions } from "./global.ts";
 import type { GlobalPlugin } from "./global-state.ts";
@@ -22,7 +28,13 @@ import { createInstruments } from "./metrics/instruments.ts";
 import type { HandshakeInstruments, Instruments } from "./metrics/instruments.ts";
 import { checkedAttributes } from "./metrics/metric-attributes.ts";
 import type { MetricAttributes } from "./metrics/metric-attributes.ts";
-import { filteredLabel, OTHER, passes, selectOptionalLabels } from "./metrics/labels.ts";
+import {
+  filteredLabel,
+  LOAD_BALANCER_LABELS,
+  OTHER,
+  passes,
+  selectOptionalLabels,
+} from "./metrics/labels.ts";
 import type { OptionalLabel } from "./metrics/labels.ts";
 import { methodFilter } from "./method-filter.ts";
 import type { MethodFilter } from "./method-filter.ts";
@@ -50,6 +62,9 @@ export interface GrpcOpenTelemetryOptions {
    * TCP connection that is open before it is recorded counts as created, and its handshake does not
    * count.
    *
+   * The metrics of xDS clients (gRFC A78) have the target of the first channel that is recorded, because
+   * a process has one xDS client for all channels.
+   *
    * The names of the delay metrics (gRFC A121) also turn on the spans of these delays, with or without a
    * `meterProvider`.
    */
@@ -71,7 +86,8 @@ export interface GrpcOpenTelemetryOptions {
    * The names of labels to record in addition to the default ones:
    *
    * - `grpc.client.call.custom`: the label that {@link customLabel} sets (gRFC A108).
-   * - `grpc.lb.locality` (gRFC A78) and `grpc.lb.backend_service` (gRFC A89): always empty.
+   * - `grpc.lb.locality` (gRFC A78) and `grpc.lb.backend_service` (gRFC A89): where an attempt or a
+   *   connection goes with xDS. Empty without xDS.
    * - `grpc.disconnect_error` and `grpc.security_level`: on the connection metrics (gRFC A94).
    * - `grpc.tls.handshake.resumed`: on the metrics of TLS handshakes (gRFC A118).
    * - `network.local.address`, `network.local.port`, `network.peer.address` and `network.peer.port`: on
@@ -121,8 +137,8 @@ export interface GrpcOpenTelemetryOptions {
 /**
  * Adds OpenTelemetry metrics and traces to the channels and servers of `@grpc/grpc-js`.
  *
- * It records the metrics of gRFC A66, A80, A94, A96, A118 and A121, and the spans of gRFC A72 and A121.
- * It uses only the providers in its options, never the global ones.
+ * It records the metrics of gRFC A66, A78, A80, A91, A94, A96, A118 and A121, and the spans of gRFC A72
+ * and A121. It uses only the providers in its options, never the global ones.
  *
  * Several plugins may be installed on one channel or server. A plugin never breaks a call: if it
  * cannot record, or if a provider, propagator or filter throws, it emits one process warning for each
@@ -138,6 +154,7 @@ export interface GrpcOpenTelemetryOptions {
  */
 export class GrpcOpenTelemetry {
   readonly #instruments: Instruments;
+  readonly #xdsMetrics: XdsMetrics | undefined;
   readonly #isOn: boolean;
   readonly #optionalLabels: ReadonlySet<OptionalLabel>;
   readonly #clientTracer: ClientTracer | undefined;
@@ -176,6 +193,8 @@ export class GrpcOpenTelemetry {
       selected,
       checkedAttributes(options.metricAttributes ?? {}),
     );
+    const { xdsClient } = this.#instruments;
+    this.#xdsMetrics = xdsClient && shielded(() => new XdsMetrics(xdsClient));
     const tracer = shielded(
       () => tracerProvider?.getTracer(SCOPE, version),
       warnOfSpanFailure,
@@ -367,7 +386,18 @@ export class GrpcOpenTelemetry {
     });
     const connections = this.#connectionMetrics(this.#instruments.serverHandshakes, scope);
     if (connections !== undefined) shielded(() => hookServerConnections(server, connections));
+    this.#hookXdsClient(() => xdsClientOfServer(server), "#server", scope);
     return hookServer(server, telemetry);
+  }
+
+  #hookXdsClient(find: () => object | undefined, target: string, scope: RecordingScope): void {
+    const metrics = this.#xdsMetrics;
+    if (metrics === undefined) return;
+    shielded(() => {
+      const xdsClient = find();
+      const isOn = () => scope.includesConnections();
+      if (xdsClient !== undefined) hookXdsClient(xdsClient, metrics, { target, isOn });
+    });
   }
 
   #target(channel: ChannelInterface, dialled: string = dialledTarget(channel)): string {
@@ -389,6 +419,18 @@ export class GrpcOpenTelemetry {
       methodFilter: this.#methodFilter,
     });
     hookChannel(channel, telemetry);
+    this.#hookXdsClient(() => xdsClientOfChannel(channel), target, scope);
+    const { weightedRoundRobin, outlierDetection } = this.#instruments;
+    if (weightedRoundRobin !== undefined || outlierDetection !== undefined) {
+      const metrics = new LoadBalancingMetrics(
+        weightedRoundRobin,
+        outlierDetection,
+        target,
+        optionalLabels,
+        () => scope.includesConnections(),
+      );
+      shielded(() => hookPolicies(channel, metrics));
+    }
     const { subchannel } = this.#instruments;
     if (subchannel !== undefined) {
       hookSubchannels(
@@ -398,6 +440,7 @@ export class GrpcOpenTelemetry {
           target,
           optionalLabels,
           () => scope.includesConnections(),
+          this.#watchSubchannels(channel),
         ),
       );
     }
@@ -419,6 +462,12 @@ export class GrpcOpenTelemetry {
         new HandshakeMetrics(handshakes, this.#optionalLabels, isOn, target),
       tcp: tcp && new TcpMetrics(tcp, this.#optionalLabels, isOn),
     };
+  }
+
+  /** Returns what finds the load balancer labels of a subchannel. Undefined if they are off. */
+  #watchSubchannels(channel: ChannelInterface): LabelsOfSubchannel | undefined {
+    const isOn = LOAD_BALANCER_LABELS.some((label) => this.#optionalLabels.has(label));
+    return isOn ? shielded(() => watchSubchannels(channel)) : undefined;
   }
 }
 

@@ -4,32 +4,34 @@ import { startsToCount } from "../metrics/counted-once.ts";
 import type { SubchannelInstruments } from "../metrics/instruments.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { recordValue } from "../metrics/series.ts";
+import { NOWHERE } from "./policy-tree.ts";
+import type { LabelsOfSubchannel } from "./policy-tree.ts";
 
 /** Records the connections of the channels of one target (gRFC A94). */
 export class SubchannelMetrics {
   readonly #instruments: SubchannelInstruments;
-  readonly #attributes: Attributes;
+  readonly #target: string;
   readonly #optionalLabels: ReadonlySet<OptionalLabel>;
   readonly #isOn: () => boolean;
+  readonly #labelsOf: LabelsOfSubchannel | undefined;
 
   /**
    * @param target The channel's `grpc.target` label.
    * @param isOn Returns whether connections that begin are recorded.
+   * @param labelsOf Undefined if no label of load balancers is on.
    */
   constructor(
     instruments: SubchannelInstruments,
     target: string,
     optionalLabels: ReadonlySet<OptionalLabel>,
     isOn: () => boolean,
+    labelsOf?: LabelsOfSubchannel,
   ) {
     this.#instruments = instruments;
+    this.#target = target;
     this.#optionalLabels = optionalLabels;
     this.#isOn = isOn;
-    this.#attributes = {
-      "grpc.target": target,
-      ...optional(optionalLabels, "grpc.lb.locality", ""),
-      ...optional(optionalLabels, "grpc.lb.backend_service", ""),
-    };
+    this.#labelsOf = labelsOf;
   }
 
   /**
@@ -44,9 +46,14 @@ export class SubchannelMetrics {
     const instruments = Object.entries(this.#instruments)
       .filter(([, instrument]) => startsToCount(instrument, subchannel));
     if (instruments.length === 0) return undefined;
+    const { locality, backendService } = this.#labelsOf?.(subchannel) ?? NOWHERE;
     return new SubchannelRecorder(
       Object.fromEntries(instruments),
-      this.#attributes,
+      {
+        "grpc.target": this.#target,
+        ...optional(this.#optionalLabels, "grpc.lb.locality", locality),
+        ...optional(this.#optionalLabels, "grpc.lb.backend_service", backendService),
+      },
       this.#optionalLabels,
       this.#isOn,
     );

@@ -68,7 +68,7 @@ export const SIZE_BOUNDS_BYTES: readonly number[] = [
 const ATTEMPT_BOUNDS: readonly number[] = [1, 2, 3, 4, 5];
 
 /** The kinds of OpenTelemetry instruments that the plugin records to. */
-export type InstrumentKind = "counter" | "upDownCounter" | "histogram";
+export type InstrumentKind = "counter" | "upDownCounter" | "histogram" | "gauge";
 
 /** One metric: the instrument that records it, and whether it is on by default. */
 export interface MetricDefinition<Kind extends InstrumentKind = InstrumentKind> {
@@ -76,7 +76,7 @@ export interface MetricDefinition<Kind extends InstrumentKind = InstrumentKind> 
   readonly kind: Kind;
   readonly unit: string;
   readonly description: string;
-  /** The bucket bounds, for a histogram only. */
+  /** The bucket bounds, for a histogram only. Those of the SDK if omitted. */
   readonly bounds?: readonly number[];
   readonly onByDefault: boolean;
 }
@@ -219,6 +219,79 @@ export const METRICS = {
         "establishment.",
     )),
   },
+  /** gRFC A78 */
+  weightedRoundRobin: {
+    fallback: offByDefault(counter(
+      "grpc.lb.wrr.rr_fallback",
+      "{update}",
+      "EXPERIMENTAL. Number of scheduler updates in which there were not enough endpoints with " +
+        "valid weight, which caused the WRR policy to fall back to RR behavior.",
+    )),
+    notYetUsable: offByDefault(counter(
+      "grpc.lb.wrr.endpoint_weight_not_yet_usable",
+      "{endpoint}",
+      "EXPERIMENTAL. Number of endpoints from each scheduler update that don't yet have usable " +
+        "weight information (i.e., either the load report has not yet been received, or it is " +
+        "within the blackout period).",
+    )),
+    stale: offByDefault(counter(
+      "grpc.lb.wrr.endpoint_weight_stale",
+      "{endpoint}",
+      "EXPERIMENTAL. Number of endpoints from each scheduler update whose latest weight is older " +
+        "than the expiration period.",
+    )),
+    weights: offByDefault(histogram(
+      "grpc.lb.wrr.endpoint_weights",
+      "{weight}",
+      "EXPERIMENTAL. Weight of each endpoint, recorded on every scheduler update. Endpoints " +
+        "without usable weights will be recorded as weight 0.",
+    )),
+  },
+  /** gRFC A91 */
+  outlierDetection: {
+    enforced: offByDefault(counter(
+      "grpc.lb.outlier_detection.ejections_enforced",
+      "{ejection}",
+      "EXPERIMENTAL. Number of outlier ejections enforced by detection method",
+    )),
+    unenforced: offByDefault(counter(
+      "grpc.lb.outlier_detection.ejections_unenforced",
+      "{ejection}",
+      "EXPERIMENTAL. Number of unenforced outlier ejections due to either " +
+        "`max_ejection_percentage` or `enforcement_percentage`",
+    )),
+  },
+  /** gRFC A78 */
+  xdsClient: {
+    connected: offByDefault(gauge(
+      "grpc.xds_client.connected",
+      "{bool}",
+      "A metric that is 1 if the xDS Client has a working ADS stream to the server, 0 otherwise.",
+    )),
+    serverFailure: offByDefault(counter(
+      "grpc.xds_client.server_failure",
+      "{failure}",
+      "A counter of xDS servers going from healthy to unhealthy. A server goes unhealthy when we " +
+        "have a connectivity failure or when the ADS stream fails without seeing a response " +
+        "message, as per gRFC A57.",
+    )),
+    updatesValid: offByDefault(counter(
+      "grpc.xds_client.resource_updates_valid",
+      "{resource}",
+      "A counter of resources received that were considered valid. The counter will be " +
+        "incremented even for resources that have not changed.",
+    )),
+    updatesInvalid: offByDefault(counter(
+      "grpc.xds_client.resource_updates_invalid",
+      "{resource}",
+      "A counter of resources received that were considered invalid.",
+    )),
+    resources: offByDefault(gauge(
+      "grpc.xds_client.resources",
+      "{resource}",
+      "Counts of xDS resources.",
+    )),
+  },
 } as const satisfies Record<string, Record<string, MetricDefinition>>;
 
 const DEFINITIONS: readonly MetricDefinition[] = Object.values(METRICS).flatMap((group) =>
@@ -277,6 +350,10 @@ function handshakes(side: "client" | "server"): MetricDefinition<"counter"> {
   ));
 }
 
+function gauge(name: string, unit: string, description: string): MetricDefinition<"gauge"> {
+  return { name, kind: "gauge", unit, description, onByDefault: true };
+}
+
 function latency(name: string, description: string): MetricDefinition<"histogram"> {
   return histogram(name, "s", description, LATENCY_BOUNDS_SECONDS);
 }
@@ -289,9 +366,10 @@ function histogram(
   name: string,
   unit: string,
   description: string,
-  bounds: readonly number[],
+  bounds?: readonly number[],
 ): MetricDefinition<"histogram"> {
-  return { name, kind: "histogram", unit, description, bounds, onByDefault: true };
+  const definition = { name, kind: "histogram", unit, description, onByDefault: true } as const;
+  return bounds === undefined ? definition : { ...definition, bounds };
 }
 
 function offByDefault<Kind extends InstrumentKind>(

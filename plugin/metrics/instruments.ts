@@ -1,5 +1,12 @@
 import { createNoopMeter } from "@opentelemetry/api";
-import type { Attributes, Counter, Histogram, Meter, UpDownCounter } from "@opentelemetry/api";
+import type {
+  Attributes,
+  Counter,
+  Histogram,
+  Meter,
+  ObservableGauge,
+  UpDownCounter,
+} from "@opentelemetry/api";
 import { shielded, warnOnce } from "../warning.ts";
 import { limited } from "./cardinality.ts";
 import { METRICS } from "./definitions.ts";
@@ -10,6 +17,8 @@ interface InstrumentOfKind {
   readonly counter: Counter;
   readonly upDownCounter: UpDownCounter;
   readonly histogram: Histogram;
+  /** Read when metrics are collected. */
+  readonly gauge: ObservableGauge;
 }
 
 type Instrument = InstrumentOfKind[keyof InstrumentOfKind];
@@ -36,6 +45,15 @@ export type CallDelayInstruments = InstrumentsOf<typeof METRICS.clientCallDelay>
 /** Measures what an attempt waits for (gRFC A121). */
 export type AttemptDelayInstruments = InstrumentsOf<typeof METRICS.clientAttemptDelay>;
 
+/** Measures the policy `weighted_round_robin` (gRFC A78). */
+export type WeightedRoundRobinInstruments = InstrumentsOf<typeof METRICS.weightedRoundRobin>;
+
+/** Counts the ejections of the policy `outlier_detection` (gRFC A91). */
+export type OutlierDetectionInstruments = InstrumentsOf<typeof METRICS.outlierDetection>;
+
+/** Measures xDS clients (gRFC A78). */
+export type XdsClientInstruments = InstrumentsOf<typeof METRICS.xdsClient>;
+
 /** The instruments of all metrics. The instrument of a metric that is off records nothing. */
 export interface Instruments {
   readonly clientAttempt: InstrumentsOf<typeof METRICS.clientAttempt>;
@@ -55,6 +73,12 @@ export interface Instruments {
   readonly clientCallDelay: CallDelayInstruments | undefined;
   /** Undefined when the metric is off. */
   readonly clientAttemptDelay: AttemptDelayInstruments | undefined;
+  /** Undefined when all metrics of the group are off. */
+  readonly weightedRoundRobin: WeightedRoundRobinInstruments | undefined;
+  /** Undefined when all metrics of the group are off. */
+  readonly outlierDetection: OutlierDetectionInstruments | undefined;
+  /** Undefined when all metrics of the group are off. */
+  readonly xdsClient: XdsClientInstruments | undefined;
   /** Whether values of some metrics may depend on the context that they are recorded with. */
   readonly readContext: boolean;
 }
@@ -87,7 +111,7 @@ export function createInstruments(
     if (meter === undefined || !selected.has(name)) return create(definition, noop);
     const created = shielded(() => limited(create(definition, meter), name, meter, constant));
     if (created === undefined) return create(definition, noop);
-    readContext ||= readsContext(created);
+    readContext ||= definition.kind !== "gauge" && readsContext(created);
     return created;
   }
 
@@ -105,6 +129,7 @@ export function createInstruments(
 
   const { clientRetries, subchannel, clientHandshakes, serverHandshakes, tcp } = METRICS;
   const { clientCallDelay, clientAttemptDelay } = METRICS;
+  const { weightedRoundRobin, outlierDetection, xdsClient } = METRICS;
   return {
     clientAttempt: instruments(METRICS.clientAttempt),
     clientCall: instruments(METRICS.clientCall),
@@ -116,6 +141,9 @@ export function createInstruments(
     tcp: isOn(tcp) ? instruments(tcp) : undefined,
     clientCallDelay: isOn(clientCallDelay) ? instruments(clientCallDelay) : undefined,
     clientAttemptDelay: isOn(clientAttemptDelay) ? instruments(clientAttemptDelay) : undefined,
+    weightedRoundRobin: isOn(weightedRoundRobin) ? instruments(weightedRoundRobin) : undefined,
+    outlierDetection: isOn(outlierDetection) ? instruments(outlierDetection) : undefined,
+    xdsClient: isOn(xdsClient) ? instruments(xdsClient) : undefined,
     readContext,
   };
 }
@@ -132,8 +160,10 @@ function create({ name, kind, unit, description, bounds }: MetricDefinition, met
     case "upDownCounter":
       return meter.createUpDownCounter(name, { unit, description });
     case "histogram": {
-      const advice = { explicitBucketBoundaries: [...bounds ?? []] };
+      const advice = bounds === undefined ? {} : { explicitBucketBoundaries: [...bounds] };
       return meter.createHistogram(name, { unit, description, advice });
     }
+    case "gauge":
+      return meter.createObservableGauge(name, { unit, description });
   }
 }

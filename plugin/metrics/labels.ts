@@ -35,6 +35,9 @@ export const OPTIONAL_LABELS = [
   "grpc.method", // A121; other metrics have this label in any case
 ] as const;
 
+/** The labels that say where a load balancer sends an attempt. */
+export const LOAD_BALANCER_LABELS = ["grpc.lb.locality", "grpc.lb.backend_service"] as const;
+
 export type OptionalLabel = typeof OPTIONAL_LABELS[number];
 
 /**

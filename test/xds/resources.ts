@@ -90,7 +90,7 @@ export function aggregateCluster(name: string, clusters: readonly string[]): Res
       name: "envoy.clusters.aggregate",
       typed_config: { "@type": `${EXTENSIONS}clusters.aggregate.v3.ClusterConfig`, clusters },
     },
-    lb_policy: "CLUSTER_PROVIDED",
+    lb_policy: "ROUND_ROBIN",
   };
 }
 

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../../support/eventually.ts";
-import { BackEnd } from "../back-ends.ts";
-import { ownXdsClient, recordedClient, startControlPlane } from "../fixture.ts";
+import { BackEnd } from "../../support/back-ends.ts";
+import { balancedClient } from "../../support/load-balancing.ts";
+import { ownXdsClient, startControlPlane } from "../fixture.ts";
 import {
   brokenCluster,
   CLUSTER,
@@ -24,7 +25,7 @@ test("a control plane moves calls, and counts its resources and their refusals",
     cluster("red"),
     endpoints("red", [{ name: "eu/a/1", ports: [red.port] }]),
   ]);
-  const { call } = recordedClient(t, "xds:///echo", {}, ownXdsClient(plane));
+  const { call } = balancedClient(t, "xds:///echo", {}, ownXdsClient(plane));
   assert.deepEqual(await call(3), { hello: 3 });
   assert.deepEqual((await plane.counts()).resources, {
     [LISTENER]: 1,

@@ -1,7 +1,7 @@
 import * as grpc from "@grpc/grpc-js";
-import { echoHandlers, echoService, listen } from "../support/echo.ts";
-import type { EchoMessage } from "../support/echo.ts";
-import type { Owner } from "../support/script.ts";
+import { echoHandlers, echoService, listen } from "./echo.ts";
+import type { EchoMessage } from "./echo.ts";
+import type { Owner } from "./script.ts";
 
 type Handler = (
   call: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,
@@ -14,7 +14,10 @@ export class BackEnd {
   /** The calls that it answered. */
   calls = 0;
   isFailing = false;
-  /** What it reports with each call: its weight is the queries per second by the utilization. */
+  /**
+   * What it reports with its next call, and not again, because grpc-js loads a file for each report. Its
+   * weight is the queries per second divided by the utilization.
+   */
   load: { readonly qps: number; readonly utilization: number } | undefined;
   port = 0;
 
@@ -27,6 +30,7 @@ export class BackEnd {
       UnaryEcho: (call: Parameters<Handler>[0], reply: Parameters<Handler>[1]) => {
         this.calls++;
         const { load } = this;
+        this.load = undefined;
         if (load !== undefined) {
           const recorder = call.getMetricsRecorder();
           recorder.recordQpsMetric(load.qps);
