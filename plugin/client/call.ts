@@ -3,7 +3,7 @@ import type { Metadata } from "@grpc/grpc-js";
 import type { Attributes, Context } from "@opentelemetry/api";
 import type { MethodFilter } from "../method-filter.ts";
 import type { Instruments, RetryInstruments } from "../metrics/instruments.ts";
-import { OTHER } from "../metrics/labels.ts";
+import { LOAD_BALANCER_LABELS, OTHER } from "../metrics/labels.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
 import { messageLength, wireMessage } from "../metrics/message-frames.ts";
 import { PerMethod, PerStatus } from "../metrics/per-method.ts";
@@ -14,6 +14,8 @@ import { CallContext } from "../tracing/call-context.ts";
 import type { Propagation } from "../tracing/propagation.ts";
 import { currentCustomLabel } from "./custom-label.ts";
 import { Delays, DelaySeries } from "./delays.ts";
+import type { PickRecorder } from "./pick-hooks.ts";
+import { PerRoute } from "./per-route.ts";
 import { Retries } from "./retries.ts";
 import type { AttemptSpan, CallSpan, ClientTracer } from "./spans.ts";
 
@@ -50,6 +52,8 @@ export class ClientTelemetry {
   readonly recordsCallDelays: boolean;
   /** Whether picks that attempts wait for are recorded. */
   readonly recordsAttemptDelays: boolean;
+  /** Whether something of the picks of attempts is recorded. */
+  readonly recordsPicks: boolean;
   /** The reason of the delay of calls that wait for name resolution. */
   readonly resolving: string;
   readonly tracer: ClientTracer | undefined;
@@ -87,13 +91,8 @@ export class ClientTelemetry {
     this.#hasCustomLabel = optionalLabels.has("grpc.client.call.custom");
     this.keepsCaller = tracer !== undefined || propagation !== undefined ||
       this.#hasCustomLabel || instruments.readContext;
-    // grpc-js does not expose what its load balancers know about an address. The labels are empty,
-    // as the gRFCs require for a channel without xDS.
-    const loadBalancerLabels = Object.fromEntries(
-      (["grpc.lb.locality", "grpc.lb.backend_service"] as const)
-        .filter((label) => optionalLabels.has(label))
-        .map((label) => [label, ""]),
-    );
+    const loadBalancerLabels = LOAD_BALANCER_LABELS.filter((label) => optionalLabels.has(label));
+    this.recordsPicks = this.recordsAttemptDelays || loadBalancerLabels.length > 0;
     this.#methods = new PerMethod((path, customLabel) => {
       const method = {
         "grpc.method": methodLabel(path),
@@ -104,6 +103,20 @@ export class ClientTelemetry {
         : method;
       const { "grpc.method": _, ...withoutMethod } = attributes;
       const delayAttributes = optionalLabels.has("grpc.method") ? attributes : withoutMethod;
+      const attemptSeries = (backendService: string, locality: string) => {
+        const values = {
+          "grpc.lb.locality": locality,
+          "grpc.lb.backend_service": backendService,
+        };
+        const labels = loadBalancerLabels.map((label) => [label, values[label]]);
+        return new PerStatus((status) =>
+          new StreamSeries(instruments.clientAttempt, {
+            ...attributes,
+            "grpc.status": status,
+            ...Object.fromEntries(labels),
+          })
+        );
+      };
       return {
         attributes,
         callDelay: clientCallDelay && new DelaySeries(clientCallDelay.duration, delayAttributes),
@@ -111,13 +124,8 @@ export class ClientTelemetry {
           new DelaySeries(clientAttemptDelay.duration, delayAttributes),
         retries: instruments.clientRetries,
         attemptStarted: createSeries(instruments.clientAttempt.started, attributes),
-        attempt: new PerStatus((status) =>
-          new StreamSeries(instruments.clientAttempt, {
-            ...attributes,
-            "grpc.status": status,
-            ...loadBalancerLabels,
-          })
-        ),
+        attempt: attemptSeries("", ""),
+        routedAttempt: loadBalancerLabels.length > 0 ? new PerRoute(attemptSeries) : undefined,
         callDuration: new PerStatus((status) =>
           createSeries(instruments.clientCall.duration, {
             ...attributes,
@@ -158,6 +166,8 @@ interface ClientMethod {
   readonly attemptDelay: DelaySeries | undefined;
   readonly attemptStarted: Series;
   readonly attempt: PerStatus<StreamSeries>;
+  /** The series of attempts with xDS. Undefined if their labels are off. */
+  readonly routedAttempt: PerRoute<PerStatus<StreamSeries>> | undefined;
   readonly callDuration: PerStatus<Series>;
 }
 
@@ -252,6 +262,7 @@ export class ClientCall {
     this.#method.attemptStarted.record(1, context);
     const attempt = new ClientAttempt(
       this.#method.attempt,
+      this.#method.routedAttempt,
       context,
       this.#telemetry.propagation,
       this.#retries,
@@ -298,7 +309,10 @@ function isGivenUp(status: RpcStatus | undefined): boolean {
 }
 
 /** One attempt in progress. */
-export class ClientAttempt extends StreamMetrics {
+export class ClientAttempt extends StreamMetrics implements PickRecorder {
+  readonly #routes: PerRoute<PerStatus<StreamSeries>> | undefined;
+  #backendService = "";
+  #locality = "";
   readonly #propagation: Propagation | undefined;
   readonly #retries: Retries | undefined;
   readonly #span: AttemptSpan | undefined;
@@ -307,6 +321,7 @@ export class ClientAttempt extends StreamMetrics {
 
   constructor(
     series: PerStatus<StreamSeries>,
+    routes: PerRoute<PerStatus<StreamSeries>> | undefined,
     context: Context | undefined,
     propagation: Propagation | undefined,
     retries: Retries | undefined,
@@ -314,6 +329,7 @@ export class ClientAttempt extends StreamMetrics {
     delays: Delays | undefined,
   ) {
     super(series, context);
+    this.#routes = routes;
     this.#propagation = propagation;
     this.#retries = retries;
     this.#span = span;
@@ -325,6 +341,15 @@ export class ClientAttempt extends StreamMetrics {
     this.#span?.outgoing(metadata);
     if (this.context === undefined) return metadata;
     return this.#propagation?.inject(this.context, metadata) ?? metadata;
+  }
+
+  /** Called after each pick with xDS. The latest one counts (gRFC A89). */
+  routed(backendService: string, locality = this.#locality): void {
+    if (this.#routes === undefined) return;
+    if (backendService === this.#backendService && locality === this.#locality) return;
+    this.#backendService = backendService;
+    this.#locality = locality;
+    this.series = this.#routes.get(backendService, locality);
   }
 
   /** Called when the attempt has to wait for the load balancer to pick a subchannel. */

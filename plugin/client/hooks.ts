@@ -244,7 +244,7 @@ function hookInternalChannel(internalChannel: InternalChannel, telemetry: Client
     return { ...result, config: copy };
   }
 
-  const watchPicks = telemetry.recordsAttemptDelays ? hookPicks(internalChannel) : undefined;
+  const watchPicks = telemetry.recordsPicks ? hookPicks(internalChannel) : undefined;
 
   replaceMethod(
     internalChannel,
@@ -355,8 +355,7 @@ class AttemptHook implements CallListener {
     let outgoing = metadata;
     try {
       this.#attempt = this.#recorded?.startAttempt(metadata, this.#hedging);
-      const delays = this.#attempt?.delays;
-      if (delays !== undefined) this.#watchPicks?.(this.#call, delays);
+      if (this.#attempt !== undefined) this.#watchPicks?.(this.#call, this.#attempt);
       const sender = this.#attempt ?? this.#recorded;
       if (sender !== undefined) outgoing = sender.outgoing(metadata);
     } catch (error) {

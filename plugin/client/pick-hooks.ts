@@ -12,6 +12,8 @@ import type { Metadata } from "@grpc/grpc-js";
 import { replaceMethod } from "../replace-method.ts";
 import { shielded, warnOnce } from "../warning.ts";
 import type { Delays } from "./delays.ts";
+import { backendServiceOf, localityOf, routes } from "./policy-tree.ts";
+import type { Route } from "./policy-tree.ts";
 
 /** The parts of grpc-js's `InternalChannel` that this file uses. */
 interface InternalChannel {
@@ -29,12 +31,25 @@ interface PickingAttempt {
 /** One pick with its result. */
 interface Pick {
   readonly metadata: Metadata;
-  readonly extraPickInfo: ExtraPickInfo;
+  readonly route: Route;
   readonly result: experimental.PickResult;
 }
 
-/** Records what an attempt waits for. Called before the attempt starts. */
-export type WatchPicks = (attempt: object, delays: Delays) => void;
+/** Records the picks of one attempt. */
+export interface PickRecorder {
+  /** Records what the attempt waits for. Undefined if that is not recorded. */
+  readonly delays: Delays | undefined;
+  /**
+   * Called after each pick with xDS.
+   *
+   * @param backendService The label `grpc.lb.backend_service`.
+   * @param locality The label `grpc.lb.locality`. Undefined if no subchannel was picked.
+   */
+  routed(backendService: string, locality: string | undefined): void;
+}
+
+/** Records the picks of an attempt. Called before the attempt starts. */
+export type WatchPicks = (attempt: object, recorder: PickRecorder) => void;
 
 function canPick(value: object): value is PickingAttempt & InternalChannel {
   return typeof (value as Partial<PickingAttempt>).doPick === "function";
@@ -53,6 +68,7 @@ export function hookPicks(internalChannel: object): WatchPicks | undefined {
   }
   const link = Symbol("picks");
   type Linked = PickingAttempt & { [link]?: Picks };
+  const routeOf = routes(internalChannel);
   /** The picks of the attempt that is about to pick. */
   let picking: Picks | undefined;
 
@@ -64,9 +80,11 @@ export function hookPicks(internalChannel: object): WatchPicks | undefined {
         const picks = picking;
         // A pick may make the load balancer call other attempts, which need not be watched.
         picking = undefined;
+        // A pick may make the load balancer connect, and so change where calls go.
+        const route = picks && shielded(() => routeOf(extraPickInfo["cluster"]));
         const result = doPick.call(this, metadata, extraPickInfo);
-        if (picks !== undefined) {
-          shielded(() => picks.picked({ metadata, extraPickInfo, result }));
+        if (picks !== undefined && route !== undefined) {
+          shielded(() => picks.picked({ metadata, route, result }));
         }
         return result;
       },
@@ -84,31 +102,31 @@ export function hookPicks(internalChannel: object): WatchPicks | undefined {
     }
   }
 
-  return (attempt, delays) => {
+  return (attempt, recorder) => {
     if (!canPick(attempt)) return warnOfShape("LoadBalancingCall");
     const linked = attempt as Linked;
-    linked[link] = new Picks(linked.doPick, delays);
+    linked[link] = new Picks(linked.doPick, recorder);
     linked.doPick = doPickOfAttempt;
   };
 }
 
 function warnOfShape(name: string): void {
   warnOnce(
-    `gRPC delays of attempts are not recorded: this version of @grpc/grpc-js has no ${name} with ` +
-      "doPick",
+    "gRPC delays of attempts and load balancer labels are not recorded: this version of " +
+      `@grpc/grpc-js has no ${name} with doPick`,
   );
 }
 
 /** The picks of one attempt, and the attempt's own method. */
 class Picks {
   readonly doPick: PickingAttempt["doPick"];
-  readonly #delays: Delays;
+  readonly #recorder: PickRecorder;
   /** The latest pick if it gave the attempt a subchannel. */
   #complete: Pick | undefined;
 
-  constructor(doPick: PickingAttempt["doPick"], delays: Delays) {
+  constructor(doPick: PickingAttempt["doPick"], recorder: PickRecorder) {
     this.doPick = doPick;
-    this.#delays = delays;
+    this.#recorder = recorder;
   }
 
   /** Called before a pick. After a pick that gave a subchannel, that one is no longer ready. */
@@ -121,12 +139,21 @@ class Picks {
     const isComplete = pick.result.pickResultType === experimental.PickResultType.COMPLETE;
     this.#complete = isComplete ? pick : undefined;
     this.#waitAfter(pick);
+    const { route, result } = pick;
+    if (route.cluster === undefined) return;
+    const address = isComplete ? result.subchannel?.getAddress() : undefined;
+    this.#recorder.routed(
+      backendServiceOf(route),
+      address === undefined ? undefined : localityOf(route.cluster, address),
+    );
   }
 
   #waitAfter(pick: Pick): void {
+    const { delays } = this.#recorder;
+    if (delays === undefined) return;
     const delay = delayAfter(pick);
-    if (delay === undefined) this.#delays.end();
-    else this.#delays.begin(delay.type, delay.reason);
+    if (delay === undefined) delays.end();
+    else delays.begin(delay.type, delay.reason);
   }
 }
 
@@ -137,16 +164,16 @@ interface Delay {
 }
 
 /**
- * Returns what an attempt waits for after a pick (gRFC A121). The prefix of a load balancing policy,
- * such as `p0:`, goes before the type here. `extraPickInfo` names the cluster whose policies picked.
+ * Returns what an attempt waits for after a pick (gRFC A121). Only what the load balancer says itself
+ * has its priorities before the type.
  *
  * @returns Undefined if the attempt goes on or fails.
  */
-function delayAfter({ metadata, result }: Pick): Delay | undefined {
+function delayAfter({ metadata, route, result }: Pick): Delay | undefined {
   const { pickResultType, status, subchannel } = result;
   switch (pickResultType) {
     case experimental.PickResultType.QUEUE:
-      return { type: "connecting", reason: "waiting for a connection" };
+      return { type: `${route.priorities}connecting`, reason: "waiting for a connection" };
     case experimental.PickResultType.TRANSIENT_FAILURE:
       if (!metadata.getOptions().waitForReady) return undefined;
       return {

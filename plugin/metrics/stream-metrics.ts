@@ -28,7 +28,7 @@ export class StreamSeries {
 
 /** Measures one HTTP/2 stream: a client attempt or a server call in progress. */
 export class StreamMetrics {
-  readonly #series: PerStatus<StreamSeries>;
+  protected series: PerStatus<StreamSeries>;
   protected readonly context: Context | undefined;
   readonly #startMs = performance.now();
   #sentBytes = 0;
@@ -36,7 +36,7 @@ export class StreamMetrics {
 
   /** @param context The context of the call. Undefined if no view reads it. */
   constructor(series: PerStatus<StreamSeries>, context: Context | undefined) {
-    this.#series = series;
+    this.series = series;
     this.context = context;
   }
 
@@ -56,7 +56,7 @@ export class StreamMetrics {
    * @param endMs The end, in milliseconds on the clock of `performance.now()`.
    */
   protected recordEnd(statusCode: number, endMs: number): void {
-    const { duration, sent, received } = this.#series.get(statusCode);
+    const { duration, sent, received } = this.series.get(statusCode);
     duration.record((endMs - this.#startMs) / 1000, this.context);
     sent.record(this.#sentBytes, this.context);
     received.record(this.#receivedBytes, this.context);

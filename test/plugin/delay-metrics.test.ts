@@ -222,7 +222,7 @@ test("without the known private parts, calls go on and delays are not recorded, 
   assert.equal(await unary(recorded.client, "hello"), "hello");
   assert.deepEqual(await countedDelays(recorded), {});
   await eventuallyEqual(() => warnings.sort(), [
-    "gRPC delays of attempts are not recorded",
+    "gRPC delays of attempts and load balancer labels are not recorded",
     "gRPC delays of calls are not recorded",
   ]);
 });
