@@ -189,7 +189,7 @@ test("a pick during the pick of another attempt is its own", async () => {
   const watchPicks = hookPicks(channel);
   const attempt = { doPick: () => void channel.doPick() };
   const delays = new Delays(new DelaySeries(histogram, {}), undefined, undefined);
-  watchPicks?.(attempt, delays);
+  watchPicks?.(attempt, { delays, routed() {} });
   attempt.doPick();
   assert.deepEqual(await countedDelays({ recording }), {});
   delays.close();
