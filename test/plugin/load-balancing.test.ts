@@ -1,8 +1,8 @@
 /** Load balancing policies of grpc-js without xDS (gRFC A78, A91). */
-import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import assert from "node:assert/strict";
-import { suite, test } from "node:test";
+import { test } from "node:test";
 import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
+import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import type { GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
 import { BackEnd } from "../support/back-ends.ts";
 import { eventually } from "../support/eventually.ts";
@@ -70,7 +70,10 @@ const FAILURE_PERCENTAGE = {
 };
 
 /** Returns the value of a metric's only series, or 0. */
-async function total({ recording }: BalancedClient, name: string): Promise<number> {
+async function total(
+  { recording }: Pick<BalancedClient, "recording">,
+  name: string,
+): Promise<number> {
   const values = Object.values(await metric(recording, name));
   assert.ok(values.length <= 1);
   const [value = 0] = values;
@@ -83,218 +86,213 @@ async function startAll(owner: Owner, count: number): Promise<BackEnd[]> {
   return backEnds;
 }
 
-const hasWeightedRoundRobin = Number(grpcJs.version.split(".")[1]) >= 14;
-const skip = hasWeightedRoundRobin ? false : "grpc-js has no weighted round robin before 1.14";
-
-suite("weighted round robin", { skip }, () => {
-  test("each scheduler update records the weight of each endpoint", async (t) => {
-    const backEnds = await startAll(t, 2);
-    const one = connect(t, backEnds, weighted());
-    /** Waits until updates record weights with a sum, and nothing else. */
-    const records = async (expected: number) => {
-      let before = { count: 0, sum: 0 };
-      await callUntil(one, async () => {
-        const [value] = Object.values(await metric(one.recording, WEIGHTS));
-        assert.ok(typeof value === "object");
-        const updates = (value.count - before.count) / 2;
-        const sum = value.sum - before.sum;
-        before = value;
-        assert.ok(updates > 0);
-        assert.equal(sum / updates, expected);
-      });
-    };
-    await records(2);
-    for (const backEnd of backEnds) backEnd.load = { qps: 1, utilization: 16 };
-    await records(0.125);
-    const [fast, slow] = backEnds as [BackEnd, BackEnd];
-    fast.load = { qps: 1, utilization: 2 };
-    await records(0.5625);
-    const before = [fast.calls, slow.calls] as const;
-    await one.call(30);
-    const [ofFast, ofSlow] = [fast.calls - before[0], slow.calls - before[1]];
-    assert.ok(ofFast > 2 * ofSlow, `${ofFast} and ${ofSlow} calls`);
-  });
-
-  test("endpoints without reports are not yet usable, and calls fall back to round robin", async (t) => {
-    const backEnds = await BackEnd.startAll(t, 2);
-    const one = connect(t, backEnds, weighted());
-    await callUntil(one, async () => assert.ok(await total(one, FALLBACK) >= 3));
-    const series = (await one.recording.metrics()).flatMap(({ descriptor, dataPoints }) =>
-      dataPoints.map(({ value }) => [descriptor.name, value] as const)
-    );
-    const {
-      [WEIGHTS]: weights,
-      [FALLBACK]: fallbacks,
-      [NOT_YET_USABLE]: notYetUsable,
-      [STALE]: stale,
-    } = Object.fromEntries(series) as Record<string, unknown>;
-    const { count, sum } = weights as { count: number; sum: number };
-    assert.deepEqual([count, sum], [notYetUsable, 0]);
-    assert.ok(count >= Number(fallbacks) && count <= 2 * Number(fallbacks));
-    assert.equal(stale, undefined);
-  });
-
-  test("a weight is not yet usable in the blackout period", async (t) => {
-    const one = connect(t, await startAll(t, 2), weighted({ blackout_period: "60s" }));
-    await callUntil(one, async () => assert.ok(await total(one, NOT_YET_USABLE) >= 5));
-    const [weights] = Object.values(await metric(one.recording, WEIGHTS));
-    assert.equal((weights as { sum: number }).sum, 0);
-    assert.equal(await total(one, STALE), 0);
-  });
-
-  test("weights without new reports become stale", async (t) => {
-    const backEnds = await startAll(t, 2);
-    const one = connect(t, backEnds, weighted({ weight_expiration_period: "0.3s" }));
-    await one.call(4);
-    await eventually(async () => assert.ok(await total(one, STALE) >= 4));
-    const fallbacks = await total(one, FALLBACK);
-    await eventually(async () => assert.ok(await total(one, FALLBACK) > fallbacks));
-  });
-
-  test("without xDS, the load balancer labels are empty", async (t) => {
-    const one = connect(t, await startAll(t, 2), weighted(), {
-      optionalLabels: ["grpc.lb.locality", "grpc.lb.backend_service"],
-    });
+test("each scheduler update of weighted round robin records the weight of each endpoint", async (t) => {
+  const backEnds = await startAll(t, 2);
+  const one = connect(t, backEnds, weighted());
+  /** Waits until updates record weights with a sum, and nothing else. */
+  const records = async (expected: number) => {
+    let before = { count: 0, sum: 0 };
     await callUntil(one, async () => {
-      assert.deepEqual(Object.keys(await metric(one.recording, WEIGHTS)), [
-        "backend_service=,locality=",
-      ]);
+      const [value] = Object.values(await metric(one.recording, WEIGHTS));
+      assert.ok(typeof value === "object");
+      const updates = (value.count - before.count) / 2;
+      const sum = value.sum - before.sum;
+      before = value;
+      assert.ok(updates > 0);
+      assert.equal(sum / updates, expected);
     });
-  });
+  };
+  await records(2);
+  for (const backEnd of backEnds) backEnd.load = { qps: 1, utilization: 16 };
+  await records(0.125);
+  const [fast, slow] = backEnds as [BackEnd, BackEnd];
+  fast.load = { qps: 1, utilization: 2 };
+  await records(0.5625);
+  const before = [fast.calls, slow.calls] as const;
+  await one.call(30);
+  const [ofFast, ofSlow] = [fast.calls - before[0], slow.calls - before[1]];
+  assert.ok(ofFast > 2 * ofSlow, `${ofFast} and ${ofSlow} calls`);
+});
 
-  test("plugins of one meter provider record a policy once", async (t) => {
-    const recording = new Recording();
-    const backEnds = await BackEnd.startAll(t, 2);
-    const one = connect(t, backEnds, weighted(), {}, recording);
-    const otel = { meterProvider: recording.meterProvider, enableMetrics: WRR };
-    const { GrpcOpenTelemetry } = await import("../../plugin/mod.ts");
-    new GrpcOpenTelemetry(otel).instrumentChannel(one.client.getChannel());
-    await callUntil(one, async () => assert.ok(await total(one, FALLBACK) >= 3));
-    const [fallbacks, endpoints] = [await total(one, FALLBACK), await total(one, WEIGHTS)];
-    assert.ok(endpoints <= 2 * (fallbacks + 1));
-  });
+test("endpoints without reports are not yet usable, and calls fall back to round robin", async (t) => {
+  const backEnds = await BackEnd.startAll(t, 2);
+  const one = connect(t, backEnds, weighted());
+  await callUntil(one, async () => assert.ok(await total(one, FALLBACK) >= 3));
+  const series = (await one.recording.metrics()).flatMap(({ descriptor, dataPoints }) =>
+    dataPoints.map(({ value }) => [descriptor.name, value] as const)
+  );
+  const {
+    [WEIGHTS]: weights,
+    [FALLBACK]: fallbacks,
+    [NOT_YET_USABLE]: notYetUsable,
+    [STALE]: stale,
+  } = Object.fromEntries(series) as Record<string, unknown>;
+  const { count, sum } = weights as { count: number; sum: number };
+  assert.deepEqual([count, sum], [notYetUsable, 0]);
+  assert.ok(count >= Number(fallbacks) && count <= 2 * Number(fallbacks));
+  assert.equal(stale, undefined);
+});
 
-  test("a policy that exists is recorded from then on", async (t) => {
-    const one = connect(t, await startAll(t, 2), weighted(), { enableMetrics: [] });
-    await one.call(2);
-    const { GrpcOpenTelemetry } = await import("../../plugin/mod.ts");
-    new GrpcOpenTelemetry({ meterProvider: one.recording.meterProvider, enableMetrics: WRR })
-      .instrumentChannel(one.client.getChannel());
-    await callUntil(one, async () => assert.ok(await total(one, WEIGHTS) >= 2));
+test("a weight is not yet usable in the blackout period", async (t) => {
+  const one = connect(t, await startAll(t, 2), weighted({ blackout_period: "60s" }));
+  await callUntil(one, async () => assert.ok(await total(one, NOT_YET_USABLE) >= 5));
+  const [weights] = Object.values(await metric(one.recording, WEIGHTS));
+  assert.equal((weights as { sum: number }).sum, 0);
+  assert.equal(await total(one, STALE), 0);
+});
+
+test("weights without new reports become stale", async (t) => {
+  const backEnds = await startAll(t, 2);
+  const one = connect(t, backEnds, weighted({ weight_expiration_period: "0.3s" }));
+  await one.call(4);
+  await eventually(async () => assert.ok(await total(one, STALE) >= 4));
+  const fallbacks = await total(one, FALLBACK);
+  await eventually(async () => assert.ok(await total(one, FALLBACK) > fallbacks));
+});
+
+test("without xDS, weighted round robin has empty labels", async (t) => {
+  const one = connect(t, await startAll(t, 2), weighted(), {
+    optionalLabels: ["grpc.lb.locality", "grpc.lb.backend_service"],
+  });
+  await callUntil(one, async () => {
+    assert.deepEqual(Object.keys(await metric(one.recording, WEIGHTS)), [
+      "backend_service=,locality=",
+    ]);
   });
 });
 
-suite("outlier detection", () => {
-  test("a back end that fails is ejected once, and returns", async (t) => {
-    const backEnds = await BackEnd.startAll(t, 3);
-    const [bad] = backEnds as [BackEnd];
-    const one = connect(
-      t,
-      backEnds,
-      outlierDetection({
-        failure_percentage_ejection: FAILURE_PERCENTAGE,
-      }),
-    );
-    assert.deepEqual(await one.call(9), { hello: 9 });
-    bad.isFailing = true;
-    await callUntil(one, async () => assert.equal(await total(one, ENFORCED), 1));
-    bad.isFailing = false;
-    const callsUntilEjected = bad.calls;
-    await callUntil(one, () => Promise.resolve(assert.ok(bad.calls > callsUntilEjected)));
-    assert.deepEqual(await metric(one.recording, ENFORCED), {
-      "detection_method=failure_percentage": 1,
-    });
-    assert.deepEqual(await metric(one.recording, UNENFORCED), {});
+test("plugins of one meter provider record a load balancing policy once", async (t) => {
+  const one = connect(t, await BackEnd.startAll(t, 2), weighted());
+  const reference = new Recording();
+  for (const { meterProvider } of [one.recording, reference]) {
+    new GrpcOpenTelemetry({ meterProvider, enableMetrics: WRR })
+      .instrumentChannel(one.client.getChannel());
+  }
+  await callUntil(one, async () => {
+    const expected = await total({ recording: reference }, FALLBACK);
+    assert.ok(expected >= 5);
+    // An update may come in between.
+    assert.ok(await total(one, FALLBACK) <= expected + 2);
   });
+});
 
-  test("outliers over the limit and those that chance spares are not ejected", async (t) => {
-    const backEnds = await BackEnd.startAll(t, 3);
-    const [one, two] = backEnds as [BackEnd, BackEnd];
-    one.isFailing = two.isFailing = true;
-    const limited = connect(
-      t,
-      backEnds,
-      outlierDetection({
-        base_ejection_time: { seconds: 60, nanos: 0 },
-        max_ejection_percent: 10,
-        failure_percentage_ejection: FAILURE_PERCENTAGE,
-      }),
-    );
-    const lucky = connect(
-      t,
-      backEnds,
-      outlierDetection({
-        failure_percentage_ejection: { ...FAILURE_PERCENTAGE, enforcement_percentage: 0 },
-      }),
-    );
-    await callUntil(limited, async () => assert.ok(await total(limited, UNENFORCED) >= 2));
-    await callUntil(lucky, async () => assert.ok(await total(lucky, UNENFORCED) >= 2));
-    assert.deepEqual(await metric(limited.recording, ENFORCED), {
-      "detection_method=failure_percentage": 1,
+test("a load balancing policy that exists is recorded from then on", async (t) => {
+  const one = connect(t, await startAll(t, 2), weighted(), { enableMetrics: [] });
+  await one.call(2);
+  new GrpcOpenTelemetry({ meterProvider: one.recording.meterProvider, enableMetrics: WRR })
+    .instrumentChannel(one.client.getChannel());
+  await callUntil(one, async () => assert.ok(await total(one, WEIGHTS) >= 2));
+});
+
+test("a back end that fails is ejected once, and returns", async (t) => {
+  const backEnds = await BackEnd.startAll(t, 3);
+  const [bad] = backEnds as [BackEnd];
+  const one = connect(
+    t,
+    backEnds,
+    outlierDetection({
+      failure_percentage_ejection: FAILURE_PERCENTAGE,
+    }),
+  );
+  assert.deepEqual(await one.call(9), { hello: 9 });
+  bad.isFailing = true;
+  await callUntil(one, async () => assert.equal(await total(one, ENFORCED), 1));
+  bad.isFailing = false;
+  const callsUntilEjected = bad.calls;
+  await callUntil(one, () => Promise.resolve(assert.ok(bad.calls > callsUntilEjected)));
+  assert.deepEqual(await metric(one.recording, ENFORCED), {
+    "detection_method=failure_percentage": 1,
+  });
+  assert.deepEqual(await metric(one.recording, UNENFORCED), {});
+});
+
+test("outliers over the limit and those that chance spares are not ejected", async (t) => {
+  const backEnds = await BackEnd.startAll(t, 3);
+  const [one, two] = backEnds as [BackEnd, BackEnd];
+  one.isFailing = two.isFailing = true;
+  const limited = connect(
+    t,
+    backEnds,
+    outlierDetection({
+      base_ejection_time: { seconds: 60, nanos: 0 },
+      max_ejection_percent: 10,
+      failure_percentage_ejection: FAILURE_PERCENTAGE,
+    }),
+  );
+  const lucky = connect(
+    t,
+    backEnds,
+    outlierDetection({
+      failure_percentage_ejection: { ...FAILURE_PERCENTAGE, enforcement_percentage: 0 },
+    }),
+  );
+  await callUntil(limited, async () => assert.ok(await total(limited, UNENFORCED) >= 2));
+  await callUntil(lucky, async () => assert.ok(await total(lucky, UNENFORCED) >= 2));
+  assert.deepEqual(await metric(limited.recording, ENFORCED), {
+    "detection_method=failure_percentage": 1,
+  });
+  assert.deepEqual(await metric(lucky.recording, ENFORCED), {});
+  const reasons = async ({ recording }: BalancedClient) =>
+    Object.keys(await metric(recording, UNENFORCED));
+  assert.deepEqual(await reasons(limited), [
+    "detection_method=failure_percentage,unenforced_reason=max_ejection_overflow",
+  ]);
+  assert.deepEqual(await reasons(lucky), [
+    "detection_method=failure_percentage,unenforced_reason=enforcement_percentage",
+  ]);
+});
+
+test("a success rate far below the average is an outlier", async (t) => {
+  const backEnds = await BackEnd.startAll(t, 3);
+  backEnds[0]!.isFailing = true;
+  const config = {
+    stdev_factor: 1000,
+    enforcement_percentage: 100,
+    minimum_hosts: 3,
+    request_volume: 2,
+  };
+  const settings = { base_ejection_time: { seconds: 60, nanos: 0 } };
+  const enforcing = connect(
+    t,
+    backEnds,
+    outlierDetection({
+      ...settings,
+      success_rate_ejection: config,
+    }),
+  );
+  const lucky = connect(
+    t,
+    backEnds,
+    outlierDetection({
+      ...settings,
+      success_rate_ejection: { ...config, enforcement_percentage: 0 },
+    }),
+  );
+  await callUntil(enforcing, async () => {
+    assert.deepEqual(await metric(enforcing.recording, ENFORCED), {
+      "detection_method=success_rate": 1,
     });
-    assert.deepEqual(await metric(lucky.recording, ENFORCED), {});
-    const reasons = async ({ recording }: BalancedClient) =>
-      Object.keys(await metric(recording, UNENFORCED));
-    assert.deepEqual(await reasons(limited), [
-      "detection_method=failure_percentage,unenforced_reason=max_ejection_overflow",
+  });
+  await callUntil(lucky, async () => {
+    assert.deepEqual(Object.keys(await metric(lucky.recording, UNENFORCED)), [
+      "detection_method=success_rate,unenforced_reason=enforcement_percentage",
     ]);
-    assert.deepEqual(await reasons(lucky), [
-      "detection_method=failure_percentage,unenforced_reason=enforcement_percentage",
+  });
+});
+
+test("without xDS, outlier detection has an empty label", async (t) => {
+  const backEnds = await BackEnd.startAll(t, 2);
+  backEnds[0]!.isFailing = true;
+  const one = connect(
+    t,
+    backEnds,
+    outlierDetection({ failure_percentage_ejection: FAILURE_PERCENTAGE }),
+    { optionalLabels: ["grpc.lb.backend_service"] },
+  );
+  await callUntil(one, async () => {
+    assert.deepEqual(Object.keys(await metric(one.recording, ENFORCED)), [
+      "backend_service=,detection_method=failure_percentage",
     ]);
-  });
-
-  test("a success rate far below the average is an outlier", async (t) => {
-    const backEnds = await BackEnd.startAll(t, 3);
-    backEnds[0]!.isFailing = true;
-    const config = {
-      stdev_factor: 1000,
-      enforcement_percentage: 100,
-      minimum_hosts: 3,
-      request_volume: 2,
-    };
-    const settings = { base_ejection_time: { seconds: 60, nanos: 0 } };
-    const enforcing = connect(
-      t,
-      backEnds,
-      outlierDetection({
-        ...settings,
-        success_rate_ejection: config,
-      }),
-    );
-    const lucky = connect(
-      t,
-      backEnds,
-      outlierDetection({
-        ...settings,
-        success_rate_ejection: { ...config, enforcement_percentage: 0 },
-      }),
-    );
-    await callUntil(enforcing, async () => {
-      assert.deepEqual(await metric(enforcing.recording, ENFORCED), {
-        "detection_method=success_rate": 1,
-      });
-    });
-    await callUntil(lucky, async () => {
-      assert.deepEqual(Object.keys(await metric(lucky.recording, UNENFORCED)), [
-        "detection_method=success_rate,unenforced_reason=enforcement_percentage",
-      ]);
-    });
-  });
-
-  test("the optional label is empty without xDS", async (t) => {
-    const backEnds = await BackEnd.startAll(t, 2);
-    backEnds[0]!.isFailing = true;
-    const one = connect(
-      t,
-      backEnds,
-      outlierDetection({ failure_percentage_ejection: FAILURE_PERCENTAGE }),
-      { optionalLabels: ["grpc.lb.backend_service"] },
-    );
-    await callUntil(one, async () => {
-      assert.deepEqual(Object.keys(await metric(one.recording, ENFORCED)), [
-        "backend_service=,detection_method=failure_percentage",
-      ]);
-    });
   });
 });
 

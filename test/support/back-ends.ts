@@ -3,42 +3,35 @@ import { echoHandlers, echoService, listen } from "./echo.ts";
 import type { EchoMessage } from "./echo.ts";
 import type { Owner } from "./script.ts";
 
-type Handler = (
-  call: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,
-  reply: grpc.sendUnaryData<EchoMessage>,
-) => void;
+/** What a back end reports of itself (ORCA, gRFC A51). Its weight is `qps / utilization`. */
+interface Load {
+  readonly qps: number;
+  readonly utilization: number;
+}
 
-/** An Echo server in this process that fails on request and reports its load (ORCA, gRFC A51). */
+/** An Echo server in this process that fails on request and reports its load. */
 export class BackEnd {
-  readonly #server: grpc.Server;
+  readonly #server = new grpc.Server();
   /** The calls that it answered. */
   calls = 0;
   isFailing = false;
-  /**
-   * What it reports with its next call, and not again, because grpc-js loads a file for each report. Its
-   * weight is the queries per second divided by the utilization.
-   */
-  load: { readonly qps: number; readonly utilization: number } | undefined;
+  /** What it reports with its next call, and not again, because grpc-js loads a file for each report. */
+  load: Load | undefined;
   port = 0;
 
   private constructor() {
-    this.#server = new grpc.Server(
-      { "grpc.server_call_metric_recording": 1 } as grpc.ServerOptions,
-    );
     this.#server.addService(echoService, {
       ...echoHandlers,
-      UnaryEcho: (call: Parameters<Handler>[0], reply: Parameters<Handler>[1]) => {
+      UnaryEcho: (
+        { request }: grpc.ServerUnaryCall<EchoMessage, EchoMessage>,
+        reply: grpc.sendUnaryData<EchoMessage>,
+      ) => {
         this.calls++;
-        const { load } = this;
+        const trailer = new grpc.Metadata();
+        if (this.load !== undefined) trailer.set("endpoint-load-metrics-bin", encode(this.load));
         this.load = undefined;
-        if (load !== undefined) {
-          const recorder = call.getMetricsRecorder();
-          recorder.recordQpsMetric(load.qps);
-          recorder.recordApplicationUtilizationMetric(load.utilization);
-        }
-        if (this.isFailing) {
-          reply({ code: grpc.status.INTERNAL, details: "failing on request" });
-        } else (echoHandlers["UnaryEcho"] as unknown as Handler)(call, reply);
+        if (this.isFailing) reply({ code: grpc.status.INTERNAL, details: "failing on request" });
+        else reply(null, request, trailer);
       },
     });
   }
@@ -60,4 +53,14 @@ export class BackEnd {
   stop(): void {
     this.#server.forceShutdown();
   }
+}
+
+/** Encodes a load as an `xds.data.orca.v3.OrcaLoadReport`. grpc-js would load a file for each call. */
+function encode({ qps, utilization }: Load): Buffer {
+  const report = Buffer.alloc(18);
+  report[0] = 6 << 3 | 1; // rps_fractional, a double
+  report.writeDoubleLE(qps, 1);
+  report[9] = 9 << 3 | 1; // application_utilization, a double
+  report.writeDoubleLE(utilization, 10);
+  return report;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type * as grpc from "@grpc/grpc-js";
+import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import type { Owner } from "../support/script.ts";
@@ -17,10 +18,14 @@ interface Xds {
   readonly XdsServer: new (options?: grpc.ServerOptions) => grpc.Server;
 }
 
-// The package reads this variable when it is loaded.
+// The package reads these variables when it is loaded.
 process.env["GRPC_EXPERIMENTAL_XDS_WRR_LB"] = "true";
+process.env["GRPC_EXPERIMENTAL_XDS_FEDERATION"] = "true";
 export const xds = createRequire(import.meta.url)("@grpc/grpc-js-xds") as Xds;
 xds.register();
+
+/** The minor version of grpc-js 1, which is that of the package too. */
+export const GRPC_JS_MINOR = Number(grpcJs.version.split(".")[1]);
 
 /** The program of the control plane. */
 const PROGRAM = process.env["XDS_CONTROL_PLANE"] ?? "";

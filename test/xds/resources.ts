@@ -41,7 +41,7 @@ export function listener(name: string): Resource {
   };
 }
 
-/** Routes all calls to clusters by their weights. */
+/** Routes all calls to clusters by their weights in percent, the only ones up to grpc-js-xds 1.13. */
 export function routes(name: string, weights: Readonly<Record<string, number>>): Resource {
   const clusters = Object.entries(weights).map(([name, weight]) => ({ name, weight }));
   return {

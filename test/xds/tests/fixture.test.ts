@@ -21,7 +21,7 @@ test("a control plane moves calls, and counts its resources and their refusals",
   const [red, blue] = await BackEnd.startAll(t, 2) as [BackEnd, BackEnd];
   const plane = await startControlPlane(t, [
     listener("echo"),
-    routes("echo", { red: 1 }),
+    routes("echo", { red: 100 }),
     cluster("red"),
     endpoints("red", [{ name: "eu/a/1", ports: [red.port] }]),
   ]);

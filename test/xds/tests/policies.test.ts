@@ -1,11 +1,10 @@
 /** The load balancing policies of xDS clusters: weighted round robin and outlier detection. */
-import grpcJs from "@grpc/grpc-js/package.json" with { type: "json" };
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { METRIC_NAMES } from "../../../plugin/metrics/definitions.ts";
 import { BackEnd } from "../../support/back-ends.ts";
 import { balancedClient, callUntil, metric } from "../../support/load-balancing.ts";
-import { ownXdsClient, startControlPlane } from "../fixture.ts";
+import { GRPC_JS_MINOR, ownXdsClient, startControlPlane } from "../fixture.ts";
 import { cluster, endpoints, listener, routes, weightedRoundRobin } from "../resources.ts";
 
 const WEIGHTS = "grpc.lb.wrr.endpoint_weights";
@@ -14,15 +13,14 @@ const ENFORCED = "grpc.lb.outlier_detection.ejections_enforced";
 const UNENFORCED = "grpc.lb.outlier_detection.ejections_unenforced";
 const NAMES = METRIC_NAMES.filter((name) => name.startsWith("grpc.lb."));
 
-const hasWeightedRoundRobin = Number(grpcJs.version.split(".")[1]) >= 14;
-const skip = hasWeightedRoundRobin ? false : "grpc-js has no weighted round robin before 1.14";
+const skip = GRPC_JS_MINOR < 14 && "grpc-js has no weighted round robin before 1.14";
 
 test("weights follow the reports of the back ends of each locality", { skip }, async (t) => {
   const [fast, slow, ...silent] = await BackEnd.startAll(t, 4) as [BackEnd, BackEnd];
   const settings = { blackout_period: "0s", weight_update_period: "0.1s" };
   const plane = await startControlPlane(t, [
     listener("echo"),
-    routes("echo", { red: 1 }),
+    routes("echo", { red: 100 }),
     cluster("red", weightedRoundRobin(settings)),
     endpoints("red", [
       { name: "eu/a/1", ports: [fast.port, slow.port] },
@@ -69,7 +67,7 @@ test("a back end of a cluster is ejected once and returns, and one over the limi
   const [bad, spared] = backEnds as [BackEnd, BackEnd];
   const plane = await startControlPlane(t, [
     listener("echo"),
-    routes("echo", { red: 1 }),
+    routes("echo", { red: 100 }),
     cluster("red", {
       outlier_detection: {
         interval: "0.25s",
