@@ -28,28 +28,34 @@ const found = versions.find(([, executable]) => executable !== undefined)?.[0];
 test("every version of Prometheus stores what every runtime shows", {
   skip: skipWithout(found, "Prometheus"),
   timeout: 180_000,
+  concurrency: true,
 }, async (t) => {
   const pages = await startScripts(t);
-  for (const [name, executable] of versions) {
-    await t.test(name, { skip: skipWithout(executable, name) }, async (t) => {
-      assert.ok(executable, `${name} is missing`);
-      const targets = await Promise.all(pages.map((page) => RecordedTarget.start(t, page)));
-      const prometheus = await RunningPrometheus.start(t, executable, {
-        scripts: targets.map(({ url }) => url),
-      });
-      for (const { url, pageUrl, accepted, answered } of targets) {
-        await eventually(async () => {
-          const page = await scrape(pageUrl, { accept: OPEN_METRICS });
-          assert.equal(/^grpc_\w+_duration_seconds_count\{.*\} (\d+)/m.exec(page)?.[1], `${CALLS}`);
-          const samples = await query(prometheus.url, `{instance="${new URL(url).host}"}`);
-          assert.deepEqual(storedSeries(samples), shownSeries(page));
-        }, PATIENCE_MS);
-        assert.equal(accepted.size, 1, "one Accept header");
-        assert.match([...accepted].join(), /application\/openmetrics-text;version=1\.0\.0/);
-        assert.match([...answered].join(), /^application\/openmetrics-text; version=1\.0\.0/);
-      }
-    });
-  }
+  await Promise.all(
+    versions.map(([name, executable]) =>
+      t.test(name, { skip: skipWithout(executable, name) }, async (t) => {
+        assert.ok(executable, `${name} is missing`);
+        const targets = await Promise.all(pages.map((page) => RecordedTarget.start(t, page)));
+        const prometheus = await RunningPrometheus.start(t, executable, {
+          scripts: targets.map(({ url }) => url),
+        });
+        for (const { url, pageUrl, accepted, answered } of targets) {
+          await eventually(async () => {
+            const page = await scrape(pageUrl, { accept: OPEN_METRICS });
+            assert.equal(
+              /^grpc_\w+_duration_seconds_count\{.*\} (\d+)/m.exec(page)?.[1],
+              `${CALLS}`,
+            );
+            const samples = await query(prometheus.url, `{instance="${new URL(url).host}"}`);
+            assert.deepEqual(storedSeries(samples), shownSeries(page));
+          }, PATIENCE_MS);
+          assert.equal(accepted.size, 1, "one Accept header");
+          assert.match([...accepted].join(), /application\/openmetrics-text;version=1\.0\.0/);
+          assert.match([...answered].join(), /^application\/openmetrics-text; version=1\.0\.0/);
+        }
+      })
+    ),
+  );
 });
 
 test("Prometheus 3 stores names of any characters, and Prometheus 2 escaped ones", {
