@@ -5,6 +5,7 @@ import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { GrpcOpenTelemetry } from "../../plugin/mod.ts";
 import type { GrpcOpenTelemetryOptions } from "../../plugin/mod.ts";
 import { BackEnd } from "../support/back-ends.ts";
+import { unary } from "../support/echo.ts";
 import { eventually } from "../support/eventually.ts";
 import { balancedClient, callUntil, metric } from "../support/load-balancing.ts";
 import type { BalancedClient } from "../support/load-balancing.ts";
@@ -304,4 +305,44 @@ test("load balancing metrics are off by default", async (t) => {
   await one.call(20);
   const names = (await one.recording.metrics()).map(({ descriptor }) => descriptor.name);
   assert.deepEqual(names.filter((name) => name.startsWith("grpc.lb.")), []);
+});
+
+test("policies and xDS clients of another shape are left alone, with one warning each", async (t) => {
+  const warnings: string[] = [];
+  const collect = ({ message }: Error) => warnings.push(message.split(":")[0]!);
+  process.on("warning", collect);
+  t.after(() => process.off("warning", collect));
+  const [backEnd] = await BackEnd.startAll(t, 1) as [BackEnd];
+  const { recording, client } = connect(t, [backEnd], { round_robin: {} }, { enableMetrics: [] });
+  const plugin = {
+    meterProvider: recording.meterProvider,
+    enableMetrics: METRIC_NAMES,
+    optionalLabels: ["grpc.lb.locality"],
+  };
+  // Hidden only while the plugins look at them.
+  const { internalChannel } = client.getChannel() as unknown as {
+    internalChannel: Record<string, unknown>;
+  };
+  const { resolvingLoadBalancer } = internalChannel;
+  for (let plugins = 0; plugins < 2; plugins++) {
+    internalChannel["resolvingLoadBalancer"] = { innerResolver: { xdsClient: {} } };
+    new GrpcOpenTelemetry(plugin).instrumentChannel(client.getChannel());
+    internalChannel["resolvingLoadBalancer"] = {
+      childLoadBalancer: {
+        currentChild: { getTypeName: () => "weighted_round_robin" },
+        pendingChild: { getTypeName: () => "outlier_detection" },
+      },
+    };
+    new GrpcOpenTelemetry(plugin).instrumentChannel(client.getChannel());
+  }
+  internalChannel["resolvingLoadBalancer"] = resolvingLoadBalancer;
+  assert.equal(await unary(client, "hello"), "hello");
+  await eventually(() =>
+    assert.deepEqual(warnings.sort(), [
+      "gRPC load balancing policies are not recorded",
+      "gRPC metrics of outlier detection are off",
+      "gRPC metrics of weighted round robin are off",
+      "gRPC metrics of xDS clients are incomplete",
+    ])
+  );
 });
