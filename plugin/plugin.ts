@@ -395,7 +395,7 @@ export class GrpcOpenTelemetry {
     if (metrics === undefined) return;
     shielded(() => {
       const xdsClient = find();
-      const isOn = () => scope.includesConnections();
+      const isOn = includesConnections(scope);
       if (xdsClient !== undefined) hookXdsClient(xdsClient, metrics, { target, isOn });
     });
   }
@@ -427,7 +427,7 @@ export class GrpcOpenTelemetry {
         outlierDetection,
         target,
         optionalLabels,
-        () => scope.includesConnections(),
+        includesConnections(scope),
       );
       shielded(() => hookPolicies(channel, metrics));
     }
@@ -439,7 +439,7 @@ export class GrpcOpenTelemetry {
           subchannel,
           target,
           optionalLabels,
-          () => scope.includesConnections(),
+          includesConnections(scope),
           this.#watchSubchannels(channel),
         ),
       );
@@ -456,7 +456,7 @@ export class GrpcOpenTelemetry {
   ): ConnectionMetrics | undefined {
     const { tcp } = this.#instruments;
     if (handshakes === undefined && tcp === undefined) return undefined;
-    const isOn = () => scope.includesConnections();
+    const isOn = includesConnections(scope);
     return {
       handshakes: handshakes &&
         new HandshakeMetrics(handshakes, this.#optionalLabels, isOn, target),
@@ -469,6 +469,14 @@ export class GrpcOpenTelemetry {
     const isOn = LOAD_BALANCER_LABELS.some((label) => this.#optionalLabels.has(label));
     return isOn ? shielded(() => watchSubchannels(channel)) : undefined;
   }
+}
+
+/**
+ * Returns a function that asks the scope. Connections keep it, and Deno keeps closed connections: a
+ * closure of the method that hooks a channel would keep the channel with them.
+ */
+function includesConnections(scope: RecordingScope): () => boolean {
+  return () => scope.includesConnections();
 }
 
 /**
