@@ -132,6 +132,15 @@ test("endpoints without reports are not yet usable, and calls fall back to round
   assert.deepEqual([count, sum], [notYetUsable, 0]);
   assert.ok(count >= Number(fallbacks) && count <= 2 * Number(fallbacks));
   assert.equal(stale, undefined);
+
+  // One usable weight is not enough.
+  backEnds[0]!.load = { qps: 1, utilization: 1 };
+  await callUntil(one, async () => {
+    const [value] = Object.values(await metric(one.recording, WEIGHTS));
+    assert.ok(typeof value === "object" && value.sum > 0);
+  });
+  const before = await total(one, FALLBACK);
+  await callUntil(one, async () => assert.ok(await total(one, FALLBACK) >= before + 2));
 });
 
 test("a weight is not yet usable in the blackout period", async (t) => {
@@ -274,11 +283,13 @@ test("a success rate far below the average is an outlier", async (t) => {
       "detection_method=success_rate": 1,
     });
   });
-  await callUntil(lucky, async () => {
-    assert.deepEqual(Object.keys(await metric(lucky.recording, UNENFORCED)), [
-      "detection_method=success_rate,unenforced_reason=enforcement_percentage",
-    ]);
-  });
+  const start = performance.now();
+  await callUntil(lucky, async () => assert.ok(await total(lucky, UNENFORCED) >= 4));
+  const checks = (performance.now() - start) / 250 + 1;
+  assert.ok(await total(lucky, UNENFORCED) <= checks, "one back end is an outlier");
+  assert.deepEqual(Object.keys(await metric(lucky.recording, UNENFORCED)), [
+    "detection_method=success_rate,unenforced_reason=enforcement_percentage",
+  ]);
 });
 
 test("without xDS, outlier detection has an empty label", async (t) => {

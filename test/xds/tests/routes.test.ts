@@ -10,7 +10,14 @@ import { balancedClient, metric } from "../../support/load-balancing.ts";
 import type { BalancedClient } from "../../support/load-balancing.ts";
 import { GRPC_JS_MINOR, ownXdsClient, startControlPlane } from "../fixture.ts";
 
-import { aggregateCluster, cluster, endpoints, listener, routes } from "../resources.ts";
+import {
+  aggregateCluster,
+  cluster,
+  endpoints,
+  listener,
+  routes,
+  weightedRoundRobin,
+} from "../resources.ts";
 
 const LABELS = ["grpc.lb.locality", "grpc.lb.backend_service"];
 const DELAY = "grpc.client.attempt.delay.duration";
@@ -193,4 +200,33 @@ test("connections have the cluster and the locality that asked for them", async 
   }
   const failed = await metric(client.recording, "grpc.subchannel.connection_attempts_failed");
   assert.deepEqual(Object.keys(failed).map(route), ["red us/b/2"]);
+});
+
+const skip = GRPC_JS_MINOR < 14 && "all policies before 1.14 connect again after an update";
+
+test("an address that a second cluster connects to has both clusters", { skip }, async (t) => {
+  const { port } = await BackEnd.start(t);
+  const plane = await startControlPlane(t, [
+    listener("echo"),
+    routes("echo", { red: 100 }),
+    cluster("red", weightedRoundRobin({})),
+    endpoints("red", [{ name: "eu/a/1", ports: [port] }]),
+  ]);
+  const { recording, call } = balancedClient(
+    t,
+    "xds:///echo",
+    { optionalLabels: LABELS, enableMetrics: CONNECTIONS },
+    ownXdsClient(plane),
+  );
+  await call(1);
+  await plane.set(
+    routes("echo", { red: 50, blue: 50 }),
+    cluster("blue"),
+    endpoints("blue", [{ name: "us/b/2", ports: [port] }]),
+  );
+  await eventually(async () => {
+    await call(5);
+    const open = await metric(recording, "grpc.subchannel.open_connections");
+    assert.deepEqual(Object.keys(open).map(route), ["red eu/a/1", "blue us/b/2"]);
+  });
 });

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { METRIC_NAMES } from "../../../plugin/metrics/definitions.ts";
 import { GrpcOpenTelemetry } from "../../../plugin/mod.ts";
 import { BackEnd } from "../../support/back-ends.ts";
+import { listen } from "../../support/echo.ts";
 import { eventually, eventuallyEqual } from "../../support/eventually.ts";
 import { balancedClient, metric } from "../../support/load-balancing.ts";
 import type { BalancedClient, Value } from "../../support/load-balancing.ts";
@@ -187,20 +188,33 @@ test("the control plane dies, which is one failure, and returns", async (t) => {
   assert.equal((await plane.counts()).streams, 2);
 });
 
-test("a control plane that cannot be reached, or ends its stream, is a failure", async (t) => {
-  const nobody = `localhost:${await freePort()}`;
-  const { port } = await BackEnd.start(t); // a server without the service of a control plane
-  for (const address of [nobody, `localhost:${port}`]) {
-    const plane = { bootstrap: bootstrap(Number(address.split(":")[1])) };
+test("a control plane that cannot be reached is a failure, and one that ends its streams is one too", async (t) => {
+  const streams = new Recording();
+  // It has no service of a control plane.
+  const server = new GrpcOpenTelemetry({ meterProvider: streams.meterProvider })
+    .instrumentServer(new grpc.Server());
+  t.after(() => server.forceShutdown());
+  const clients: BalancedClient[] = [];
+  for (const port of [await freePort(), await listen(server)]) {
     const client = balancedClient(
       t,
       "xds:///echo",
       { enableMetrics: NAMES },
-      ownXdsClient(plane),
+      ownXdsClient({ bootstrap: bootstrap(port) }),
     );
+    clients.push(client);
     client.call(1);
-    await eventuallyEqual(() => metric(client.recording, CONNECTED), { [`server=${address}`]: 0 });
-    assert.deepEqual(await metric(client.recording, SERVER_FAILURE), { [`server=${address}`]: 1 });
+    const label = `server=localhost:${port}`;
+    await eventuallyEqual(() => metric(client.recording, CONNECTED), { [label]: 0 });
+    assert.deepEqual(await metric(client.recording, SERVER_FAILURE), { [label]: 1 });
+  }
+  // A server that was unhealthy before its next stream is not counted again.
+  await eventually(async () => {
+    const [started] = Object.values(await metric(streams, "grpc.server.call.started"));
+    assert.ok(Number(started) >= 2);
+  }, 20_000);
+  for (const { recording } of clients) {
+    assert.deepEqual(Object.values(await metric(recording, SERVER_FAILURE)), [1]);
   }
 });
 
