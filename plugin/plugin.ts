@@ -444,7 +444,9 @@ export class GrpcOpenTelemetry {
         ),
       );
     }
-    const connections = this.#connectionMetrics(this.#instruments.clientHandshakes, scope, target);
+    const { clientHandshakes } = this.#instruments;
+    const labelsOf = clientHandshakes && this.#watchSubchannels(channel);
+    const connections = this.#connectionMetrics(clientHandshakes, scope, target, labelsOf);
     if (connections !== undefined) hookConnections(channel, connections);
   }
 
@@ -453,13 +455,14 @@ export class GrpcOpenTelemetry {
     handshakes: HandshakeInstruments | undefined,
     scope: RecordingScope,
     target?: string,
+    labelsOf?: LabelsOfSubchannel,
   ): ConnectionMetrics | undefined {
     const { tcp } = this.#instruments;
     if (handshakes === undefined && tcp === undefined) return undefined;
     const isOn = includesConnections(scope);
     return {
       handshakes: handshakes &&
-        new HandshakeMetrics(handshakes, this.#optionalLabels, isOn, target),
+        new HandshakeMetrics(handshakes, this.#optionalLabels, isOn, target, labelsOf),
       tcp: tcp && new TcpMetrics(tcp, this.#optionalLabels, isOn),
     };
   }

@@ -50,7 +50,7 @@ export class ConnectionRecorders {
     shielded(() => {
       const ended = handshake();
       if (ended === undefined) return;
-      for (const metrics of this.#handshakes) metrics.ended(ended, context);
+      for (const metrics of this.#handshakes) metrics.ended(ended, context, this.#source);
     });
   }
 }
