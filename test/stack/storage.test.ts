@@ -97,7 +97,7 @@ test("storage answers every query as the Prometheus that forwards to it", option
           const all = `{__name__=~".+", __name__!~"ALERTS.*"}`;
           const [own, stored] = await both(prometheus.url, url, all);
           assert.ok(own.size > 100, `${own.size} series`);
-          assertAlike(stored, own);
+          assertAlike(stored, own, all);
         }, PATIENCE_MS));
       await t.test(`${name} to ${receiver}: every query`, async () => {
         for (const expression of expressions) {
@@ -189,8 +189,8 @@ function withoutNames(results: Results): Results {
   );
 }
 
-function assertAlike(actual: Results, expected: Results, query = ""): void {
-  assert.deepEqual([...actual.keys()], [...expected.keys()], query || undefined);
+function assertAlike(actual: Results, expected: Results, query: string): void {
+  assert.deepEqual([...actual.keys()], [...expected.keys()], query);
   const tolerance = query.includes("increase(") ? INCREASE_TOLERANCE : TOLERANCE;
   for (const [series, value] of expected) {
     const other = actual.get(series)!;

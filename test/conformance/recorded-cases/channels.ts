@@ -68,8 +68,8 @@ function xds(name: string, resolution: (port: number) => Resolution): Reproduced
   return {
     differs: {
       reason:
-        "grpc-js has xDS in a separate package, @grpc/grpc-js-xds. The series of these calls " +
-        "are compared with a resolver that stands in for it.",
+        "grpc-js has xDS in a separate package, @grpc/grpc-js-xds. The conformance suite compares " +
+        "the series of these calls with a resolver that stands in for it",
     },
     async run(harness) {
       const { port } = await harness.server();
