@@ -11,8 +11,11 @@ import { shared } from "../shared-state.ts";
 import { withMethods } from "../replace-method.ts";
 import { warnOnce } from "../warning.ts";
 
-/** With the overflow series, this is the SDK's default limit of 2000 (OpenTelemetry metrics SDK). */
-const MAX_LABEL_SETS = 1999;
+/**
+ * The SDK has a limit of 2000 by default (OpenTelemetry metrics SDK). It takes one off for the
+ * overflow series, and counts that again once the series has a value.
+ */
+const MAX_LABEL_SETS = 1998;
 
 /** The labels of values over the cardinality limit (OpenTelemetry metrics SDK). */
 export const OVERFLOW: Attributes = { "otel.metric.overflow": true };
@@ -25,7 +28,7 @@ const labelSets = new WeakMap<object, Set<string>>();
 const constants = new WeakMap<object, Attributes>();
 
 /**
- * Limits a metric to 1999 label sets and the overflow series, and gives its series labels that the
+ * Limits a metric to 1998 label sets and the overflow series, and gives its series labels that the
  * application chose.
  *
  * @param constant The labels that all series have in addition to their own.
@@ -58,8 +61,9 @@ export function metricOf(instrument: object): object | undefined {
 }
 
 /**
- * Returns the labels to record with: those given and those of the application, with lone halves of characters replaced, or those of
- * the overflow series once the metric is at its limit. Warns once for all metrics.
+ * Returns the labels to record with: those given and those of the application, with lone halves of
+ * characters replaced, or those of the overflow series once the metric is at its limit. Warns once
+ * for all metrics.
  *
  * @param given The labels. Their names must have the same order for all values of an instrument.
  */
