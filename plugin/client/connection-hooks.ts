@@ -16,6 +16,7 @@ import type { ConnectionMetrics } from "../connections/connection-recorders.ts";
 import { failedHandshake, finishedHandshake } from "../connections/handshake-result.ts";
 import type { TlsSocketLike } from "../connections/handshake-result.ts";
 import type { SocketLike } from "../connections/open-sockets.ts";
+import { onAssigned } from "../on-assigned.ts";
 import { replaceMethod } from "../replace-method.ts";
 import { activeContext } from "../tracing/call-context.ts";
 import { shielded, warnOnce } from "../warning.ts";
@@ -121,15 +122,8 @@ class ConnectionHook {
 
   /** Watches each session that begins to connect. */
   #hookSessions(connector: SessionConnector): void {
-    let { session } = connector;
-    Object.defineProperty(connector, "session", {
-      configurable: true,
-      enumerable: true,
-      get: () => session,
-      set: (value: ClientHttp2Session | null) => {
-        session = value;
-        if (value !== null) shielded(() => this.#watchSession(value));
-      },
+    onAssigned(connector, "session", (session) => {
+      if (session !== null) this.#watchSession(session);
     });
   }
 

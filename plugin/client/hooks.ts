@@ -8,6 +8,7 @@
  * @module
  */
 import type { ChannelInterface, ChannelOptions, Metadata } from "@grpc/grpc-js";
+import { onAssigned } from "../on-assigned.ts";
 import { replaceMethod } from "../replace-method.ts";
 import { shielded, warnOfFailure, warnOnce } from "../warning.ts";
 import type { ClientAttempt, ClientCall, ClientTelemetry, RpcStatus } from "./call.ts";
@@ -332,6 +333,8 @@ class AttemptHook implements CallListener {
   #recorded: ClientCall | undefined;
   #attempt: ClientAttempt | undefined;
   #listener: CallListener | undefined;
+  /** Whether the attempt has had to wait for a pick. */
+  #awaitsStream = false;
   /** The message that grpc-js holds back until a subchannel is picked. It counts as sent then. */
   #pending: Uint8Array | undefined;
 
@@ -390,14 +393,10 @@ class AttemptHook implements CallListener {
     const attempt = this.#attempt;
     if (attempt === undefined) return;
     attempt.pickDelayed();
-    let { child } = this.#call;
-    Object.defineProperty(this.#call, "child", {
-      configurable: true,
-      get: () => child,
-      set: (value: object | null) => {
-        child = value;
-        if (value !== null) shielded(() => attempt.streamCreated());
-      },
+    if (this.#awaitsStream) return;
+    this.#awaitsStream = true;
+    onAssigned(this.#call, "child", (child) => {
+      if (child !== null) this.#attempt?.streamCreated();
     });
   }
 

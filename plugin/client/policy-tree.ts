@@ -9,6 +9,7 @@
  * @module
  */
 import { experimental } from "@grpc/grpc-js";
+import { onAssigned } from "../on-assigned.ts";
 import { replaceMethod } from "../replace-method.ts";
 import { shielded, warnOnce } from "../warning.ts";
 
@@ -214,26 +215,6 @@ export function watchPolicies(
 function handlerOf(entry: unknown): Handler | undefined {
   const handler = (entry as { childBalancer?: unknown } | undefined)?.childBalancer;
   return isHandler(handler) ? handler : undefined;
-}
-
-/** Calls a function with each value that is assigned to a property. Several may watch the same one. */
-function onAssigned<T extends object, Name extends keyof T>(
-  object: T,
-  name: Name,
-  assigned: (value: T[Name]) => void,
-): void {
-  const before = Object.getOwnPropertyDescriptor(object, name);
-  let value = object[name];
-  Object.defineProperty(object, name, {
-    configurable: true,
-    enumerable: true,
-    get: before?.get ?? (() => value),
-    set(this: T, next: T[Name]) {
-      if (before?.set === undefined) value = next;
-      else before.set.call(this, next);
-      shielded(() => assigned(next));
-    },
-  });
 }
 
 /** What a call of a channel is balanced by. */

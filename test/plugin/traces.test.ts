@@ -105,6 +105,26 @@ test("a call on a connected channel has no delay events", () =>
     ]);
   }));
 
+test("several plugins on one channel each have the delay events of a call", async () => {
+  const recordings = [new SpanRecording(), new SpanRecording(), new SpanRecording()];
+  let options: grpc.ClientOptions = {};
+  for (const { tracerProvider } of recordings) {
+    options = new GrpcOpenTelemetry({ tracerProvider }).clientOptions(options);
+  }
+  await withEchoPair({}, async ({ port }) => {
+    const client = echoClient(`localhost:${port}`, options);
+    assert.equal(await unary(client, "hello"), "hello");
+    client.close();
+  });
+  for (const spans of recordings) {
+    await ended(spans, 2);
+    assert.deepEqual(
+      spans.spans.flatMap(events).filter((event) => event.startsWith("Delayed")).sort(),
+      ["Delayed LB pick complete", "Delayed name resolution complete"],
+    );
+  }
+});
+
 test("the messages of a stream are numbered from 0 in each direction", () =>
   traced({}, async (spans, { client }) => {
     const stream = client.BidirectionalStreamingEcho();
