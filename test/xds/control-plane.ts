@@ -1,7 +1,4 @@
-import { spawn } from "node:child_process";
-import type { ChildProcessWithoutNullStreams } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
+import { AnsweringProgram } from "../support/answering-program.ts";
 import type { Owner } from "../support/script.ts";
 import type { Resource } from "./resources.ts";
 
@@ -22,41 +19,18 @@ export interface Counts {
 }
 
 interface Answer {
-  readonly id: number;
   readonly error?: string;
   readonly port?: number;
   readonly counts?: Counts;
 }
 
-interface Waiting {
-  resolve(answer: Answer): void;
-  reject(reason: Error): void;
-}
-
 /** An xDS control plane in another process. */
 export class ControlPlane {
-  readonly #child: ChildProcessWithoutNullStreams;
-  readonly #closed: Promise<unknown>;
-  readonly #waiting = new Map<number, Waiting>();
-  #lastId = 0;
+  readonly #program: AnsweringProgram<Answer>;
   #port = 0;
 
-  private constructor(child: ChildProcessWithoutNullStreams) {
-    this.#child = child;
-    let stderr = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      const answer = JSON.parse(line) as Answer;
-      this.#waiting.get(answer.id)?.resolve(answer);
-      this.#waiting.delete(answer.id);
-    });
-    this.#closed = once(child, "close");
-    const fail = (reason: unknown) => {
-      const error = new Error(`the control plane has exited: ${reason}\n${stderr}`);
-      for (const { reject } of this.#waiting.values()) reject(error);
-    };
-    child.on("error", fail);
-    child.on("close", fail);
+  private constructor(program: AnsweringProgram<Answer>) {
+    this.#program = program;
   }
 
   /**
@@ -70,11 +44,8 @@ export class ControlPlane {
     program: string,
     resources: readonly Resource[],
   ): Promise<ControlPlane> {
-    const plane = new ControlPlane(spawn(program));
-    owner.after(async () => {
-      plane.#child.stdin.end();
-      await plane.#closed;
-    });
+    const plane = new ControlPlane(new AnsweringProgram("the control plane", program));
+    owner.after(() => plane.#program.stop());
     await plane.set(...resources);
     await plane.listen();
     return plane;
@@ -113,12 +84,7 @@ export class ControlPlane {
   }
 
   async #ask(question: object): Promise<Answer> {
-    const id = ++this.#lastId;
-    const answered = new Promise<Answer>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-    });
-    this.#child.stdin.write(`${JSON.stringify({ id, ...question })}\n`);
-    const answer = await answered;
+    const answer = await this.#program.ask(question).answer;
     if (answer.error !== undefined) throw new Error(`the control plane: ${answer.error}`);
     return answer;
   }

@@ -5,47 +5,20 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
-import { runStep } from "../../stack/build-step.ts";
-import { cachedGoProgram } from "../../stack/go-program.ts";
 import { copyInto, installedPackages } from "../support/npm-packages.ts";
 import { PROJECT, RUNTIMES } from "../support/script.ts";
 import type { Runtime } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
+import { controlPlaneProgram } from "./control-plane-program.ts";
 
 const run = promisify(execFile);
 
-const SOURCES = join(PROJECT, "test/xds/control-plane");
-const program = await controlPlane();
-
-/** Builds the program of the control plane if needed. Prints the reason and returns undefined if it cannot. */
-async function controlPlane(): Promise<string | undefined> {
-  const files = (await readdir(SOURCES)).sort();
-  const building = cachedGoProgram({
-    title: "The xDS control plane",
-    folder: "xds-control-plane",
-    file: "control-plane",
-    sources: await Promise.all(files.map((file) => readFile(join(SOURCES, file)))),
-    advice: "Install Go 1.26 or later (https://go.dev/doc/install).",
-    announcement: "There is no xDS control plane yet; building one, once",
-    async build(go, context) {
-      const path = join(context.folder, "control-plane");
-      // Without cgo it needs no C compiler.
-      const environment = { ...context.environment, CGO_ENABLED: "0" };
-      const command = [go, "-C", SOURCES, "build", "-o", path, "."];
-      await runStep("Building the xDS control plane", command, { ...context, environment });
-      return path;
-    },
-  }, { log: console.log });
-  return await building.catch((error: Error) => {
-    console.log(error.message);
-    return undefined;
-  });
-}
+const program = await controlPlaneProgram();
 
 const commands: Record<Runtime, string[]> = {
   // The xDS client never closes its connection, which would keep the process alive.
