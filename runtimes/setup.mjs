@@ -1,7 +1,7 @@
 // Installs the libraries and the runtimes, if they are not installed as the lockfiles say. `npm
 // install` alone would ask the registry for the packages of all other platforms each time, which
 // takes minutes without a network. Plain JavaScript, because the node that npm runs on may be older.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -10,35 +10,89 @@ import { isDeepStrictEqual } from "node:util";
 
 const project = fileURLToPath(new URL("../", import.meta.url));
 const windows = process.platform === "win32";
+const HEARTBEAT_MS = 10_000;
+const NETWORK =
+  /\b(E[A-Z]*(CONN|HOST|NET|ADDR|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*|network|certificate)\b/;
 
+let hasInstalled = false;
 for (const folder of [".", "runtimes"]) {
   if (isInstalled(join(project, folder))) continue;
-  const name = folder === "." ? "the libraries" : "the runtimes";
-  console.log(`Installing ${name} with npm`);
-  run(`npm cannot install ${name}`, "npm", [
-    ...["install", "--prefix", folder, "--prefer-offline"],
-    ...["--no-audit", "--no-fund", "--loglevel=error"],
-    // Without a network, npm would wait for 70 s before it says so.
-    ...["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"],
-  ]);
+  const [name, usual] = folder === "."
+    ? ["the libraries", "50 MB, usually 5 to 30 s"]
+    : ["the runtimes", "Bun, Deno and Node, 450 MB, usually 10 to 60 s"];
+  await run({
+    title: `Installing ${name} with npm`,
+    usual,
+    failure: `npm cannot install ${name}`,
+    advice: (problem) => npmAdvice(problem, folder),
+    command: "npm",
+    args: [
+      ...["install", "--prefix", folder, "--prefer-offline"],
+      ...["--no-audit", "--no-fund", "--loglevel=error"],
+      // Without a network, npm would wait for 70 s before it says so.
+      ...["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"],
+    ],
+  });
+  hasInstalled = true;
 }
 // Deno has a cache of its own. This takes a moment if everything is there.
-const deno = join(project, "runtimes/node_modules", windows ? "deno/deno.exe" : ".bin/deno");
-run("Deno cannot load the libraries", deno, ["cache", "--quiet", "client.ts", "server.ts"]);
+await run({
+  title: "Loading the libraries into Deno's cache",
+  usual: "usually 2 to 15 s",
+  isQuiet: !hasInstalled,
+  failure: "Deno cannot load the libraries",
+  advice: () => "check the network, then run the same command again",
+  command: join(project, "runtimes/node_modules", windows ? "deno/deno.exe" : ".bin/deno"),
+  args: ["cache", "--quiet", "client.ts", "server.ts"],
+});
 
-/** Runs a program; if it fails, ends this one with the reason in one line. */
-function run(failure, command, args) {
-  const { status, stderr, error } = spawnSync(command, args, {
+/**
+ * Runs a program and prints when it begins, every 10 s, and when it ends; if quiet, only every 10 s.
+ * If it fails, ends this process with the reason and what to do in one line.
+ */
+async function run({ title, usual, isQuiet = false, failure, advice, command, args }) {
+  const started = Date.now();
+  const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
+  if (!isQuiet) console.log(`${title} (${usual})`);
+  const heartbeat = setInterval(() => console.log(`${title}: ${seconds()}`), HEARTBEAT_MS);
+  const child = spawn(command, args, {
     cwd: project,
-    stdio: ["ignore", "inherit", "pipe"],
-    encoding: "utf8",
+    stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, NO_COLOR: "1" },
     // There npm is a batch file, which only a shell can run.
     shell: windows && command === "npm",
   });
-  if (status === 0) return;
-  console.error(`${failure}: ${error?.message ?? reason(stderr)}`);
-  process.exit(1);
+  let output = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => output += text);
+  const problem = await new Promise((resolve) => {
+    child.on(
+      "error",
+      (error) => resolve(error.code === "ENOENT" ? `${command} is missing` : error.message),
+    );
+    child.on("close", (status) => resolve(status === 0 ? undefined : reason(output)));
+  });
+  clearInterval(heartbeat);
+  if (problem !== undefined) {
+    console.error(`${failure}: ${problem}; ${advice(problem)}`);
+    process.exit(1);
+  }
+  if (!isQuiet) console.log(`${title}: done in ${seconds()}`);
+}
+
+/** Returns what to do about a problem of npm. */
+function npmAdvice(problem, folder) {
+  if (problem === "npm is missing") {
+    const runner = process.versions.bun ? "bun run" : process.versions.deno ? "deno run -A" : "";
+    const advice =
+      "install Node 20 or later (https://nodejs.org), which brings it, and run the same " +
+      "command again";
+    if (runner === "") return advice;
+    return `${advice}; without npm, the Echo scripts run as they are, in two terminals: ` +
+      `\`${runner} server.ts\` and \`${runner} client.ts\``;
+  }
+  return NETWORK.test(problem)
+    ? "check the network and `npm config get registry`, then run the same command again"
+    : `\`npm install --prefix ${folder}\` shows all that npm says`;
 }
 
 /** Returns the line of an output that tells most: npm begins with codes, and Deno with "error". */

@@ -29,15 +29,72 @@ test("what is installed needs neither npm nor a network", async (t) => {
   assert.equal(script.stdout + script.stderr, "");
 });
 
-test("npm without a network fails in one line", async (t) => {
+test("npm without a network fails in one line that says what to do", async (t) => {
   const folder = copy(t);
   const script = new Script(t, ["npm", "run", "--silent", "setup"], {
     cwd: folder,
     environment: { ...OFFLINE, npm_config_cache: join(folder, "cache") },
   });
   assert.equal(await script.exit(), 1);
-  assert.equal(script.stdout, "Installing the libraries with npm\n");
-  assert.match(script.stderr, /^npm cannot install the libraries: .*ECONNREFUSED.*\n$/);
+  assert.match(script.stdout, /^Installing the libraries with npm \(.*, usually .* s\)\n$/);
+  assert.match(
+    script.stderr,
+    /^npm cannot install the libraries: .*ECONNREFUSED.*; check the network and `npm config get registry`, then run .*\n$/,
+  );
+});
+
+/** The commands of someone with one runtime and nothing else, and what that can run instead. */
+const ALONE: Readonly<Record<string, readonly [command: readonly string[], instead: string]>> = {
+  bun: [["bun", "run", "demo"], "`bun run server.ts` and `bun run client.ts`"],
+  deno: [["deno", "task", "demo"], "`deno run -A server.ts` and `deno run -A client.ts`"],
+};
+for (const [runtime, [command, instead]] of Object.entries(ALONE)) {
+  test(`with ${runtime} alone, the demo says how to get npm, and what works without`, async (t) => {
+    const folder = copy(t);
+    cpSync(join(PROJECT, "deno.json"), join(folder, "deno.json"));
+    symlinkSync(join(PROJECT, "runtimes/node_modules/.bin", runtime), join(folder, "bin", runtime));
+    const script = new Script(t, [...command], {
+      cwd: folder,
+      environment: { PATH: join(folder, "bin"), NO_COLOR: "1" },
+    });
+    assert.equal(await script.exit(), 1);
+    const [line = ""] = script.stderr.match(/^npm cannot .*$/m) ?? [];
+    assert.match(line, /: npm is missing; install Node 20 or later \(https:\/\/nodejs\.org\)/);
+    assert.ok(line.endsWith(instead), script.stderr);
+  });
+}
+
+test("deno task has npm's commands, and none that its own shell cannot run", () => {
+  const read = (file: string) => JSON.parse(readFileSync(join(PROJECT, file), "utf8"));
+  const { tasks } = read("deno.json") as { tasks: Record<string, string> };
+  const { scripts } = read("package.json") as { scripts: Record<string, string> };
+  assert.deepEqual(Object.keys(tasks), Object.keys(scripts));
+  for (const [name, task] of Object.entries(tasks)) {
+    // Deno runs the script itself when a task is `npm run`.
+    const [, script] = /^npm (?:run )?(\S+)$/.exec(task) ?? [];
+    assert.doesNotMatch(script === undefined ? task : scripts[script]!, /\bexec /, name);
+  }
+});
+
+test("npm's work shows how long it takes", async (t) => {
+  const folder = copy(t);
+  writeFileSync(join(folder, "bin/npm"), "#!/bin/sh\nsleep 0.5\n", { mode: 0o755 });
+  // A tenth of a second for each 10 s.
+  const clock = "const real = setInterval; globalThis.setInterval = (f, ms) => real(f, ms / 100)";
+  const script = new Script(
+    t,
+    [process.execPath, "--import", `data:text/javascript,${clock}`, "runtimes/setup.mjs"],
+    { cwd: folder, environment: { PATH: `${folder}/bin:${process.env["PATH"]}` } },
+  );
+  // There is no Deno.
+  assert.equal(await script.exit(), 1);
+  for (const what of ["the libraries", "the runtimes"]) {
+    const title = `Installing ${what} with npm`;
+    const pattern =
+      `^${title} \\(.*, usually .* s\\)\n(${title}: \\d+ s\n)+${title}: done in \\d+ s$`;
+    assert.match(script.stdout, new RegExp(pattern, "m"));
+  }
+  assert.match(script.stderr, /^Deno cannot load the libraries: .*deno is missing; .*\n$/);
 });
 
 /** Changes of an installed copy by the folder that they are in, where npm has work to do then. */
