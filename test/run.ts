@@ -14,11 +14,13 @@ const moduleTests = globSync(
 );
 /** Tests of what others install and build, which run on Node only. */
 const packageTests = globSync("test/{versions,clients,xds,package,foreign,layout}/*.test.ts");
+/** Tests with a Collector and Prometheus, which run on Node only and mostly wait for scrapes. */
+const stackTests = globSync("test/{stack,stack/rules}/*.test.ts");
 /**
- * Tests of the scripts and the stack, which run on Node only. They start many processes with short
- * intervals, and some load the machine, so that nothing else may run at the same time.
+ * Tests of the scripts, which run on Node only. They start many processes with short intervals, and
+ * some load the machine, so that nothing else may run at the same time.
  */
-const scriptTests = globSync("test/{scripts,stack,stack/rules,chaos,security}/*.test.ts");
+const scriptTests = globSync("test/{scripts,chaos,security}/*.test.ts");
 
 interface Step {
   readonly name: string;
@@ -76,6 +78,11 @@ const steps: Step[] = [
   {
     name: "packages",
     commands: [[...nodeTest, "--test-concurrency=2", ...packageTests]],
+    counts: nodeCounts,
+  },
+  {
+    name: "stack",
+    commands: [[...nodeTest, "--test-concurrency=2", ...stackTests]],
     counts: nodeCounts,
   },
   {
