@@ -58,7 +58,7 @@ const MEASURED_AT_SCRAPE = /\b(process|nodejs)_/;
  * Metrics that are off by default are off here too, and other tests compare them. Their queries have
  * no value.
  */
-const OFF_BY_DEFAULT = /_(delay|handshake|tcp)_/;
+const OFF_BY_DEFAULT = /_(delay|handshake|tcp|lb|xds_client)_/;
 
 /** Queries of counters without a rate, whose results must be equal to the last digit. */
 const CUMULATIVE = [

@@ -12,6 +12,8 @@ export interface LoadedRule {
   readonly query: string;
   readonly health: "ok" | "err" | "unknown";
   readonly lastError?: string;
+  /** Whether an alert has results, and whether it has had them for long enough. */
+  readonly state?: "inactive" | "pending" | "firing";
 }
 
 /** What a Prometheus has beyond targets and the project's rules. */

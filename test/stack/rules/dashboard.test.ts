@@ -8,7 +8,8 @@ import { metricName } from "../../../prometheus/families/names.ts";
 import { realPrometheus } from "../programs.ts";
 import { eventually, eventuallyEqual } from "../../support/eventually.ts";
 import { skipWithout } from "../../tools.ts";
-import { interpolate, panels, queries, variables } from "./dashboard.ts";
+import { startMetricsProgram, TARGETS } from "../../xds/running-metrics-program.ts";
+import { interpolate, NEEDS_XDS, panels, queries, variables } from "./dashboard.ts";
 import type { Choice } from "./dashboard.ts";
 import { startCalls } from "./all-calls.ts";
 import { RunningPrometheus } from "../running-prometheus.ts";
@@ -16,13 +17,15 @@ import { RunningPrometheus } from "../running-prometheus.ts";
 const PATIENCE_MS = 30_000;
 
 /**
- * The variables that affect each row: only clients have a target, only calls have a method. Panels
- * that differ from their row have an entry of their own.
+ * The variables that affect each row: only clients have a target, only calls have a method. An xDS
+ * client serves all targets of a process. Panels that differ from their row have an entry of their own.
  */
 const VARIABLES_OF_ROWS: Readonly<Record<string, readonly string[]>> = {
   Codelab: ["job", "grpc_method", "grpc_target"],
   Client: ["job", "grpc_method", "grpc_target"],
   Delays: ["job", "grpc_target"],
+  "Load balancing": ["job", "grpc_target"],
+  xDS: ["job"],
   Server: ["job", "grpc_method"],
   Connections: ["job"],
   "TLS handshakes of clients": ["job", "grpc_target"],
@@ -30,23 +33,30 @@ const VARIABLES_OF_ROWS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Queries of these rows must not only have results, but also show what happened. */
-const ROWS_WITH_EVENTS = ["Delays", "Connections"];
+const ROWS_WITH_EVENTS = ["Delays", "Load balancing", "xDS", "Connections"];
 
 const executable = await realPrometheus();
 const needsPrometheus = { skip: skipWithout(executable, "prometheus") };
 
 test("all queries and rules have results", needsPrometheus, async (t) => {
   assert.ok(executable, "prometheus is missing");
-  const { address, jobs } = await startCalls(t);
-  const prometheus = await RunningPrometheus.start(t, executable, jobs);
+  const [{ address, jobs }, balanced] = await Promise.all([startCalls(t), startMetricsProgram(t)]);
+  const hasXds = balanced !== undefined;
+  const prometheus = await RunningPrometheus.start(t, executable, {
+    ...jobs,
+    ...(hasXds && { "xds-client": [balanced] }),
+  });
+  const needs = (query: string) => ({
+    skip: NEEDS_XDS.test(query) && skipWithout(balanced, "the xDS control plane"),
+  });
 
   const choice: Choice = {
-    job: ["echo-client", "echo-server"],
+    job: ["echo-client", "echo-server", ...(hasXds ? ["xds-client"] : [])],
     grpc_method: [
       "grpc.examples.echo.Echo/ServerStreamingEcho",
       "grpc.examples.echo.Echo/UnaryEcho",
     ],
-    grpc_target: [`dns:///${address}`],
+    grpc_target: [`dns:///${address}`, ...(hasXds ? TARGETS : [])],
   };
   for (const { name, label, selector } of variables) {
     await t.test(`variable ${name}`, async () => {
@@ -59,7 +69,7 @@ test("all queries and rules have results", needsPrometheus, async (t) => {
   }
 
   for (const { row, panel, query } of queries) {
-    await t.test(`${row}, ${panel}: ${query}`, async () => {
+    await t.test(`${row}, ${panel}: ${query}`, needs(query), async () => {
       await hasData(prometheus, interpolate(query, choice), ROWS_WITH_EVENTS.includes(row));
       for (const name of VARIABLES_OF_ROWS[panel] ?? VARIABLES_OF_ROWS[row] ?? []) {
         const nothing = interpolate(query, { ...choice, [name]: ["nobody"] });
@@ -71,7 +81,10 @@ test("all queries and rules have results", needsPrometheus, async (t) => {
   const rules = await prometheus.rules();
   for (const { type, name, query } of rules) {
     if (type === "recording") {
-      await t.test(`rule ${name}`, () => hasData(prometheus, name));
+      await t.test(`rule ${name}`, needs(name), () => hasData(prometheus, name));
+    } else if (NEEDS_XDS.test(query)) {
+      // The client has each of these problems.
+      await t.test(`alert ${name}`, needs(query), () => isRaised(prometheus, name));
     } else {
       // An alert has no result while everything works, so this checks the metrics that it reads.
       await t.test(`alert ${name}`, async () => {
@@ -131,6 +144,14 @@ test("a panel of metrics that are off by default says which variable turns them 
   }
   assert.ok(mentions > 0);
 });
+
+/** Waits until an alert has a result. It fires when it has had one for as long as it says. */
+async function isRaised(prometheus: RunningPrometheus, alert: string): Promise<void> {
+  await eventually(async () => {
+    const { state } = (await prometheus.rules()).find(({ name }) => name === alert)!;
+    assert.match(`${state}`, /^(pending|firing)$/);
+  }, PATIENCE_MS);
+}
 
 /** @param isPositive Whether a result must be more than 0. */
 async function hasData(

@@ -42,6 +42,9 @@ export const panels: readonly Panel[] = dashboard.panels.filter(({ type }) => ty
 /** The queries of all panels with their rows. */
 export const queries: readonly { row: string; panel: string; query: string }[] = queriesOfRows();
 
+/** Matches queries, and names of recorded series, that have results only of clients with xDS. */
+export const NEEDS_XDS = /grpc_(lb|xds)_/;
+
 /** The dashboard's variables, with the selector and label whose values they offer. */
 export const variables: readonly { name: string; selector: string; label: string }[] = dashboard
   .templating.list.filter(({ type }) => type === "query").map(({ name, query }) => {
