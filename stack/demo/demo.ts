@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: runs the Echo server under Bun and the client under Deno, waits for ten replies
- * and prints what both recorded, read from their `/metrics`. Then stops both. The exit code is 0 if
- * everything worked.
+ * `npm run demo`: runs the Echo server under Bun and the client under Deno, waits for ten replies,
+ * reads both `/metrics` and stops both. Ends with a table of what each recorded and the next command
+ * to try. The exit code is 0 if everything worked.
  *
  * @module
  */
@@ -14,8 +14,13 @@ import { methodTable } from "./method-table.ts";
 const REPLIES = 10;
 const EXPLANATION =
   `p50 and p99 are interpolated between the bounds of the metric's buckets, as Prometheus
-does. The client's own summary below differs: it measures more finely, and it counts
-the calls until the client is stopped.`;
+does. The client's own summary above differs: it measures more finely, and it counts
+the calls until the client is stopped.
+
+Both scripts are stopped, so their addresses above no longer answer. To see the same
+live, with graphs in Prometheus, until Ctrl-C:
+
+  npm run stack`;
 
 async function main(): Promise<void> {
   const ports = await freePorts({ echo: 50051, serverMetrics: 9464, clientMetrics: 9465 });
@@ -36,26 +41,24 @@ async function main(): Promise<void> {
     client.printed(/^message:/, REPLIES),
   ]);
 
+  const tables: string[] = [];
   for (const [side, url] of [["client", clientMetrics], ["server", serverMetrics]] as const) {
     const response = await fetch(url);
-    console.log(`\nThe ${side}'s gRPC metrics, from ${url}\n`);
-    console.log(methodTable(await response.text(), `grpc_${side}`));
+    const table = methodTable(await response.text(), `grpc_${side}`);
+    tables.push(`The ${side}'s gRPC metrics, from its /metrics\n\n${table}`);
   }
-  console.log(`\n${EXPLANATION}\n`);
   for (const script of [client, server]) {
     const how = await script.stop();
     if (how !== "exit code 0") throw new Error(`the ${script.name} stopped with ${how}`);
   }
-  console.log(
-    "\nBoth scripts are stopped. To look at their metrics in a browser, run\n" +
-      "  npm run server\n  npm run client\n" +
-      "in two terminals: each prints its address, which is for Prometheus too.",
-  );
+  // Last, because the summary of the client would push the tables out of sight.
+  console.log(`\n${[...tables, EXPLANATION].join("\n\n")}`);
 }
 
 /** Starts a script and prefixes its output with its name. */
 function run(name: string, command: string[], environment: Record<string, string>): Service {
-  console.log(`$ ${command.join(" ")}`);
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  console.log(`$ ${[...variables, ...command].join(" ")}`);
   return new Service({
     name,
     command,

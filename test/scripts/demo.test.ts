@@ -1,31 +1,46 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { methodTable } from "../../stack/demo/method-table.ts";
+import { PROJECT } from "../support/script.ts";
 
-test("the demo runs the server under Bun and the client under Deno, and shows what both measured", async () => {
+test("the demo runs the server under Bun and the client under Deno, and ends with what both measured", async () => {
   const { stdout } = await promisify(execFile)("node", ["stack/demo/demo.ts"], {
     timeout: 120_000,
   });
-  assert.match(stdout, /^\$ bun run server\.ts$/m);
-  assert.match(stdout, /^\$ deno run -A --quiet client\.ts$/m);
+  assert.match(stdout, /^\$ ECHO_ADDR=:\d+ ECHO_DELAY_MS=200 .*bun run server\.ts$/m);
+  assert.match(
+    stdout,
+    /^\$ ECHO_ADDR=:\d+ ECHO_INTERVAL_MS=100 .*deno run -A --quiet client\.ts$/m,
+  );
   const replies = stdout.match(
     /^client \| message:"this is examples\/opentelemetry \(from :\d+\)"$/gm,
   );
   assert.ok(replies && replies.length >= 10, stdout);
   for (const side of ["client", "server"]) {
     const table = new RegExp(
-      `^The ${side}'s gRPC metrics, from http://127\\.0\\.0\\.1:\\d+/metrics\n\nmethod .*\n` +
+      `^The ${side}'s gRPC metrics, from its /metrics\n\nmethod .*\n` +
         "grpc\\.examples\\.echo\\.Echo/UnaryEcho +1[01] +0 +2\\d\\d ms +",
       "m",
     );
     assert.match(stdout, table);
   }
-  assert.match(stdout, /^p50 and p99 are interpolated .*\n.*summary below differs: /m);
-  assert.match(stdout, /^Both scripts are stopped\. /m);
-  const [, afterStop = ""] = stdout.split("Both scripts are stopped");
-  assert.doesNotMatch(afterStop, /http:|\|/, "nothing that has ended is offered");
+
+  // Nothing of the scripts comes after the tables, and no address that has ended.
+  const end = stdout.slice(stdout.indexOf("The client's gRPC metrics"));
+  assert.doesNotMatch(end, /http:|\|/);
+  assert.match(end, /^p50 and p99 are interpolated .*\n.*summary above differs: /m);
+  assert.match(end, /^Both scripts are stopped, /m);
+  const [, next = ""] = /\n\n {2}npm run (\w+)\n$/.exec(end) ?? [];
+  const { scripts } = JSON.parse(await readFile(join(PROJECT, "package.json"), "utf8"));
+  assert.match(scripts[next], /stack\/stack\.ts$/);
+  const readme = await readFile(join(PROJECT, "README.md"), "utf8");
+  const [, shown = ""] = /<!-- demo -->\n\n```text\n([^]*?)```/.exec(readme) ?? [];
+  const masked = (text: string) => text.replace(/ +\d+(?= )(?: ms)?| +\d+$/gm, " N");
+  assert.equal(masked(end.slice(0, end.indexOf("\n\np50"))), masked(shown.trimEnd()));
 });
 
 test("the table adds up statuses and interpolates quantiles as PromQL does", () => {
