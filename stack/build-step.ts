@@ -24,6 +24,7 @@ const SHOWN_LINES = 20;
  * Runs a program to completion and logs every 15 s that it is still running.
  *
  * @param title Names the step in progress lines.
+ * @param usual How long a slow step usually takes, with the unit.
  * @throws {Error} with the last lines of its output when the program fails or does not start; the
  * signal's reason when {@link Progress.signal} aborts it.
  */
@@ -31,10 +32,12 @@ export async function runStep(
   title: string,
   [file = "", ...args]: readonly string[],
   { folder, environment, progress: { log, signal } }: BuildContext,
+  usual?: string,
 ): Promise<void> {
   signal?.throwIfAborted();
   const started = Date.now();
-  const logTime = () => log(`${title}: ${Math.round((Date.now() - started) / 1000)} s`);
+  const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
+  const expected = usual === undefined ? "" : `, usually ${usual}`;
 
   // Its own process group, so that the compilers it starts can be killed with it.
   const child = spawn(file, args, {
@@ -52,8 +55,8 @@ export async function runStep(
   };
   signal?.addEventListener("abort", kill);
   process.on("exit", kill);
-  log(title);
-  const heartbeat = setInterval(logTime, HEARTBEAT_MS);
+  log(`${title}${expected}`);
+  const heartbeat = setInterval(() => log(`${title}: ${seconds()}${expected}`), HEARTBEAT_MS);
   try {
     const code = await new Promise((resolve, reject) => {
       child.on("error", reject);
@@ -61,7 +64,7 @@ export async function runStep(
     });
     signal?.throwIfAborted();
     if (code !== 0) throw new Error(output.trimEnd().split("\n").slice(-SHOWN_LINES).join("\n"));
-    logTime();
+    log(`${title}: done in ${seconds()}`);
   } finally {
     clearInterval(heartbeat);
     signal?.removeEventListener("abort", kill);

@@ -17,7 +17,7 @@ export interface GoProgram {
   readonly sources: readonly (string | Uint8Array)[];
   /** What to do when Go is missing or the build fails. */
   readonly advice: string;
-  /** Logged before a build; mentions how long it takes. */
+  /** Logged before a build. */
   readonly announcement: string;
   /**
    * Builds the program.

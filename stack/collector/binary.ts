@@ -31,11 +31,14 @@ export async function collectorBinary(progress: Progress): Promise<string> {
     advice:
       "Install Go 1.25 or later (https://go.dev/doc/install), or put otelcol-contrib on the " +
       "PATH (https://github.com/open-telemetry/opentelemetry-collector-releases/releases).",
-    announcement: "No Collector found; building one, which takes some minutes, once",
+    announcement:
+      "No Collector found; building one with Go, once, which usually takes 4 to 7 minutes",
     async build(go, context) {
-      await runStep("Getting the Collector Builder", [go, "install", BUILDER], context);
+      const install = [go, "install", BUILDER];
+      await runStep("Getting the Collector Builder", install, context, "1 minute");
       const builder = join(context.folder, "builder");
-      await runStep("Building the Collector", [builder, "--config", MANIFEST], context);
+      const build = [builder, "--config", MANIFEST];
+      await runStep("Building the Collector", build, context, "3 to 6 minutes");
       return join(context.folder, "build", "otelcol");
     },
   }, progress);

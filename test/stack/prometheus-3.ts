@@ -25,13 +25,12 @@ export async function prometheus3(): Promise<string | undefined> {
     file: "prometheus",
     sources: [MODULE, ...FLAGS],
     advice: "Install Go 1.26 or later (https://go.dev/doc/install).",
-    announcement:
-      `There is no Prometheus ${VERSION} yet; building one, which takes 4 minutes, once`,
+    announcement: `There is no Prometheus ${VERSION} yet; building one, once`,
     async build(go, context) {
       // Without cgo it needs no C compiler.
       const environment = { ...context.environment, CGO_ENABLED: "0" };
       const command = [go, "install", ...FLAGS, MODULE];
-      await runStep("Building Prometheus 3", command, { ...context, environment });
+      await runStep("Building Prometheus 3", command, { ...context, environment }, "4 minutes");
       return join(context.folder, "prometheus");
     },
   }, { log: console.log });
