@@ -1,7 +1,25 @@
 import { findExecutable } from "./executable.ts";
+import { installAdvice } from "./install-advice.ts";
+import type { InstallableProgram } from "./install-advice.ts";
 
-const MISSING = "prometheus is not on the PATH; install it with `apt-get install prometheus`, " +
-  "`brew install prometheus` or from https://prometheus.io/download/";
+const PROMETHEUS: InstallableProgram = {
+  name: "prometheus",
+  packages: {
+    "apt-get": "prometheus",
+    // The package's name differs between releases; dnf finds it by its file.
+    dnf: "/usr/bin/prometheus",
+    zypper: "golang-github-prometheus-prometheus",
+    pacman: "prometheus",
+    apk: "prometheus",
+    brew: "prometheus",
+  },
+  page: "https://prometheus.io/download/",
+};
+
+/** Returns what to do if Prometheus is not on the `PATH`; undefined if it is. */
+export async function missingPrometheus(): Promise<string | undefined> {
+  return await findExecutable("prometheus") ? undefined : await installAdvice(PROMETHEUS);
+}
 
 /** Options of {@link prometheusCommand}. */
 export interface PrometheusOptions {
@@ -22,7 +40,7 @@ export async function prometheusCommand(
   { config, data, port }: PrometheusOptions,
 ): Promise<string[]> {
   const prometheus = await findExecutable("prometheus");
-  if (prometheus === undefined) throw new Error(MISSING);
+  if (prometheus === undefined) throw new Error(await installAdvice(PROMETHEUS));
   return [
     prometheus,
     `--config.file=${config}`,

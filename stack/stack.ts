@@ -13,6 +13,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ignoreOutputErrors } from "../log/output.ts";
 import { onStopSignal } from "../log/stop-signals.ts";
 import { collectorBinary } from "./collector/binary.ts";
+import { missingPrometheus } from "./prometheus-command.ts";
 import { CODELAB_QUERIES, graphUrl, hasData, resultUrl, targetsUrl } from "./queries.ts";
 import { Service } from "./service.ts";
 import { startStack } from "./start.ts";
@@ -20,7 +21,8 @@ import type { StackUrls } from "./start.ts";
 
 const USAGE = `Usage: npm run stack [-- --pull --storage]
 
-Starts server.ts, client.ts, the OpenTelemetry Collector and Prometheus, until Ctrl-C.
+Starts server.ts, client.ts, the OpenTelemetry Collector and Prometheus, until Ctrl-C. Goes on
+without those that are missing, and says how to get them.
   --pull      Prometheus scrapes the scripts. Without it, they push to the Collector.
   --storage   Prometheus forwards everything to VictoriaMetrics.
 
@@ -33,6 +35,12 @@ interface Choice {
   readonly storage: boolean;
 }
 
+const DASHBOARD = "stack/dashboards/grpc.json";
+const INTERPOLATION =
+  "calls of 2 s read as 3.5 s: Prometheus interpolates within a bucket, here from 2 to 5 s";
+const [MEDIAN_QUERY] = CODELAB_QUERIES;
+/** What a script prints of its exporters. A browser cannot open all of these addresses. */
+const EXPORTERS = /^(Metrics|Traces) at /;
 const NAME_WIDTH = "prometheus".length;
 const FIRST_DATA_MS = 60_000;
 
@@ -40,6 +48,8 @@ const FIRST_DATA_MS = 60_000;
 const services: Service[] = [];
 /** Whether only errors are shown, so that the links stay in sight. */
 let quiet = false;
+/** What is missing here, and what to do about it. */
+const gaps: string[] = [];
 /** Aborted by Ctrl-C and other signals to stop. */
 const interruption = new AbortController();
 /** Rejects when a service ends that was not told to. */
@@ -47,15 +57,42 @@ let fail: (error: Error) => void;
 const failure = new Promise<never>((_, reject) => fail = reject);
 
 async function run({ pull, storage }: Choice, folder: string): Promise<void> {
-  const progress = { log: (line: string) => log("stack", line), signal: interruption.signal };
-  const collector = pull ? undefined : await collectorBinary(progress);
-  const urls = await startStack({ collector, storage, folder, launch });
-  log("stack", "everything runs; Prometheus has the first data in about 15 s");
-  await waitForData("Prometheus", urls.prometheus);
+  const withoutPrometheus = await missingPrometheus();
+  if (withoutPrometheus !== undefined) {
+    if (storage) throw new Error(withoutPrometheus);
+    goOnWithout(withoutPrometheus, "the scripts run alone, and their live pages show the figures");
+  }
+  const prometheus = withoutPrometheus === undefined;
+  // Nothing else would read what the Collector has.
+  const collector = pull || !prometheus ? undefined : await findCollector();
+  const urls = await startStack({ collector, prometheus, storage, folder, launch });
+  if (urls.prometheus !== undefined) {
+    log("stack", "everything runs; Prometheus has the first data in about 15 s");
+    await waitForData("Prometheus", urls.prometheus);
+  }
   if (urls.storage !== undefined) await waitForData("VictoriaMetrics", urls.storage);
   const lines = await readyText(urls);
   quiet = true;
   for (const line of lines) log("stack", line);
+}
+
+/** Returns the path of the Collector; undefined if it is missing and cannot be built. */
+async function findCollector(): Promise<string | undefined> {
+  const { signal } = interruption;
+  try {
+    return await collectorBinary({ log: (line) => log("stack", line), signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    goOnWithout((error as Error).message, "Prometheus scrapes the scripts, as with --pull");
+    return undefined;
+  }
+}
+
+/** Reports a program that is missing, now and again with the links. */
+function goOnWithout(reason: string, consequence: string): void {
+  for (const line of reason.split("\n")) log("stack", line);
+  log("stack", `going on without it: ${consequence}`);
+  gaps.push(`${reason.split("\n", 1)[0]}. Until then, ${consequence}`);
 }
 
 function launch(
@@ -66,7 +103,7 @@ function launch(
   interruption.signal.throwIfAborted();
   log("stack", `starting ${name}`);
   const show = (line: string, output: string) => {
-    if (!quiet || output === "stderr") log(name, line);
+    if (output === "stderr" || !quiet && !EXPORTERS.test(line)) log(name, line);
   };
   const service = new Service({ name, command, environment, log: show });
   services.push(service);
@@ -90,16 +127,25 @@ async function waitForData(name: string, url: string): Promise<void> {
   }
 }
 
-async function readyText({ prometheus, storage, metrics }: StackUrls): Promise<string[]> {
+async function readyText({ prometheus, storage, metrics, pages }: StackUrls): Promise<string[]> {
   return [
     "ready. From now on, only errors are shown. Open in a browser:",
-    ...CODELAB_QUERIES.flatMap((query) => [`  ${query}`, `    ${graphUrl(prometheus, query)}`]),
-    ...(storage === undefined ? [] : [
-      "  the same from VictoriaMetrics, as JSON:",
-      ...CODELAB_QUERIES.map((query) => `    ${resultUrl(storage, query)}`),
-    ]),
-    `  scrape targets: ${await targetsUrl(prometheus)}`,
+    `  live pages: ${pages.server} (server) ${pages.client} (client)`,
     `  metrics: ${metrics.join(" ")}`,
+    ...(prometheus === undefined ? [] : [
+      ...CODELAB_QUERIES.flatMap((query) => [
+        `  ${query}`,
+        `    ${graphUrl(prometheus, query)}`,
+        ...(query === MEDIAN_QUERY ? [`    ${INTERPOLATION}`] : []),
+      ]),
+      ...(storage === undefined ? [] : [
+        "  the same from VictoriaMetrics, as JSON:",
+        ...CODELAB_QUERIES.map((query) => `    ${resultUrl(storage, query)}`),
+      ]),
+      `  scrape targets: ${await targetsUrl(prometheus)}`,
+    ]),
+    `  dashboard for Grafana: ${DASHBOARD}`,
+    ...gaps.map((gap) => `  ${gap}`),
     "Ctrl-C stops everything",
   ];
 }

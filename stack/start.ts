@@ -28,8 +28,10 @@ type Ports = Record<keyof typeof STANDARD_PORTS, number>;
 
 /** Options of {@link startStack}. */
 export interface StackOptions {
-  /** Path of the Collector. Without one, Prometheus scrapes the scripts. */
+  /** Path of the Collector. Without one, the scripts do not push. */
   readonly collector: string | undefined;
+  /** Whether Prometheus runs. It scrapes the Collector, or the scripts without one. */
+  readonly prometheus: boolean;
   /** Whether Prometheus forwards everything to VictoriaMetrics. */
   readonly storage: boolean;
   /** A folder for temporary files. The caller removes it. */
@@ -44,12 +46,14 @@ export interface StackOptions {
 
 /** Addresses of a running stack. */
 export interface StackUrls {
-  /** Prometheus, without a slash at the end. */
-  readonly prometheus: string;
+  /** Prometheus, if it runs, without a slash at the end. */
+  readonly prometheus: string | undefined;
   /** VictoriaMetrics, if it runs, without a slash at the end. */
   readonly storage: string | undefined;
   /** The scripts' metrics: their own pages, or the Collector's. */
   readonly metrics: readonly string[];
+  /** The live page of each script. */
+  readonly pages: Readonly<Record<"server" | "client", string>>;
 }
 
 /**
@@ -64,7 +68,9 @@ export async function startStack(options: StackOptions): Promise<StackUrls> {
 
   const storage = options.storage ? await startStorage(ports, options) : undefined;
   if (collector !== undefined) await startCollector(collector, ports, launch);
-  const prometheus = await startPrometheus(ports, storage, options);
+  const prometheus = options.prometheus
+    ? await startPrometheus(ports, storage, options)
+    : undefined;
 
   const server = startScript("server", ["bun", "run", "server.ts"], ports, options);
   const serverMetrics = await metricsUrl(server, options);
@@ -81,6 +87,7 @@ export async function startStack(options: StackOptions): Promise<StackUrls> {
     metrics: collector
       ? [`http://${LOOPBACK}:${ports.collectorMetrics}/metrics`]
       : [serverMetrics, clientMetrics],
+    pages: { server: pageOf(serverMetrics), client: pageOf(clientMetrics) },
   };
 }
 
@@ -143,11 +150,11 @@ function startScript(
 ): Service {
   return launch(name, command, {
     ECHO_ADDR: `:${ports.echo}`,
-    ...(collector ? pushEnvironment(ports) : {
-      OTEL_METRICS_EXPORTER: "prometheus",
-      OTEL_EXPORTER_PROMETHEUS_HOST: LOOPBACK,
-      OTEL_EXPORTER_PROMETHEUS_PORT: `${ports[`${name}Metrics`]}`,
-    }),
+    // The live page is there also when metrics are pushed.
+    OTEL_METRICS_EXPORTER: collector ? "prometheus,otlp" : "prometheus",
+    OTEL_EXPORTER_PROMETHEUS_HOST: LOOPBACK,
+    OTEL_EXPORTER_PROMETHEUS_PORT: `${ports[`${name}Metrics`]}`,
+    ...(collector ? pushEnvironment(ports) : {}),
   });
 }
 
@@ -155,7 +162,6 @@ function startScript(
 function pushEnvironment(ports: Ports): Record<string, string> {
   const grpc = process.env["OTEL_EXPORTER_OTLP_PROTOCOL"] === "grpc";
   return {
-    OTEL_METRICS_EXPORTER: "otlp",
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://${LOOPBACK}:${grpc ? ports.otlpGrpc : ports.otlpHttp}`,
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: "",
     OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "",
@@ -163,9 +169,14 @@ function pushEnvironment(ports: Ports): Record<string, string> {
   };
 }
 
-/** Waits until a script runs and returns the address of its metrics, or of their receiver. */
+/** Waits until a script runs and returns the address of its metrics. */
 async function metricsUrl(script: Service, { collector }: StackOptions): Promise<string> {
-  const metrics = await script.printed(/^Metrics at (.*)/);
+  const metrics = await script.printed(/^Metrics at (http\S+\/metrics)/);
   if (!collector) await script.answers(metrics);
   return metrics;
+}
+
+/** Returns the address of the live page next to a script's metrics. */
+function pageOf(metrics: string): string {
+  return new URL("/", metrics).href;
 }

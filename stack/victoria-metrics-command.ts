@@ -1,8 +1,17 @@
 import { findExecutable } from "./executable.ts";
+import { installAdvice } from "./install-advice.ts";
+import type { InstallableProgram } from "./install-advice.ts";
 
-const MISSING = "victoria-metrics is not on the PATH; install it with " +
-  "`apt-get install victoria-metrics`, `brew install victoriametrics` or from " +
-  "https://docs.victoriametrics.com/victoriametrics/quick-start/";
+const VICTORIA_METRICS: InstallableProgram = {
+  name: "victoria-metrics",
+  packages: {
+    "apt-get": "victoria-metrics",
+    pacman: "victoriametrics",
+    apk: "victoria-metrics",
+    brew: "victoriametrics",
+  },
+  page: "https://docs.victoriametrics.com/victoriametrics/quick-start/",
+};
 
 /** Options of {@link victoriaMetricsCommand}. */
 export interface VictoriaMetricsOptions {
@@ -23,7 +32,7 @@ export async function victoriaMetricsCommand(
 ): Promise<string[]> {
   // The second is the name in the project's own archives.
   const victoriaMetrics = await findExecutable("victoria-metrics", "victoria-metrics-prod");
-  if (victoriaMetrics === undefined) throw new Error(MISSING);
+  if (victoriaMetrics === undefined) throw new Error(await installAdvice(VICTORIA_METRICS));
   return [
     victoriaMetrics,
     `-storageDataPath=${data}`,

@@ -10,6 +10,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { collectorEnvironment } from "../../stack/collector/environment.ts";
 import { freePorts } from "../../stack/ports.ts";
+import { missingPrometheus } from "../../stack/prometheus-command.ts";
 import { Service } from "../../stack/service.ts";
 import { eventually } from "../support/eventually.ts";
 import { PROJECT, Script } from "../support/script.ts";
@@ -123,8 +124,36 @@ test("without Prometheus, the command prints one line of advice", async (t) => {
   assert.equal(script.stdout, "");
   assert.match(
     script.stderr,
-    /^prometheus is not on the PATH; install it with .*prometheus\.io.*\n$/,
+    /^prometheus is not on the PATH; install it from https:\/\/prometheus\.io\/download\/\n$/,
   );
+});
+
+/** Commands that install Prometheus, by what a system has for it. The first ones win. */
+const INSTALLATIONS: Readonly<Record<string, string>> = {
+  "apt-get,brew": "sudo apt-get install -y --no-install-recommends prometheus",
+  dnf: "sudo dnf install -y /usr/bin/prometheus",
+  zypper: "sudo zypper install -y golang-github-prometheus-prometheus",
+  pacman: "sudo pacman -S --noconfirm prometheus",
+  apk: "sudo apk add prometheus",
+  brew: "brew install prometheus",
+};
+
+test("the advice has the command of the system's package manager", async (t) => {
+  const path = process.env["PATH"];
+  t.after(() => process.env["PATH"] = path);
+  t.mock.method(process as { getuid(): number }, "getuid", () => 1000);
+  for (const [managers, command] of Object.entries(INSTALLATIONS)) {
+    const bin = await mkdtemp(join(tmpdir(), "package-managers-"));
+    t.after(() => rm(bin, { recursive: true }));
+    for (const manager of managers.split(",")) {
+      await writeFile(join(bin, manager), "", { mode: 0o755 });
+    }
+    process.env["PATH"] = bin;
+    const advice = await missingPrometheus() ?? "";
+    assert.ok(advice.includes(`${command}\`, or from https://prometheus.io/download/`), advice);
+  }
+  await writeFile(join(process.env["PATH"]!, "prometheus"), "", { mode: 0o755 });
+  assert.equal(await missingPrometheus(), undefined);
 });
 
 /** Runs the command with a PATH that holds only a fake Prometheus of this code, or nothing. */

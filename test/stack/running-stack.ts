@@ -56,9 +56,10 @@ export class RunningStack {
     }
   }
 
-  /** Waits until the stack is ready and returns Prometheus' URL. */
+  /** Waits until the stack has printed all links and returns Prometheus' URL. */
   async ready(): Promise<string> {
-    return await this.printed(/scrape targets: (http:\/\/[^/]+)\/.*targets$/);
+    await this.printed(/Ctrl-C stops everything$/);
+    return /scrape targets: (http:\/\/[^/]+)\/.*targets$/m.exec(this.text)![1]!;
   }
 
   /** Returns the process ids of the running services. */
