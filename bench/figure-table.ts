@@ -1,6 +1,10 @@
 import type { Figure, Goal, Unit } from "./measure/figure.ts";
+import type { Interval } from "./measure/interval.ts";
 
-const HEADINGS = ["what", "of", "goal", "median", "min to max", ""];
+const HEADINGS = [
+  ...["what", "of", "goal", "median", "95 % interval", "min to max"],
+  ...["noise: median", "95 % interval", ""],
+];
 
 /** Formats figures as a text table with aligned columns. */
 export function figureTable(figures: readonly Figure[]): string {
@@ -11,13 +15,18 @@ export function figureTable(figures: readonly Figure[]): string {
   }).join("\n");
 }
 
-function cells({ what, of, goal, unit, median, min, max, passed }: Figure): string[] {
+function cells(
+  { what, of, goal, unit, median, interval, min, max, noise, passed }: Figure,
+): string[] {
   return [
     what,
     of,
     goal === undefined ? "" : goalText(goal, unit),
     format(median, unit),
-    `${format(min, unit)} to ${format(max, unit)}`,
+    rangeText(interval, unit),
+    rangeText({ low: min, high: max }, unit),
+    noise === undefined ? "" : format(noise.median, unit),
+    rangeText(noise?.interval, unit),
     passed === undefined ? "" : passed ? "pass" : "FAIL",
   ];
 }
@@ -27,6 +36,10 @@ function goalText({ atLeast, atMost }: Goal, unit: Unit): string {
     atLeast === undefined ? "" : `>= ${format(atLeast, unit)}`,
     atMost === undefined ? "" : `<= ${format(atMost, unit)}`,
   ].join(" ").trim();
+}
+
+function rangeText(range: Interval | undefined, unit: Unit): string {
+  return range === undefined ? "" : `${format(range.low, unit)} to ${format(range.high, unit)}`;
 }
 
 function format(value: number, unit: Unit): string {

@@ -1,5 +1,10 @@
+import { RUNTIME_NAMES } from "./program.ts";
+import type { Runtime } from "./program.ts";
+
 /** The duration and number of measurements. */
 export interface Settings {
+  /** The runtimes to measure. */
+  readonly runtimes: readonly Runtime[];
   /** Number of rounds, each with fresh processes. */
   readonly rounds: number;
   /** Windows of load for each pair in a round. */
@@ -8,6 +13,8 @@ export interface Settings {
   readonly windowMs: number;
   /** Length of the load before the first window. */
   readonly warmUpMs: number;
+  /** How the row `cpu` measures: many rounds, each with a few short windows. */
+  readonly cpu: Pick<Settings, "rounds" | "windows" | "windowMs" | "warmUpMs">;
   /** Number of scrapes or texts after the first one. */
   readonly scrapes: number;
   /** Length of a window with scrapes, and of a window without to compare with. */
@@ -22,10 +29,12 @@ export interface Settings {
 
 /** The default. */
 export const FULL: Settings = {
+  runtimes: RUNTIME_NAMES,
   rounds: 7,
   windows: 6,
   windowMs: 1000,
   warmUpMs: 3000,
+  cpu: { rounds: 40, windows: 6, windowMs: 300, warmUpMs: 1500 },
   scrapes: 20,
   scrapedMs: 3000,
   starts: 10,
@@ -35,10 +44,12 @@ export const FULL: Settings = {
 
 /** For daily use. Shows large differences only. */
 export const QUICK: Settings = {
+  runtimes: RUNTIME_NAMES,
   rounds: 1,
   windows: 2,
   windowMs: 300,
   warmUpMs: 500,
+  cpu: { rounds: 2, windows: 2, windowMs: 300, warmUpMs: 500 },
   scrapes: 3,
   scrapedMs: 1000,
   starts: 2,

@@ -1,6 +1,6 @@
 import { Service } from "../../stack/service.ts";
 import { figure, ratios } from "../measure/figure.ts";
-import { Program, RUNTIME_NAMES, script } from "../measure/program.ts";
+import { Program, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import type { Row } from "./row.ts";
 
@@ -8,8 +8,8 @@ import type { Row } from "./row.ts";
 export const clientScript: Row = {
   name: "client-script",
   title: "calls per second of client.ts with ECHO_CONCURRENCY=50 / a bare loop",
-  async *measure({ rounds, clientSeconds }) {
-    for (const of of RUNTIME_NAMES) {
+  async *measure({ runtimes, rounds, clientSeconds }) {
+    for (const of of runtimes) {
       const bare: number[] = [];
       const ours: number[] = [];
       for (let round = 0; round < rounds; round++) {

@@ -1,7 +1,6 @@
 import { alternate } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
-import { RUNTIME_NAMES } from "../measure/program.ts";
 import type { Row } from "./row.ts";
 
 /** Compares all metrics with all optional labels, and the metrics that are on by default (gRFC A66). */
@@ -9,7 +8,7 @@ export const everything: Row = {
   name: "everything",
   title: "throughput and CPU time with everything on / the default metrics alone (gRFC A66)",
   async *measure(settings) {
-    for (const of of RUNTIME_NAMES) {
+    for (const of of settings.runtimes) {
       const { bare, a66, all } = await alternate({
         bare: ownPair(of, "bare"),
         a66: ownPair(of, "plugin"),

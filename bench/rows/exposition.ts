@@ -1,6 +1,6 @@
 import { rotated } from "../measure/alternate.ts";
 import { figure, median, ratios } from "../measure/figure.ts";
-import { Program, RUNTIME_NAMES, script } from "../measure/program.ts";
+import { Program, script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import type { Settings } from "../measure/settings.ts";
 import { installPackages } from "../peers/install.ts";
@@ -27,7 +27,7 @@ export const exposition: Row = {
   title: `text and protobuf of ${LABEL_SETS} label sets with 41 bounds, other / ours`,
   async *measure(settings) {
     await installPackages();
-    for (const of of RUNTIME_NAMES) {
+    for (const of of settings.runtimes) {
       const texts = await measureTexts(of, settings);
       for (const subject of SUBJECTS) {
         const what = `${subject}: `;

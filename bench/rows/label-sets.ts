@@ -2,7 +2,6 @@ import { alternate } from "../measure/alternate.ts";
 import type { Sample } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
-import { RUNTIME_NAMES } from "../measure/program.ts";
 import type { Row } from "./row.ts";
 
 /** With `other`, which a server always has, the largest number of label sets the plugin keeps. */
@@ -19,7 +18,7 @@ export const labelSets: Row = {
   name: "label-sets",
   title: `CPU time of a call, ${METHODS} label sets / one`,
   async *measure(settings) {
-    for (const of of RUNTIME_NAMES) {
+    for (const of of settings.runtimes) {
       const samples = await alternate({
         bareOne: ownPair(of, "bare"),
         pluginOne: ownPair(of, "plugin"),

@@ -3,7 +3,7 @@ import { figure, median, ratios } from "../measure/figure.ts";
 import type { Figure, Goal } from "../measure/figure.ts";
 import { ownPair, ownSamples } from "../measure/own-pair.ts";
 import type { PairCommands } from "../measure/pair.ts";
-import { RUNTIME_NAMES, script } from "../measure/program.ts";
+import { script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import type { Settings } from "../measure/settings.ts";
 import { goProgram, installPackages } from "../peers/install.ts";
@@ -15,7 +15,7 @@ export const go: Row = {
   title: "cost of grpc-go's own plugin; the goal is the worst of ours",
   async *measure(settings) {
     const program = await goProgram();
-    const goal = await costsMoreThanOurs(RUNTIME_NAMES, settings);
+    const goal = await costsMoreThanOurs(settings.runtimes, settings);
     const pairs = comparison((...args) => [program, ...args]);
     yield* compare("grpc-go's plugin", pairs, settings, goal);
   },

@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { figure, median, ratios } from "../measure/figure.ts";
-import { RUNTIME_NAMES } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import { scrape, ScrapedPair } from "../measure/scraped-pair.ts";
 import type { Settings } from "../measure/settings.ts";
@@ -15,7 +14,7 @@ export const scraped: Row = {
   name: "scraped",
   title: `p99 of calls, scraped every second with ${LABEL_SETS} label sets / not scraped`,
   async *measure(settings) {
-    for (const of of RUNTIME_NAMES) {
+    for (const of of settings.runtimes) {
       const { quiet, scraped } = await measureWindows(of, settings);
       const [without, withIt] = [quiet, scraped].map((s) => s.map(({ p99Ms }) => p99Ms));
       const [bare, busy] = [quiet, scraped].map((s) =>

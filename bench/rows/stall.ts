@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { figure } from "../measure/figure.ts";
-import { RUNTIME_NAMES } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import { decode, PROTOBUF, scrape, ScrapedPair, TEXT } from "../measure/scraped-pair.ts";
 import type { Settings } from "../measure/settings.ts";
@@ -29,7 +28,7 @@ export const stall: Row = {
   name: "stall",
   title: `longest stall of the event loop, by a scrape of ${LABEL_SETS} label sets`,
   async *measure(settings) {
-    for (const of of RUNTIME_NAMES) {
+    for (const of of settings.runtimes) {
       const stalls: Record<Exposition, Stalls[]> = { ours: [], protobuf: [], stock: [] };
       for (let round = 0; round < settings.rounds; round++) {
         for (const name of EXPOSITIONS) stalls[name].push(await measureStalls(of, name, settings));

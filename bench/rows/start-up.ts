@@ -10,7 +10,7 @@ import { Service } from "../../stack/service.ts";
 import { rotated } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import type { Figure } from "../measure/figure.ts";
-import { RUNTIME_NAMES, script } from "../measure/program.ts";
+import { script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import type { Row } from "./row.ts";
 
@@ -64,11 +64,12 @@ interface Start {
 export const startUp: Row = {
   name: "start-up",
   title: "start-up time and idle memory of server.ts / a bare server",
-  async *measure({ starts }) {
+  async *measure({ runtimes, starts }) {
     await build(join(PROJECT, ".cache/bench/dist"));
-    for (const of of RUNTIME_NAMES) {
+    for (const of of runtimes) {
       if (of !== "node") yield* figures(of, await startInTurns(of, SERVERS, starts));
     }
+    if (!runtimes.includes("node")) return;
     // Only Node has a compile cache.
     const cache = await mkdtemp(join(tmpdir(), "compile-cache-"));
     try {
