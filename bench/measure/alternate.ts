@@ -14,8 +14,8 @@ export interface Sample {
 
 /**
  * Compares pairs. Each round starts and warms up all of them. Then they get short windows of load
- * in turn while the others are idle, forwards and backwards (A B B A). If something slows the machine
- * down, suddenly or bit by bit, it therefore affects all pairs.
+ * in turn, in a rotating order (A B B A, or A B C B C A C A B), while the others are idle. If something
+ * slows the machine down, suddenly or bit by bit, it therefore affects all pairs.
  *
  * @returns The samples of each pair. Samples with the same index belong together.
  */
@@ -45,7 +45,7 @@ async function alternateOnce<K extends string>(
   for (const name of names) await pairs.get(name)!.window(warmUpMs);
   const results = record(names, (): PairWindow[] => []);
   for (let i = 0; i < windows; i++) {
-    for (const name of i % 2 === 0 ? names : names.toReversed()) {
+    for (const name of rotated(names, i)) {
       results[name].push(await pairs.get(name)!.window(windowMs));
     }
   }

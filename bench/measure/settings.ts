@@ -34,7 +34,7 @@ export const FULL: Settings = {
   windows: 6,
   windowMs: 1000,
   warmUpMs: 3000,
-  cpu: { rounds: 40, windows: 6, windowMs: 300, warmUpMs: 1500 },
+  cpu: { rounds: 42, windows: 6, windowMs: 300, warmUpMs: 1500 },
   scrapes: 20,
   scrapedMs: 3000,
   starts: 10,
