@@ -76,6 +76,14 @@ test("deno task has npm's commands, and none that its own shell cannot run", () 
   }
 });
 
+test("each command that needs the pinned Node installs it first", () => {
+  const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
+  for (const [name, script] of Object.entries<string>(scripts)) {
+    if (!script.includes("run.mjs node ")) continue;
+    assert.match(script, /^node runtimes\/setup\.mjs && /, name);
+  }
+});
+
 test("npm's work shows how long it takes", async (t) => {
   const folder = copy(t);
   writeFileSync(join(folder, "bin/npm"), "#!/bin/sh\nsleep 0.5\n", { mode: 0o755 });
