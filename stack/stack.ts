@@ -92,7 +92,8 @@ async function findCollector(): Promise<string | undefined> {
 function goOnWithout(reason: string, consequence: string): void {
   for (const line of reason.split("\n")) log("stack", line);
   log("stack", `going on without it: ${consequence}`);
-  gaps.push(`${reason.split("\n", 1)[0]}. Until then, ${consequence}`);
+  const [first = ""] = reason.split("\n", 1);
+  gaps.push(`${first.replace(/\.$/, "")}. Until then, ${consequence}`);
 }
 
 function launch(
