@@ -60,7 +60,13 @@ async function main(): Promise<void> {
       intervalMs: ECHO_INTERVAL_MS ?? (codelabPace ? 1000 : 0),
       signal: stop.signal,
     },
-    createReporter({ concurrency, stdout: process.stdout, stderr: process.stderr }),
+    createReporter({
+      concurrency,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      unavailable: `No server has answered at ECHO_ADDR=${settings.ECHO_ADDR.given} yet: run ` +
+        "`bun run server.ts` in another terminal, or set another address; until then, calls fail",
+    }),
   );
   callsMayRun = false;
   console.log(formatSummary(summary));

@@ -36,40 +36,61 @@ const PLAIN_PROGRESS_TICKS = 5;
  * @param options.concurrency calls at a time
  * @param options.stdout `process.stdout`
  * @param options.stderr `process.stderr`
+ * @param options.unavailable A line for `stderr` after the first UNAVAILABLE, unless a call has
+ * succeeded by then.
  */
 export function createReporter(
-  { concurrency, stdout, stderr }: { concurrency: number; stdout: Output; stderr: Output },
+  { concurrency, stdout, stderr, unavailable }: {
+    concurrency: number;
+    stdout: Output;
+    stderr: Output;
+    unavailable?: string | undefined;
+  },
 ): Reporter {
   const style = concurrency === 1 ? "replies" : stdout.isTTY ? "live" : "plain";
-  return new ConsoleReporter(style, stdout, stderr);
+  return new ConsoleReporter(style, stdout, stderr, unavailable);
 }
 
 class ConsoleReporter implements Reporter {
   readonly #style: "replies" | "live" | "plain";
   readonly #stdout: Output;
   readonly #errors: ErrorLines;
+  readonly #printError: (line: string) => void;
+  /** What to print after the first UNAVAILABLE; undefined once that is done or not needed. */
+  #unavailable: string | undefined;
   /** The status line that the terminal shows. */
   #live = "";
   #ticks = 0;
   #last: { latency: LatencyHistogram; calls: number; elapsedSeconds: number } | undefined;
 
-  constructor(style: "replies" | "live" | "plain", stdout: Output, stderr: Output) {
+  constructor(
+    style: "replies" | "live" | "plain",
+    stdout: Output,
+    stderr: Output,
+    unavailable: string | undefined,
+  ) {
     this.#style = style;
     this.#stdout = stdout;
-    this.#errors = new ErrorLines((line) => {
+    this.#unavailable = unavailable;
+    this.#printError = (line) => {
       const live = this.#live;
       this.#draw("");
       stderr.write(`${line}\n`);
       this.#draw(live);
-    });
+    };
+    this.#errors = new ErrorLines(this.#printError);
   }
 
   reply(text: string): void {
+    this.#unavailable = undefined;
     if (this.#style === "replies") this.#stdout.write(`${text}\n`);
   }
 
   error(code: string, details: string, elapsedSeconds: number): void {
     this.#errors.add(code, details, elapsedSeconds);
+    if (code !== "UNAVAILABLE" || this.#unavailable === undefined) return;
+    this.#printError(this.#unavailable);
+    this.#unavailable = undefined;
   }
 
   progress(tally: Tally): void {

@@ -10,14 +10,18 @@ class Outputs {
   stderr = "";
   #both = "";
 
-  reporter(concurrency: number, terminal: { columns?: number } | undefined): Reporter {
+  reporter(
+    concurrency: number,
+    terminal: { columns?: number } | undefined,
+    unavailable?: string,
+  ): Reporter {
     const stdout: Output = {
       ...terminal,
       isTTY: terminal !== undefined,
       write: (text) => this.#both += (this.stdout += text, text),
     };
     const stderr: Output = { write: (text) => this.#both += (this.stderr += text, text) };
-    return createReporter({ concurrency, stdout, stderr });
+    return createReporter({ concurrency, stdout, stderr, unavailable });
   }
 
   /** Returns what a terminal shows: the text after the last erasure of each line. */
@@ -89,6 +93,21 @@ for (const terminal of [undefined, { columns: 80 }]) {
     );
   });
 }
+
+test("advice follows the first UNAVAILABLE, once, unless a call has succeeded", () => {
+  const outputs = new Outputs();
+  const reporter = outputs.reporter(1, undefined, "Start the server");
+  reporter.error("ABORTED", "no", 0.1);
+  for (const at of [0.2, 5]) reporter.error("UNAVAILABLE", "No connection", at);
+  const line = "UNAVAILABLE: No connection\n";
+  assert.equal(outputs.stderr, `ABORTED: no\n${line}Start the server\n${line}`);
+
+  const answered = new Outputs();
+  const later = answered.reporter(1, undefined, "Start the server");
+  later.reply("hello");
+  later.error("UNAVAILABLE", "No connection", 1);
+  assert.equal(answered.stderr, line);
+});
 
 test("errors of one code share lines although grpc-js puts times into their details", () => {
   const outputs = new Outputs();

@@ -72,7 +72,10 @@ suite("client", { concurrency: 3 }, () => {
         ECHO_COUNT: "3",
       });
       assert.equal(await script.exit(), 1);
-      assert.match(script.stderr, /^(UNAVAILABLE: .*\n)+$/);
+      assert.match(
+        script.stderr,
+        /^UNAVAILABLE: .*\nNo server .* ECHO_ADDR=127.*: run `bun run server\.ts` .*\n(UNAVAILABLE: .*\n)*$/,
+      );
       assert.match(script.stdout, /^ {2}Calls {6}3\n {2}Succeeded {2}0$/m);
       assert.match(script.stdout, /^Errors:\n {2}UNAVAILABLE {2}3$/m);
     });
