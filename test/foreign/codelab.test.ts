@@ -190,22 +190,25 @@ class Reader {
       assert.deepEqual((await this.#query(quantile)).map(({ value }) => value), [median]);
       const buckets = await this.#query(increase.replace("[1m]", `[${WINDOW}s]`));
       assert.equal(buckets.length, 42);
-      for (const { bound, value } of buckets) {
-        if (bound <= 2) assert.equal(value, fast);
+      for (const bound of ["2.0", "5.0"]) {
+        assert.ok(PAGE.includes(`le="${bound}"`) && buckets.some(({ le }) => le === bound), bound);
+      }
+      for (const { le, value } of buckets) {
+        if (Number.parseFloat(le) <= 2) assert.equal(value, fast);
         // A window as short as this one sees one call more or less.
         else assert.ok(Math.abs(value * perMinute / all! - 1) < 0.5, `${value * perMinute}`);
       }
     }, PATIENCE_MS);
   }
 
-  async #query(query: string): Promise<{ bound: number; value: number }[]> {
+  async #query(query: string): Promise<{ le: string; value: number }[]> {
     const url = this.#local("http://127.0.0.1:9090/api/v1/query");
     const response = await fetch(`${url}?${new URLSearchParams({ query })}`);
     const { data } = await response.json() as {
       data: { result: { metric: { le?: string }; value: [number, string] }[] };
     };
     return data.result.map(({ metric: { le = "" }, value: [, value] }) => ({
-      bound: le === "+Inf" ? Infinity : Number(le),
+      le,
       value: Number(value),
     }));
   }
