@@ -16,6 +16,20 @@ export interface LoadedRule {
   readonly state?: "inactive" | "pending" | "firing";
 }
 
+/** A series of a range query: numbers, or native histograms. */
+export interface RangeSeries {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly values?: readonly (readonly [time: number, value: string])[];
+  readonly histograms?: readonly (readonly [time: number, histogram: {
+    readonly buckets?: readonly (readonly [
+      boundaries: number,
+      low: string,
+      high: string,
+      count: string,
+    ])[];
+  }])[];
+}
+
 /** What a Prometheus has beyond targets and the project's rules. */
 export interface PrometheusSettings {
   /** Further sections of `prometheus.yml`. */
@@ -103,6 +117,15 @@ export class RunningPrometheus {
       query,
     });
     return result.map(({ value }) => Number(value[1])).filter(Number.isFinite);
+  }
+
+  /** Returns the series of a range query. Times are in seconds. */
+  async range(
+    query: string,
+    { start, end, step }: { start: number; end: number; step: number },
+  ): Promise<RangeSeries[]> {
+    const times = { start: `${start}`, end: `${end}`, step: `${step}` };
+    return (await this.#get<{ result: RangeSeries[] }>("query_range", { query, ...times })).result;
   }
 
   /** Returns the sorted values of a label in the selected series. */
