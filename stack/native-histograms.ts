@@ -33,9 +33,12 @@ const REPLACEMENTS: readonly (readonly [classic: RegExp, native: string])[] = [
     new RegExp(String.raw`${METRIC}_count\b(?!:)${SELECTOR}`, "g"),
     "histogram_count($<metric>$<selector>)",
   ],
-  // A graph cannot draw histograms, so the codelab's second query has one for all of its series.
+  // A graph leaves out buckets without attempts. A heatmap has none, and no histogram is above 0.
   [
-    new RegExp(String.raw`^increase\(${METRIC}_bucket${SELECTOR}${RANGE}\)$`, "g"),
+    new RegExp(
+      String.raw`^sum by \(le\) \(increase\(${METRIC}_bucket${SELECTOR}${RANGE}\)\) > 0$`,
+      "g",
+    ),
     "sum(increase($<metric>$<selector>$<range>))",
   ],
   [new RegExp(`${METRIC}_bucket`, "g"), "$<metric>"],

@@ -1,6 +1,6 @@
 import { readCells, readLines } from "./panel-data.ts";
 import type { Cell, Query, Times } from "./panel-data.ts";
-import type { Dashboard, Heatmap, Panel, Timeseries } from "./panels.ts";
+import type { Heatmap, Panel, Timeseries } from "./panels.ts";
 import { format, ticks } from "./units.ts";
 import type { Unit } from "./units.ts";
 
@@ -36,7 +36,7 @@ export interface Graph {
 }
 
 /** The width of a dashboard, and the sizes of Grafana's grid. */
-export const WIDTH = 1480;
+export const WIDTH = 1320;
 const COLUMNS = 24;
 const CELL_HEIGHT = 30;
 const GAP = 8;
@@ -49,9 +49,9 @@ const PALETTE =
 /** The scheme Oranges of d3-scale-chromatic, which Grafana uses. */
 const ORANGES = "fff5eb fee6ce fdd0a2 fdae6b fd8d3c f16913 d94801 a63603 7f2704".split(" ");
 
-/** Runs the queries of a dashboard and returns its panels from top to bottom. */
+/** Runs the queries of panels and returns what is drawn. */
 export function draw(
-  { panels }: Pick<Dashboard, "panels">,
+  panels: readonly Panel[],
   query: Query,
   times: Times,
 ): Promise<Drawing[]> {
@@ -77,17 +77,17 @@ async function graphOf(
   query: Query,
   times: Times,
 ): Promise<Pick<Drawing, "message" | "graph">> {
-  const { unit, noValue = "No data", custom } = panel.fieldConfig.defaults;
+  const { unit, max, noValue = "No data", custom } = panel.fieldConfig.defaults;
   const lines = await readLines(panel, query, times);
   if (lines.length === 0) return { message: noValue };
-  const max = lines.flatMap(({ values }) => values).reduce<number>(
-    (highest, value) => Math.max(highest, value ?? 0),
+  const highest = lines.flatMap(({ values }) => values).reduce<number>(
+    (before, value) => Math.max(before, value ?? 0),
     0,
   );
   return {
     graph: {
       seconds: secondsOf(times),
-      ticks: ticks(unit, max).map((at) => ({ at, label: format(unit, at) })),
+      ticks: ticks(unit, max ?? highest).map((at) => ({ at, label: format(unit, at) })),
       lines: lines.map((line, index) => ({
         ...line,
         colour: `#${PALETTE[index % PALETTE.length]}`,
@@ -104,11 +104,12 @@ async function heatmapOf(
   query: Query,
   times: Times,
 ): Promise<Pick<Drawing, "message" | "graph">> {
-  const cells = await readCells(panel, query, times);
+  const all = await readCells(panel, query, times);
+  const { color, filterValues, yAxis } = panel.options;
+  const cells = all.filter(({ value }) => value > filterValues.le);
   if (cells.length === 0) return { message: panel.fieldConfig.defaults.noValue ?? "No data" };
-  const { color, yAxis } = panel.options;
   const [target] = panel.targets;
-  const axis = "format" in target ? rows(yAxis.unit, cells) : powers(yAxis.unit, cells);
+  const axis = "format" in target ? rows(yAxis.unit, all) : powers(yAxis.unit, cells);
   const max = Math.max(...cells.map(({ value }) => value));
   return {
     graph: {
@@ -131,7 +132,7 @@ interface Axis {
   place(bound: number): number;
 }
 
-/** An axis with a row for each bucket of a classic histogram between the lowest and the highest one. */
+/** An axis with a row for each bucket of a classic histogram, also where nothing is. */
 function rows(unit: Unit, cells: readonly Cell[]): Axis {
   const bounds = [...new Set(cells.flatMap(({ low, high }) => [low, high]))].sort((a, b) => a - b);
   return {

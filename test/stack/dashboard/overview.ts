@@ -14,10 +14,11 @@ interface Page {
   addScriptTag(options: { path: string }): Promise<unknown>;
   addStyleTag(options: { path: string }): Promise<unknown>;
   evaluate<Argument, Result>(
-    inPage: (argument: Argument) => Result,
+    inPage: (argument: Argument) => Result | Promise<Result>,
     argument: Argument,
   ): Promise<Result>;
-  screenshot(options: { path: string }): Promise<unknown>;
+  screenshot(): Promise<Uint8Array>;
+  close(): Promise<void>;
 }
 
 // In runtimes/, like Playwright: see graph-page.ts.
@@ -25,13 +26,13 @@ const require = createRequire(import.meta.url);
 const library = require.resolve("../../../runtimes/node_modules/uplot/dist/uPlot.iife.min.js");
 
 const STYLE = `
-  body { margin: 0; background: #f4f5f5; font: 12px sans-serif; color: #24292e; }
+  body { margin: 0; background: #eee; font: 12px Inter, "Liberation Sans", Arial, sans-serif; color: #222; }
   section { position: absolute; display: flex; flex-direction: column; }
-  section.panel { background: #fff; outline: 1px solid #dcdddd; }
+  section.panel { background: #fff; outline: 1px solid #ddd; }
   h2 { font-size: 13px; margin: 0; padding: 8px; }
   .row h2 { font-size: 16px; padding: 4px 0; }
   .graph { flex: 1; min-height: 0; }
-  .message { flex: 1; display: grid; place-items: center; padding: 0 20px; color: #6a6e73; }
+  .message { flex: 1; display: grid; place-items: center; padding: 0 20px; color: #666; }
   /* As in Grafana, which scrolls a longer legend. */
   .legend { max-height: 35%; overflow: hidden; padding: 2px 8px; flex: none; line-height: 17px; }
   .legend span { margin-right: 12px; white-space: nowrap; display: inline-block; max-width: 100%;
@@ -44,23 +45,22 @@ export interface Shown {
   readonly title: string;
   /** The message of a panel without data. */
   readonly message: string;
-  /** How many entries of the legend are cut off. */
+  /** How many entries the legend has, and how many of them are cut off. */
+  readonly entries: number;
   readonly hidden: number;
   /** How many pixels the graph has that are neither empty nor part of the grid. */
   readonly pixels: number;
 }
 
 /**
- * Draws panels below each other.
+ * Draws panels at their places.
  *
- * @param path Where the picture is saved as PNG.
- * @returns What is shown of each panel.
+ * @returns The picture as PNG, and what is shown of each panel.
  */
 export async function drawOverview(
   browser: Browser,
   drawings: readonly Drawing[],
-  path: string,
-): Promise<Shown[]> {
+): Promise<{ png: Uint8Array; shown: readonly Shown[] }> {
   const height = Math.max(...drawings.map((each) => Math.ceil(each.top + each.height)));
   const margin = 8;
   const viewport = { width: WIDTH + 2 * margin, height: height + 2 * margin };
@@ -73,10 +73,11 @@ export async function drawOverview(
   });
   await page.addScriptTag({ path: library });
   await page.evaluate(drawAll, { drawings, margin });
-  await page.screenshot({ path });
+  const png = await page.screenshot();
   const shown = await page.evaluate(readAll, undefined);
+  await page.close();
   if (errors.length > 0) throw new AggregateError(errors, `the page fails: ${errors[0]!.message}`);
-  return shown;
+  return { png, shown };
 }
 
 // The functions below run in the page and can't use anything from this module.
@@ -145,12 +146,12 @@ function drawAll(
           y: { range: [ticks[0]!.at, ticks.at(-1)!.at] },
         },
         axes: [
-          { values: "{HH}:{mm}", grid: { stroke: "#eceded", width: 1 }, space: 70, size: 28 },
+          { values: "{HH}:{mm}", grid: { stroke: "#eee", width: 1 }, space: 55, size: 28 },
           {
             splits: labels.map(({ at }) => at),
             values: labels.map(({ label }) => label),
-            grid: { stroke: "#eceded", width: 1 },
-            size: 78,
+            grid: { stroke: "#eee", width: 1 },
+            size: 84,
           },
         ],
         series: [
@@ -182,13 +183,13 @@ function readAll(): Shown[] {
       const { data } = canvas.getContext("2d")!.getImageData(0, 0, canvas.width, canvas.height);
       // Axes and their labels are grey.
       for (let i = 0; i < data.length; i += 4) {
-        const [red = 0, green = 0, blue = 0, alpha = 0] = data.subarray(i, i + 4);
-        if (alpha > 0 && Math.max(red, green, blue) - Math.min(red, green, blue) > 20) pixels++;
+        if (Math.abs(data[i]! - data[i + 2]!) + Math.abs(data[i + 1]! - data[i]!) > 20) pixels++;
       }
     }
     return {
       title: section.querySelector("h2")!.textContent!,
       message: section.querySelector(".message")?.textContent ?? "",
+      entries: entries.length,
       hidden: entries.filter((each) => each.getBoundingClientRect().bottom > bottom + 4).length,
       pixels,
     };

@@ -40,12 +40,11 @@ export async function readLines(panel: Timeseries, query: Query, times: Times): 
   return lines.flat();
 }
 
-/** Returns the cells of a heatmap that Grafana draws. */
+/** Returns the cells of a heatmap, also those of empty buckets. */
 export async function readCells(panel: Heatmap, query: Query, times: Times): Promise<Cell[]> {
   const [{ expr, ...target }] = panel.targets;
   const series = await query(expr, times);
-  const cells = "format" in target ? cellsOfClassic(series, times) : cellsOfNative(series, times);
-  return cells.filter(({ value }) => value > panel.options.filterValues.le);
+  return "format" in target ? cellsOfClassic(series, times) : cellsOfNative(series, times);
 }
 
 /** Each series counts what is below its bound, so a bucket is the difference of two series. */

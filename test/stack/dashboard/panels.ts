@@ -36,6 +36,7 @@ const timeseries = z.strictObject({
     defaults: z.strictObject({
       unit: z.enum(UNITS),
       min: z.literal(0),
+      max: z.number().optional(),
       noValue: z.string().optional(),
       custom: z.strictObject({
         drawStyle: z.literal("line"),

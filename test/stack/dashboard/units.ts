@@ -8,6 +8,7 @@ const SUFFIXES = {
   short: [[1, ""], [1e3, " K"], [1e6, " Mil"]],
   reqps: [[1, " req/s"], [1e3, "K req/s"], [1e6, "M req/s"]],
   ops: [[1, " ops/s"], [1e3, "K ops/s"], [1e6, "M ops/s"]],
+  opm: [[1, " ops/m"], [1e3, "K ops/m"], [1e6, "M ops/m"]],
   cps: [[1, " c/s"], [1e3, "K c/s"], [1e6, "M c/s"]],
   Bps: [[1, " B/s"], [1e3, " kB/s"], [1e6, " MB/s"], [1e9, " GB/s"]],
   bytes: [[1, " B"], [1024, " KiB"], [1024 ** 2, " MiB"], [1024 ** 3, " GiB"]],

@@ -7,8 +7,12 @@ import type { MetricDefinition } from "../../../plugin/metrics/definitions.ts";
 import { metricName } from "../../../prometheus/families/names.ts";
 import { realPrometheus } from "../programs.ts";
 import { eventually, eventuallyEqual } from "../../support/eventually.ts";
-import { skipWithout } from "../../tools.ts";
+import { chromium, skipWithout } from "../../tools.ts";
 import { startMetricsProgram, TARGETS } from "../../xds/running-metrics-program.ts";
+import { draw } from "../dashboard/drawing.ts";
+import { drawOverview } from "../dashboard/overview.ts";
+import { readDashboard } from "../dashboard/panels.ts";
+import { startBrowser } from "../graph-page.ts";
 import { interpolate, NEEDS_XDS, panels, queries, variables } from "./dashboard.ts";
 import type { Choice } from "./dashboard.ts";
 import { startCalls } from "./all-calls.ts";
@@ -37,8 +41,12 @@ const ROWS_WITH_EVENTS = ["Delays", "Load balancing", "xDS", "Connections"];
 
 const executable = await realPrometheus();
 const needsPrometheus = { skip: skipWithout(executable, "prometheus") };
+const browser = await chromium();
+// Once is enough: Chromium is the same, and the picture is taken with Node.
+const isNode = !("Bun" in globalThis || "Deno" in globalThis);
+const needsBrowser = { skip: isNode ? skipWithout(browser, "chromium") : "drawn with Node only" };
 
-test("all queries and rules have results", needsPrometheus, async (t) => {
+test("all queries and rules have results, and all panels are drawn", needsPrometheus, async (t) => {
   assert.ok(executable, "prometheus is missing");
   const [{ address, jobs }, balanced] = await Promise.all([startCalls(t), startMetricsProgram(t)]);
   const hasXds = balanced !== undefined;
@@ -102,6 +110,45 @@ test("all queries and rules have results", needsPrometheus, async (t) => {
       assert.deepEqual(failed.map(({ name, lastError }) => `${name}: ${lastError}`), []);
     }, PATIENCE_MS);
   });
+
+  const all = readDashboard("grpc").panels.filter((panel) =>
+    panel.type !== "row" && (hasXds || !NEEDS_XDS.test(panel.targets[0]!.expr))
+  );
+  const end = Math.floor(Date.now() / 1000);
+  const times = { start: end - 60, end, step: 1 };
+  const drawings = await draw(all, (...query) => prometheus.range(...query), times);
+  await t.test("every line of a panel has a name of its own", () => {
+    for (const { title, graph } of drawings) {
+      const legends = graph?.lines.map(({ legend }) => legend) ?? [];
+      assert.deepEqual([...new Set(legends)], legends, title);
+      for (const legend of legends) {
+        assert.match(legend, /^\S+( \S+)*$/, `${title}: a label is missing`);
+      }
+    }
+  });
+  await t.test("every panel is drawn", needsBrowser, async (t) => {
+    assert.ok(browser, "chromium is missing");
+    const { shown } = await drawOverview(await startBrowser(t, browser), drawings);
+    assert.deepEqual(shown.map(({ title }) => title), all.map(({ title }) => title));
+    for (const { title, message, pixels, entries, hidden } of shown) {
+      assert.equal(message, "", title);
+      assert.ok(pixels > 0, `${title} is empty`);
+      assert.ok(hidden <= entries / 2, `${title}: ${hidden} of ${entries} names are not visible`);
+    }
+  });
+});
+
+test("a panel without data says so, or which variable it needs", async () => {
+  const { panels: all } = readDashboard("grpc");
+  const drawings = await draw(all, () => Promise.resolve([]), { start: 0, end: 60, step: 1 });
+  for (const [index, { title, message }] of drawings.entries()) {
+    const { description = "", type } = panels.find(({ id }) => id === all[index]?.id) ?? {};
+    if (type === undefined) continue;
+    const [variable] = /GRPC_METRICS_ENABLED=\S+/.exec(description) ?? [];
+    if (variable !== undefined) {
+      assert.ok(message?.endsWith(`: set ${variable}`), `${title}: ${message}`);
+    } else assert.match(message ?? "", /^No (data|errors)$/, title);
+  }
 });
 
 test("every panel has a description, a unit and the chosen data source", () => {

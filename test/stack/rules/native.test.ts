@@ -13,6 +13,8 @@ import { skipWithout } from "../../tools.ts";
 import { OTLP_PROTOCOLS } from "../../../telemetry/settings/variables.ts";
 import { realCollector, realPrometheus, realPrometheuses } from "../programs.ts";
 import { startCollector } from "../running-collector.ts";
+import { readCells } from "../dashboard/panel-data.ts";
+import { readDashboard } from "../dashboard/panels.ts";
 import { RunningPrometheus } from "../running-prometheus.ts";
 import { CONCURRENCY, DELAY_S, startCalls } from "./all-calls.ts";
 import { interpolate, NEEDS_XDS } from "./dashboard.ts";
@@ -137,6 +139,26 @@ test("every query and rule for native histograms has results", options, async (t
             assert.ok(await hasData(prometheus.url, expression), "no data");
           }, PATIENCE_MS));
       }
+      await t.test("every heatmap has cells of all buckets", async () => {
+        const { panels } = readDashboard("grpc-native");
+        const end = Math.floor(Date.now() / 1000);
+        const times = { start: end - 60, end, step: 1 };
+        let heatmaps = 0;
+        for (const panel of panels) {
+          if (panel.type !== "heatmap") continue;
+          heatmaps++;
+          const cells = await readCells(panel, (...query) => prometheus.range(...query), times);
+          // Calls take a bit longer than the server waits.
+          assert.ok(
+            cells.some(({ low, high }) => high > DELAY_S && low < 2 * DELAY_S),
+            panel.title,
+          );
+          for (const { low, high, value } of cells) {
+            assert.ok(low < high && value >= 0, panel.title);
+          }
+        }
+        assert.equal(heatmaps, 3);
+      });
       await t.test("every rule can be evaluated", () =>
         eventually(async () => {
           const failed = (await prometheus.rules()).filter(({ health }) => health !== "ok");
