@@ -33,8 +33,8 @@ const STYLE = `
   .row h2 { font-size: 16px; padding: 4px 0; }
   .graph { flex: 1; min-height: 0; }
   .message { flex: 1; display: grid; place-items: center; padding: 0 20px; color: #666; }
-  /* As in Grafana, which scrolls a longer legend. */
-  .legend { max-height: 35%; overflow: hidden; padding: 2px 8px; flex: none; line-height: 17px; }
+  /* As in Grafana, which scrolls a longer legend: 35% of what is below the title. */
+  .legend { max-height: calc(0.35 * (100% - 31px)); overflow: hidden; padding: 2px 8px; flex: none; line-height: 17px; }
   .legend span { margin-right: 12px; white-space: nowrap; display: inline-block; max-width: 100%;
     overflow: hidden; text-overflow: ellipsis; }
   .legend i { display: inline-block; width: 14px; height: 4px; border-radius: 2px; margin-right: 5px;

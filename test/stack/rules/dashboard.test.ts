@@ -12,6 +12,7 @@ import { startMetricsProgram, TARGETS } from "../../xds/running-metrics-program.
 import { draw } from "../dashboard/drawing.ts";
 import { drawOverview } from "../dashboard/overview.ts";
 import { readDashboard } from "../dashboard/panels.ts";
+import { format } from "../dashboard/units.ts";
 import { startBrowser } from "../graph-page.ts";
 import { interpolate, NEEDS_XDS, panels, queries, variables } from "./dashboard.ts";
 import type { Choice } from "./dashboard.ts";
@@ -149,6 +150,31 @@ test("a panel without data says so, or which variable it needs", async () => {
       assert.ok(message?.endsWith(`: set ${variable}`), `${title}: ${message}`);
     } else assert.match(message ?? "", /^No (data|errors)$/, title);
   }
+});
+
+test("values are written as Grafana writes them", () => {
+  // What formattedValueToString of @grafana/data 13.2 returns, without zeros at the end.
+  assert.deepEqual(
+    ([["s", 0], ["s", 25e-6], ["s", 0.0015], ["s", 0.1], ["s", 2.05], ["s", 90], [
+      "s",
+      7308,
+    ]] as const)
+      .map(([unit, value]) => format(unit, value)),
+    ["0 s", "25 µs", "1.5 ms", "100 ms", "2.05 s", "1.5 mins", "2.03 hours"],
+  );
+  assert.deepEqual(
+    ([
+      ["percentunit", 0.1234],
+      ["short", 12_345],
+      ["short", 0.5],
+      ["reqps", 1200],
+      ["ops", 12],
+      ["cps", 0.2],
+      ["Bps", 1500],
+      ["bytes", 6e7],
+    ] as const).map(([unit, value]) => format(unit, value)),
+    ["12.3%", "12.3 K", "0.5", "1.2K req/s", "12 ops/s", "0.2 c/s", "1.5 kB/s", "57.2 MiB"],
+  );
 });
 
 test("every panel has a description, a unit and the chosen data source", () => {
