@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** What `--help`, docs/settings.md and error messages say about a variable. */
 export interface Documentation {
@@ -17,7 +17,7 @@ export interface Documentation {
 const registry = z.registry<Documentation>();
 
 /** Adds the documentation to a variable's schema. */
-export function documented<T extends z.ZodType>(schema: T, text: Documentation): T {
+export function documented<T extends z.ZodMiniType>(schema: T, text: Documentation): T {
   registry.add(schema, text);
   return schema;
 }
@@ -28,13 +28,13 @@ export function documented<T extends z.ZodType>(schema: T, text: Documentation):
  * @throws {Error} if it has none
  */
 export function documentationOf(name: string, schema: z.core.$ZodType): Documentation {
-  const text = registry.get(schema as z.ZodType);
+  const text = registry.get(schema as z.ZodMiniType);
   if (text === undefined) throw new Error(`${name} is not documented`);
   return text;
 }
 
 /** Returns the variables as text for a terminal: two lines for each. */
-export function helpText(variables: z.ZodObject): string {
+export function helpText(variables: z.ZodMiniObject): string {
   const lines = rows(variables).flatMap(({ name, default: value, description, allowed }) => [
     `  ${name}${value && ` (default: ${value})`}`,
     `      ${description}. Allowed: ${allowed}.`,
@@ -43,7 +43,7 @@ export function helpText(variables: z.ZodObject): string {
 }
 
 /** Returns the variables as the Markdown table in docs/settings.md. */
-export function markdownTable(variables: z.ZodObject): string {
+export function markdownTable(variables: z.ZodMiniObject): string {
   const cell = (text: string) => text.replaceAll("|", "\\|");
   return [
     "| Variable | Default | Meaning | Allowed |",
@@ -54,7 +54,7 @@ export function markdownTable(variables: z.ZodObject): string {
   ].join("\n");
 }
 
-function rows({ shape }: z.ZodObject) {
+function rows({ shape }: z.ZodMiniObject) {
   return Object.entries(shape).map(([name, schema]) => ({
     name,
     ...documentationOf(name, schema),

@@ -1,9 +1,10 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { HOST_CHARACTER, IPV6, urlSchema } from "./schemas.ts";
 
 /** A Unix socket as grpc-js takes it: `unix:path` or `unix:///absolute/path`. */
-export const unixSocketSchema = z.string()
-  .regex(/^unix:(\/\/(?=\/)|(?!\/\/))[^\p{Cc}]*[^\p{Cc}\s/]$/u);
+export const unixSocketSchema = z.string().check(
+  z.regex(/^unix:(\/\/(?=\/)|(?!\/\/))[^\p{Cc}]*[^\p{Cc}\s/]$/u),
+);
 
 /** The forms that grpc-js takes for one host: `host:port`, `dns:host:port` and `dns:///host:port`. */
 const GRPC_HOST = new RegExp(
@@ -21,7 +22,7 @@ export function grpcHostAndPort(target: string): string | undefined {
 export const endpointSchema = z.union([
   urlSchema,
   unixSocketSchema,
-  z.string().refine((target) => grpcHostAndPort(target) !== undefined),
+  z.string().check(z.refine((target) => grpcHostAndPort(target) !== undefined)),
 ]);
 
 /** Returns whether an endpoint is an http or https URL, which every protocol can use. */

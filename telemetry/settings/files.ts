@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { checkKeyPair, parseCertificates, parseKey, refuseByteOrderMark } from "../../tls/pem.ts";
 import { readRegularFileSync, UnfitFileError } from "../../tls/regular-file.ts";
 
@@ -33,12 +33,12 @@ export const exporterKeyFileSchema = fileSchema(asExportersReadIt(parseKey));
  * schema's issue has its reason, which says more than "bad content".
  */
 export function fileSchema(parse: (content: Buffer) => unknown) {
-  return z.string().superRefine((path, context) => {
+  return z.string().check(z.superRefine((path, context) => {
     const error = failureOf(path, parse);
     if (error === undefined) return;
     const reason = error instanceof UnfitFileError ? error.reason : undefined;
     context.addIssue({ code: "custom", params: { reason } });
-  });
+  }));
 }
 
 /**

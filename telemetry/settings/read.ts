@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import { documentationOf } from "./documentation.ts";
 import { looksSecret } from "./secrets.ts";
 
@@ -17,7 +17,7 @@ export class StartupError extends Error {
  * @throws {StartupError} with one line for every bad variable, in the order of the schema: its name,
  * its value unless that may hold a secret, and what is allowed
  */
-export function readVariables<T extends z.ZodObject>(
+export function readVariables<T extends z.ZodMiniObject>(
   variables: T,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): z.output<T> {
