@@ -7,7 +7,7 @@ import { copyFile, glob, readFile, rm, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { publishedManifest } from "./manifest.ts";
+import { BUNDLED, publishedManifest } from "./manifest.ts";
 import type { RootManifest } from "./manifest.ts";
 import { installTools, runTool } from "./tools.ts";
 
@@ -21,7 +21,7 @@ const IMPORT = /^(?! *[*/]).*\b(?:from |import |import\(|require\()"([\w@][\w@./
 
 /**
  * Builds the package: JavaScript and types as ES modules and as CommonJS, source maps, the manifest,
- * README and licence.
+ * README and licences.
  *
  * @param folder The folder to build into. Its content is removed first.
  */
@@ -35,6 +35,9 @@ export async function build(folder: string = DIST): Promise<void> {
   await writeFile(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   for (const file of ["README.md", "LICENSE"]) {
     await copyFile(join(PROJECT, file), join(folder, file));
+  }
+  for (const name of BUNDLED) {
+    await copyFile(join(PROJECT, "node_modules", name, "LICENSE"), join(folder, `LICENSE.${name}`));
   }
 }
 

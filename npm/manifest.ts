@@ -9,6 +9,12 @@ export const PEERS: Readonly<Record<string, string>> = {
   "@opentelemetry/api": "^1.9.0",
 };
 
+/**
+ * What the build contains instead of depending on it. The package needs a tenth of zod, and loading
+ * all of it would make every program start later.
+ */
+export const BUNDLED: readonly string[] = ["zod"];
+
 /** The oldest Node that the OpenTelemetry packages support. The scripts need a newer one. */
 const NODE = ">=22.15";
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { builtName, COMMON_JS, ENTRIES } from "./entries.ts";
+import { BUNDLED } from "./manifest.ts";
 
 function entry(entries: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
@@ -20,6 +21,10 @@ const common = {
   // A bundler that sees `require("@grpc/grpc-js/package.json")` puts the file into its bundle.
   // Jest runs CommonJS in a context without `import()`.
   outputOptions: { polyfillRequire: false, dynamicImportInCjs: false },
+  deps: {
+    alwaysBundle: BUNDLED.map((name) => new RegExp(`^${name}(/|$)`)),
+    onlyBundle: [...BUNDLED],
+  },
   logLevel: "error",
   // The first build would remove what the second one has written, or the other way round.
   clean: false,

@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { pathToFileURL } from "node:url";
 import deno from "../../deno.json" with { type: "json" };
 import { builtName, ENTRIES } from "../../npm/entries.ts";
+import { BUNDLED } from "../../npm/manifest.ts";
 import project from "../../package.json" with { type: "json" };
 import { PROJECT } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
@@ -28,7 +29,13 @@ test("deno.json has the version, entries and dependencies of the npm package", {
   const { peerDependencies, dependencies } = JSON.parse(
     readFileSync(join(dist, "package.json"), "utf8"),
   );
-  const ranges = Object.entries({ ...peerDependencies, ...dependencies });
+  const versions: Readonly<Record<string, string>> = project.dependencies;
+  const bundled = BUNDLED.map((name) => [name, `^${versions[name]}`]);
+  const ranges = Object.entries({
+    ...peerDependencies,
+    ...dependencies,
+    ...Object.fromEntries(bundled),
+  });
   assert.deepEqual(
     deno.imports,
     Object.fromEntries(ranges.map(([name, range]) => [name, `npm:${name}@${range}`])),

@@ -7,6 +7,7 @@ import { suite, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import project from "../../package.json" with { type: "json" };
 import { ENTRIES } from "../../npm/entries.ts";
+import { BUNDLED } from "../../npm/manifest.ts";
 import { npm, runTool } from "../../npm/tools.ts";
 import { PROJECT } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
@@ -43,7 +44,8 @@ suite("the tarball", { skip }, () => {
       if (path.endsWith(".cjs")) assert.doesNotMatch(text, /\bimport\(/, path);
     }
     const others = paths.filter((path) => !/\.(c?js(\.map)?|d\.c?ts)$/.test(path));
-    assert.deepEqual(others.sort(), ["LICENSE", "README.md", "package.json"]);
+    const licenses = BUNDLED.map((name) => `LICENSE.${name}`);
+    assert.deepEqual(others.sort(), ["LICENSE", ...licenses, "README.md", "package.json"]);
     const withMaps = code.filter((path) =>
       paths.includes(`${path}.map`) || path.startsWith("rolldown-runtime")
     );
@@ -61,6 +63,7 @@ suite("the tarball", { skip }, () => {
     for (const [name, range] of Object.entries(manifest.dependencies)) {
       assert.equal(range, `^${project.dependencies[name as keyof typeof project.dependencies]}`);
       assert.ok(!(name in manifest.peerDependencies), name);
+      assert.ok(!BUNDLED.includes(name), name);
     }
   });
 
