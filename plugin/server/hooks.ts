@@ -123,6 +123,17 @@ type RecordedStream = ServerHttp2Stream & { [link: symbol]: StreamRecorder };
 /** A handler that carries what all calls of its method share. */
 type KnownHandler = Handler & { [link: symbol]: ServerMethod | undefined };
 
+/** Events with which a stream follows its own state. grpc-js and the application hear none of them. */
+const OWN_EVENTS: ReadonlySet<string | symbol> = new Set([
+  "newListener",
+  "removeListener",
+  "readable",
+  "pause",
+  "resume",
+  "prefinish",
+  "finish",
+]);
+
 /** Records a stream. Returns undefined if the stream is not a call that is recorded. */
 export type RecordStream = (
   stream: ServerHttp2Stream,
@@ -162,19 +173,24 @@ function streamHooks(
   // Named parameters and `arguments` are faster to pass on than a rest parameter.
   function emit(this: RecordedStream, event: string | symbol, chunk?: unknown): boolean {
     const recorder = this[link]!;
+    const given = arguments as unknown as EmitArguments;
+    if (OWN_EVENTS.has(event)) {
+      const heard = recorder.methods.emit.apply(this, given);
+      // A response of headers alone finishes the stream when it is sent.
+      if (event === "prefinish") recorder.trailersSent();
+      return heard;
+    }
     if (event === "close") recorder.closed();
     else if (event === "error") {
       recorder.failed();
       if (isUnheardError(this)) return false;
     }
-    const given = arguments as unknown as EmitArguments;
     // grpc-js calls the application from events of the stream, which do not run in the call's context.
     const heard = recorder.context.run(recorder.methods.emit, this, given);
     // By now grpc-js has accepted or rejected the bytes.
     if (event === "data") recorder.read(chunk as Uint8Array);
-    // grpc-js sends trailers in its listener for `wantTrailers`. A response of headers alone finishes
-    // the stream when it is sent.
-    else if (event === "wantTrailers" || event === "prefinish") recorder.trailersSent();
+    // grpc-js sends trailers in its listener for `wantTrailers`.
+    else if (event === "wantTrailers") recorder.trailersSent();
     return heard;
   }
 
