@@ -5,7 +5,7 @@ import type { MethodFilter } from "../method-filter.ts";
 import type { Instruments, RetryInstruments } from "../metrics/instruments.ts";
 import { LOAD_BALANCER_LABELS, OTHER } from "../metrics/labels.ts";
 import type { OptionalLabel } from "../metrics/labels.ts";
-import { messageLength, wireMessage } from "../metrics/message-frames.ts";
+import { messageLength } from "../metrics/message-frames.ts";
 import { PerMethod, PerStatus } from "../metrics/per-method.ts";
 import { createSeries } from "../metrics/sdk-storage.ts";
 import type { Series } from "../metrics/series.ts";
@@ -17,7 +17,8 @@ import { Delays, DelaySeries } from "./delays.ts";
 import type { PickRecorder } from "./pick-hooks.ts";
 import { PerRoute } from "./per-route.ts";
 import { Retries } from "./retries.ts";
-import type { AttemptSpan, CallSpan, ClientTracer } from "./spans.ts";
+import { spanNames } from "./spans.ts";
+import type { AttemptSpan, CallSpan, ClientTracer, SpanNames } from "./spans.ts";
 
 /** The final status of a call or an attempt. */
 export interface RpcStatus {
@@ -119,6 +120,7 @@ export class ClientTelemetry {
       };
       return {
         attributes,
+        spanNames: tracer && spanNames(path),
         callDelay: clientCallDelay && new DelaySeries(clientCallDelay.duration, delayAttributes),
         attemptDelay: clientAttemptDelay &&
           new DelaySeries(clientAttemptDelay.duration, delayAttributes),
@@ -138,14 +140,13 @@ export class ClientTelemetry {
 
   /** Called when the application creates a call, in the context of the caller. */
   createCall(path: string): ClientCall {
-    if (!this.#includes(path)) return new ClientCall(this, path, undefined, undefined, undefined);
+    if (!this.#includes(path)) return new ClientCall(this, undefined, undefined, undefined);
     if (this.#isRecorded?.get(path) === false) {
-      return new ClientCall(this, path, undefined, this.#caller(), undefined);
+      return new ClientCall(this, undefined, this.#caller(), undefined);
     }
     const label = this.#hasCustomLabel ? currentCustomLabel() : "";
     return new ClientCall(
       this,
-      path,
       this.#methods.get(path, label),
       this.#caller(),
       this.#tracksRetries ? new Retries() : undefined,
@@ -161,6 +162,8 @@ export class ClientTelemetry {
 interface ClientMethod {
   /** The labels that all its metrics have. */
   readonly attributes: Attributes;
+  /** Undefined if spans are off. */
+  readonly spanNames: SpanNames | undefined;
   readonly retries: RetryInstruments | undefined;
   readonly callDelay: DelaySeries | undefined;
   readonly attemptDelay: DelaySeries | undefined;
@@ -174,7 +177,6 @@ interface ClientMethod {
 /** One call in progress, as the application sees it. */
 export class ClientCall {
   readonly #telemetry: ClientTelemetry;
-  readonly #path: string;
   readonly #method: ClientMethod | undefined;
   /** The context of the application's code that made the call. Undefined if nothing reads it. */
   readonly caller: CallContext | undefined;
@@ -190,13 +192,11 @@ export class ClientCall {
    */
   constructor(
     telemetry: ClientTelemetry,
-    path: string,
     method: ClientMethod | undefined,
     caller: CallContext | undefined,
     retries: Retries | undefined,
   ) {
     this.#telemetry = telemetry;
-    this.#path = path;
     this.#method = method;
     this.caller = caller;
     this.#retries = retries;
@@ -208,8 +208,9 @@ export class ClientCall {
    */
   start(): void {
     this.#startMs = performance.now();
-    if (this.#method !== undefined && this.caller !== undefined) {
-      this.#span = this.#telemetry.tracer?.startCall(this.#path, this.caller.context);
+    const names = this.#method?.spanNames;
+    if (names !== undefined && this.caller !== undefined) {
+      this.#span = this.#telemetry.tracer?.startCall(names, this.caller.context);
     }
     if (this.#status !== undefined) this.#recordEnd(this.#status, this.#startMs);
   }
@@ -369,7 +370,7 @@ export class ClientAttempt extends StreamMetrics implements PickRecorder {
 
   /** Called when the application sends a message. `frame` includes the message's prefix. */
   sending(frame: Uint8Array): void {
-    this.#span?.sent(wireMessage(frame));
+    this.#span?.sent(frame);
   }
 
   /** Called when a message is handed to the transport. `frame` includes the message's prefix. */
@@ -380,7 +381,7 @@ export class ClientAttempt extends StreamMetrics implements PickRecorder {
   /** Called when a message arrives. `frame` includes the message's prefix. */
   received(frame: Uint8Array): void {
     this.countReceived(messageLength(frame));
-    this.#span?.received(wireMessage(frame));
+    this.#span?.received(frame);
   }
 
   /** Called when the attempt has its status. */

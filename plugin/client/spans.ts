@@ -1,13 +1,24 @@
 import type { Metadata } from "@grpc/grpc-js";
 import { SpanKind } from "@opentelemetry/api";
 import type { Context, Tracer } from "@opentelemetry/api";
-import type { WireMessage } from "../metrics/message-frames.ts";
+import { wireMessage } from "../metrics/message-frames.ts";
 import { MessageEvents, RpcSpan, spanName } from "../tracing/rpc-span.ts";
 
 /** Which delays have spans (gRFC A121). */
 export interface DelaySpans {
   readonly calls: boolean;
   readonly attempts: boolean;
+}
+
+/** The names of the spans of one method. */
+export interface SpanNames {
+  readonly call: string;
+  readonly attempt: string;
+}
+
+/** Returns the names of the spans of a method. */
+export function spanNames(path: string): SpanNames {
+  return { call: spanName("Sent", path), attempt: spanName("Attempt", path) };
 }
 
 /** Starts the spans of a channel's calls (gRFC A72) and of their delays (gRFC A121). */
@@ -26,10 +37,9 @@ export class ClientTracer {
    * @param parent The context of the caller.
    * @returns Undefined if the tracer fails.
    */
-  startCall(path: string, parent: Context): CallSpan | undefined {
-    const name = spanName("Sent", path);
-    const span = RpcSpan.start(this.#tracer, name, { kind: SpanKind.CLIENT }, parent);
-    return span && new CallSpan(this, path, span);
+  startCall(names: SpanNames, parent: Context): CallSpan | undefined {
+    const span = RpcSpan.start(this.#tracer, names.call, { kind: SpanKind.CLIENT }, parent);
+    return span && new CallSpan(this, names, span);
   }
 
   /**
@@ -40,7 +50,7 @@ export class ClientTracer {
    * @returns Undefined if the tracer fails.
    */
   startAttempt(
-    path: string,
+    names: SpanNames,
     parent: Context,
     previous: number,
     transparent: boolean,
@@ -49,7 +59,7 @@ export class ClientTracer {
       "previous-rpc-attempts": previous,
       "transparent-retry": transparent,
     };
-    const span = RpcSpan.start(this.#tracer, spanName("Attempt", path), { attributes }, parent);
+    const span = RpcSpan.start(this.#tracer, names.attempt, { attributes }, parent);
     return span && new AttemptSpan(this, span);
   }
 
@@ -74,14 +84,14 @@ export class ClientTracer {
 /** The span `Sent.…` of one call. */
 export class CallSpan {
   readonly #tracer: ClientTracer;
-  readonly #path: string;
+  readonly #names: SpanNames;
   readonly #span: RpcSpan;
   #resolutionDelayed = false;
   readonly context: Context;
 
-  constructor(tracer: ClientTracer, path: string, span: RpcSpan) {
+  constructor(tracer: ClientTracer, names: SpanNames, span: RpcSpan) {
     this.#tracer = tracer;
-    this.#path = path;
+    this.#names = names;
     this.#span = span;
     this.context = span.context;
   }
@@ -101,7 +111,7 @@ export class CallSpan {
   /** Starts the span of an attempt. See {@link ClientTracer.startAttempt}. */
   startAttempt(previous: number, transparent: boolean): AttemptSpan | undefined {
     return this.#tracer.startAttempt(
-      this.#path,
+      this.#names,
       this.context,
       previous,
       transparent,
@@ -137,12 +147,12 @@ export class AttemptSpan {
 
   /** Called when the attempt has its metadata. */
   outgoing(metadata: Metadata): void {
-    this.#sentEncoding = first(metadata, "grpc-encoding");
+    if (this.#events !== undefined) this.#sentEncoding = first(metadata, "grpc-encoding");
   }
 
   /** Called when the server's metadata arrives. */
   incoming(metadata: Metadata): void {
-    this.#receivedEncoding = first(metadata, "grpc-encoding");
+    if (this.#events !== undefined) this.#receivedEncoding = first(metadata, "grpc-encoding");
   }
 
   /** Called when the attempt has to wait for the load balancer to pick a subchannel. */
@@ -162,12 +172,14 @@ export class AttemptSpan {
     return this.#tracer.startDelay("Attempt Delay", type, this.context);
   }
 
-  sent(message: WireMessage): void {
-    this.#events?.outbound(message, this.#sentEncoding);
+  /** @param frame A message with its prefix. */
+  sent(frame: Uint8Array): void {
+    this.#events?.outbound(wireMessage(frame), this.#sentEncoding);
   }
 
-  received(message: WireMessage): void {
-    this.#events?.inbound(message, this.#receivedEncoding);
+  /** @param frame A message with its prefix. */
+  received(frame: Uint8Array): void {
+    this.#events?.inbound(wireMessage(frame), this.#receivedEncoding);
   }
 
   end(code: number, details: string): void {

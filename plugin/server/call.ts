@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
 import type { MethodFilter } from "../method-filter.ts";
 import type { Instruments } from "../metrics/instruments.ts";
 import { OTHER } from "../metrics/labels.ts";
-import { messageLength, wireMessage } from "../metrics/message-frames.ts";
+import { messageLength } from "../metrics/message-frames.ts";
 import type { MessageReceiver } from "../metrics/message-frames.ts";
 import { PerStatus } from "../metrics/per-method.ts";
 import { createSeries } from "../metrics/sdk-storage.ts";
@@ -187,12 +187,12 @@ export class ServerCall extends StreamMetrics implements MessageReceiver {
    */
   sent(frame: Uint8Array, headers: OutgoingHttpHeaders | undefined): void {
     this.countSent(messageLength(frame));
-    this.#span?.sent(wireMessage(frame), headers?.["grpc-encoding"]?.toString());
+    this.#span?.sent(frame, headers);
   }
 
   received(bytes: number, compressed: boolean, trailer: number): void {
     this.countReceived(bytes);
-    this.#span?.received({ bytes, compressed, trailer });
+    this.#span?.received(bytes, compressed, trailer);
   }
 
   /**

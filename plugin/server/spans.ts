@@ -1,7 +1,7 @@
 import { SpanKind } from "@opentelemetry/api";
 import type { Context, Link, Tracer } from "@opentelemetry/api";
-import type { IncomingHttpHeaders } from "node:http2";
-import type { WireMessage } from "../metrics/message-frames.ts";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
+import { wireMessage } from "../metrics/message-frames.ts";
 import { MessageEvents, RpcSpan } from "../tracing/rpc-span.ts";
 
 /** Starts the spans of a server's calls (gRFC A72). */
@@ -44,13 +44,16 @@ export class ReceivedSpan {
     this.context = span.context;
   }
 
-  /** @param encoding The `grpc-encoding` of the response. */
-  sent(message: WireMessage, encoding: string | undefined): void {
-    this.#events?.outbound(message, encoding);
+  /**
+   * @param frame The message with its prefix.
+   * @param headers The response headers.
+   */
+  sent(frame: Uint8Array, headers: OutgoingHttpHeaders | undefined): void {
+    this.#events?.outbound(wireMessage(frame), headers?.["grpc-encoding"]?.toString());
   }
 
-  received(message: WireMessage): void {
-    this.#events?.inbound(message, this.#receivedEncoding);
+  received(bytes: number, compressed: boolean, trailer: number): void {
+    this.#events?.inbound({ bytes, compressed, trailer }, this.#receivedEncoding);
   }
 
   /**
@@ -58,7 +61,8 @@ export class ReceivedSpan {
    * @param endMs The end, in milliseconds on the clock of `performance.now()`.
    */
   end(code: number, message: string, endMs: number): void {
-    this.#span.end(code, decodedMessage(message), endMs);
+    if (this.#span.isRecording) this.#span.end(code, decodedMessage(message), endMs);
+    else this.#span.close(endMs);
   }
 }
 

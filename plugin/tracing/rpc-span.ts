@@ -49,6 +49,7 @@ export class RpcSpan {
   }
 
   addEvent(name: string, attributes?: Attributes): void {
+    if (!this.isRecording) return;
     try {
       this.#span.addEvent(name, attributes);
     } catch (error) {
@@ -62,6 +63,11 @@ export class RpcSpan {
    * @param endTime Defaults to now.
    */
   end(code: number, details: string, endTime?: TimeInput): void {
+    if (this.isRecording) this.#setStatus(code, details);
+    this.close(endTime);
+  }
+
+  #setStatus(code: number, details: string): void {
     try {
       if (code === 0) {
         this.#span.setStatus({ code: SpanStatusCode.OK });
@@ -75,7 +81,6 @@ export class RpcSpan {
     } catch (error) {
       warnOfSpanFailure(error);
     }
-    this.close(endTime);
   }
 
   /**
