@@ -23,12 +23,14 @@ import { scraped } from "./rows/scraped.ts";
 import { stall } from "./rows/stall.ts";
 import { startUp } from "./rows/start-up.ts";
 import { throughput } from "./rows/throughput.ts";
+import { tracing } from "./rows/tracing.ts";
 
 /** All rows in the order of their measurement. */
 const ROWS: readonly Row[] = [
   throughput,
   cpu,
   everything,
+  tracing,
   go,
   peers,
   exposition,

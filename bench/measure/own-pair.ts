@@ -13,7 +13,7 @@ import type { Settings } from "./settings.ts";
  */
 export function ownPair(
   runtime: Runtime,
-  variant: "bare" | "plugin" | "global" | "traced" | "everything",
+  variant: "bare" | "plugin" | "global" | "everything" | "spans" | "traced" | "unsampled",
   methods = 1,
 ): PairCommands {
   return {

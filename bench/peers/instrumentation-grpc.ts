@@ -10,7 +10,7 @@ import { answerCommands, cpuMicroseconds } from "../programs/commands.ts";
 import { addEchoService, ECHO, listen, unaryCalls } from "../programs/echo.ts";
 import type { Grpc } from "../programs/echo.ts";
 import { serveLoad } from "../programs/load.ts";
-import { createTracerProvider, SpanCounter } from "../programs/telemetry.ts";
+import { createTracing, SpanCounter } from "../programs/telemetry.ts";
 import { requirePeer } from "./packages.ts";
 
 interface Instrumentation {
@@ -22,7 +22,7 @@ if (process.argv.at(-1) === "instrumented") {
   const { GrpcInstrumentation } = requirePeer(
     "@opentelemetry/instrumentation-grpc",
   ) as Instrumentation;
-  new GrpcInstrumentation().setTracerProvider(createTracerProvider(counter));
+  new GrpcInstrumentation().setTracerProvider(createTracing(counter).tracerProvider);
 }
 const grpc = requirePeer("@grpc/grpc-js") as Grpc;
 const recorded = () => counter.spans;

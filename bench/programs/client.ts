@@ -1,6 +1,6 @@
 /**
  * A client that makes load over one channel:
- * `client.ts PORT bare|plugin|global|traced|everything [METHODS]`.
+ * `client.ts PORT bare|plugin|global|everything|spans|traced|unsampled [METHODS]`.
  *
  * @module
  */

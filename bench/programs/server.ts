@@ -1,5 +1,5 @@
 /**
- * An Echo server without delay: `server.ts bare|plugin|global|traced|everything [METHODS]`.
+ * An Echo server without delay: `server.ts bare|plugin|global|everything|spans|traced|unsampled [METHODS]`.
  *
  * @module
  */

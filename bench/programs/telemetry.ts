@@ -1,8 +1,13 @@
-import { context } from "@opentelemetry/api";
+import { context, propagation } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { DataPointType, MeterProvider } from "@opentelemetry/sdk-metrics";
-import { TracerProvider } from "@opentelemetry/sdk-trace";
-import type { SpanProcessor } from "@opentelemetry/sdk-trace";
+import {
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
+import type { Sampler, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { PrometheusReader } from "../../prometheus/mod.ts";
 import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
 import { OPTIONAL_LABELS } from "../../plugin/metrics/labels.ts";
@@ -31,7 +36,7 @@ export class SpanCounter implements SpanProcessor {
 /** A configuration of the plugin, with a check that it records. */
 export interface Variant {
   readonly plugin: GrpcOpenTelemetry;
-  /** Returns how many calls are in the metrics and, for `traced`, also have ended spans. */
+  /** Returns how many calls are in the metrics, or how many spans have ended. */
   recorded(): Promise<number>;
 }
 
@@ -39,8 +44,9 @@ export interface Variant {
  * Creates a variant of the plugin.
  *
  * @param variant `bare` records nothing, `plugin` records the default metrics, `global` does
- * so by a registration for the whole process, `traced` also records a span for each call, and
- * `everything` records all metrics with all optional labels.
+ * so by a registration for the whole process, `everything` records all metrics with all optional
+ * labels, `spans` records the spans of each call and no metrics, `traced` records spans and the
+ * default metrics, and `unsampled` does so with a sampler that samples no call.
  * @throws {Error} for other variants.
  */
 export function createVariant(variant: string | undefined): Variant {
@@ -72,19 +78,53 @@ export function createVariant(variant: string | undefined): Variant {
       const plugin = new GrpcOpenTelemetry({ meterProvider, enableMetrics, optionalLabels });
       return { plugin, recorded };
     }
+    case "spans": {
+      const counter = new SpanCounter();
+      const plugin = new GrpcOpenTelemetry(createTracing(counter));
+      return { plugin, recorded: () => Promise.resolve(counter.spans) };
+    }
     case "traced": {
       const counter = new SpanCounter();
-      const tracerProvider = createTracerProvider(counter);
-      const plugin = new GrpcOpenTelemetry({ meterProvider, tracerProvider });
+      const plugin = new GrpcOpenTelemetry({ meterProvider, ...createTracing(counter) });
       return { plugin, recorded: async () => Math.min(counter.spans, await recorded()) };
     }
+    case "unsampled": {
+      const counter = new SpanCounter();
+      const tracing = createTracing(counter, SAMPLES_NOTHING);
+      const plugin = new GrpcOpenTelemetry({ meterProvider, ...tracing });
+      return { plugin, recorded: async () => counter.spans === 0 ? await recorded() : 0 };
+    }
     default:
-      throw new Error(`"${variant}": must be bare, plugin, global, traced or everything`);
+      throw new Error(
+        `"${variant}": must be bare, plugin, global, everything, spans, traced or unsampled`,
+      );
   }
 }
 
-/** Returns a tracer provider that samples everything, and installs a global context manager. */
-export function createTracerProvider(counter: SpanCounter): TracerProvider {
+/** Samples the calls that a client has sampled, and no others. */
+export const SAMPLES_NOTHING: Sampler = new ParentBasedSampler({
+  root: new TraceIdRatioBasedSampler(0),
+});
+
+/** What a program needs to make spans, and to join those of client and server. */
+export interface Tracing {
+  readonly tracerProvider: TracerProvider;
+  readonly textMapPropagator: W3CTraceContextPropagator;
+}
+
+/**
+ * Returns a tracer provider and a propagator, and installs the propagator and a context manager for
+ * the process, as applications do.
+ *
+ * @param sampler Samples everything if undefined.
+ */
+export function createTracing(counter: SpanCounter, sampler?: Sampler): Tracing {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  return new TracerProvider({ spanProcessors: [counter] });
+  const textMapPropagator = new W3CTraceContextPropagator();
+  propagation.setGlobalPropagator(textMapPropagator);
+  const tracerProvider = new TracerProvider({
+    spanProcessors: [counter],
+    ...(sampler && { sampler }),
+  });
+  return { tracerProvider, textMapPropagator };
 }
