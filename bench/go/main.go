@@ -1,8 +1,10 @@
 // Command bench is an Echo server or a load client of grpc-go, with or without grpc-go's own
 // OpenTelemetry plugin:
 //
-//	bench server bare|instrumented
-//	bench client PORT bare|instrumented
+//	bench server bare|instrumented|traced
+//	bench client PORT bare|instrumented|traced
+//
+// "instrumented" records the default metrics, and "traced" also makes spans.
 //
 // It answers commands line by line, like the programs in TypeScript (bench/programs).
 package main
@@ -21,10 +23,13 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	experimental "google.golang.org/grpc/experimental/opentelemetry"
 	"google.golang.org/grpc/stats/opentelemetry"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -41,16 +46,22 @@ type message = wrapperspb.StringValue
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 3 {
-		log.Fatal("usage: bench server bare|instrumented, or bench client PORT bare|instrumented")
+		log.Fatal("usage: bench server bare|instrumented|traced, or bench client PORT bare|instrumented|traced")
 	}
 	reader := metric.NewManualReader()
 	var serverOptions []grpc.ServerOption
 	dialOptions := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	if os.Args[len(os.Args)-1] == "instrumented" {
+	if variant := os.Args[len(os.Args)-1]; variant != "bare" {
 		options := opentelemetry.Options{MetricsOptions: opentelemetry.MetricsOptions{
 			MeterProvider: metric.NewMeterProvider(metric.WithReader(reader)),
 			Metrics:       opentelemetry.DefaultMetrics(),
 		}}
+		if variant == "traced" {
+			options.TraceOptions = experimental.TraceOptions{
+				TracerProvider:    trace.NewTracerProvider(trace.WithSpanProcessor(dropped{})),
+				TextMapPropagator: propagation.TraceContext{},
+			}
+		}
 		serverOptions = append(serverOptions, opentelemetry.ServerOption(options))
 		dialOptions = append(dialOptions, opentelemetry.DialOption(options))
 	}
@@ -67,6 +78,14 @@ func main() {
 	}
 	answerCommands(ready, client, reader)
 }
+
+// dropped is a span processor that drops all spans.
+type dropped struct{}
+
+func (dropped) OnStart(context.Context, trace.ReadWriteSpan) {}
+func (dropped) OnEnd(trace.ReadOnlySpan)                     {}
+func (dropped) Shutdown(context.Context) error               { return nil }
+func (dropped) ForceFlush(context.Context) error             { return nil }
 
 func answerCommands(ready any, client *grpc.ClientConn, reader metric.Reader) {
 	out := json.NewEncoder(os.Stdout)

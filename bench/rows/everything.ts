@@ -33,6 +33,11 @@ export const everything: Row = {
       );
       yield figure({ what: "CPU added a call, A66 alone", of, unit: "us" }, added[0]!);
       yield figure({ what: "CPU added a call, everything", of, unit: "us" }, added[1]!);
+      yield figure(
+        { what: "CPU, everything / without", of, unit: "" },
+        ratios(cpu[2]!, cpu[0]!),
+        { atMost: 1.05 },
+      );
     }
   },
 };

@@ -16,8 +16,9 @@ export const go: Row = {
   async *measure(settings) {
     const program = await goProgram();
     const goal = await costsMoreThanOurs(settings.runtimes, settings);
-    const pairs = comparison((...args) => [program, ...args]);
-    yield* compare("grpc-go's plugin", pairs, settings, goal);
+    const command = (...args: string[]) => [program, ...args];
+    yield* compare("grpc-go's plugin", comparison(command), settings, goal);
+    yield* compare("grpc-go's, and spans", comparison(command, "traced"), settings);
   },
 };
 
@@ -38,8 +39,11 @@ export const peers: Row = {
       const pairs = comparison((...args) => script("node", `bench/peers/${file}`, ...args));
       yield* compare(of, pairs, settings, goal);
     }
-    const traced = { bare: ownPair("node", "bare"), instrumented: ownPair("node", "traced") };
-    yield* compare("ours with a span a call", traced, settings);
+    const bare = ownPair("node", "bare");
+    const spans = { bare, instrumented: ownPair("node", "spans") };
+    yield* compare("ours (spans only)", spans, settings);
+    const traced = { bare, instrumented: ownPair("node", "traced") };
+    yield* compare("ours, and spans", traced, settings);
   },
 };
 
@@ -53,13 +57,16 @@ interface Comparison {
  * Returns the two pairs of a program that takes `server VARIANT` or `client PORT VARIANT` as its
  * arguments.
  */
-function comparison(command: (...args: string[]) => string[]): Comparison {
-  const pair = (variant: "bare" | "instrumented"): PairCommands => ({
+function comparison(
+  command: (...args: string[]) => string[],
+  instrumented = "instrumented",
+): Comparison {
+  const pair = (variant: string): PairCommands => ({
     server: command("server", variant),
     client: (port) => command("client", `${port}`, variant),
-    records: variant === "instrumented",
+    records: variant !== "bare",
   });
-  return { bare: pair("bare"), instrumented: pair("instrumented") };
+  return { bare: pair("bare"), instrumented: pair(instrumented) };
 }
 
 /**

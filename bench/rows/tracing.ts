@@ -3,7 +3,7 @@ import type { Sample } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
 import type { PairCommands } from "../measure/pair.ts";
-import { RUNTIME_NAMES, script } from "../measure/program.ts";
+import { script } from "../measure/program.ts";
 import type { Runtime } from "../measure/program.ts";
 import type { Row } from "./row.ts";
 
@@ -12,7 +12,7 @@ export const tracing: Row = {
   name: "tracing",
   title: "CPU time of traced calls / of the same spans by hand, and of calls that are not sampled",
   async *measure(settings) {
-    for (const of of RUNTIME_NAMES) {
+    for (const of of settings.runtimes) {
       const samples = await alternate({
         bare: ownPair(of, "bare"),
         byHand: byHandPair(of, "sampled"),
