@@ -3,11 +3,11 @@ import { basename } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { thrownText } from "../log/thrown-text.ts";
 import { shared } from "../plugin/shared-state.ts";
+import { startTelemetry } from "../telemetry.ts";
 import { ensureContextManager } from "./context-manager.ts";
 import { log } from "./log.ts";
 import { beforeProcessEnds } from "./process-end.ts";
 import { readSettings, StartupError } from "./settings/mod.ts";
-import { startWithSettings } from "./start.ts";
 
 const state = shared("zeroCode", () => ({ isStarted: false }));
 
@@ -30,15 +30,14 @@ export async function startZeroCode(): Promise<void> {
 }
 
 async function start(): Promise<void> {
-  const settings = readSettings();
-  const { OTEL_SDK_DISABLED, OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER } = settings;
+  const { OTEL_SDK_DISABLED, OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER } = readSettings();
   const exporters = [...OTEL_METRICS_EXPORTER, ...OTEL_TRACES_EXPORTER]
     .filter((exporter) => exporter !== "none");
   if (OTEL_SDK_DISABLED || exporters.length === 0) return;
 
   ensureContextManager();
   let failures = 0;
-  const telemetry = await startWithSettings(settings, {
+  const telemetry = await startTelemetry({
     // OpenTelemetry resource semantic conventions
     defaultServiceName: `unknown_service:${basename(process.execPath, ".exe")}`,
     defaultPrometheusPort: 9464,
