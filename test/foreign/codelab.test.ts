@@ -232,7 +232,10 @@ async function installed(): Promise<string | undefined> {
       env: { ...process.env, ...Object.fromEntries(settings) },
     });
   } catch (error) {
-    console.log((error as Error).message);
+    // Any other failure is one of the page.
+    if (!/npm error (network|code E(NOTFOUND|AI_AGAIN|CONN|TIMEDOUT))/.test(String(error))) {
+      throw error;
+    }
     return undefined;
   }
   return join(home, "codelab");
