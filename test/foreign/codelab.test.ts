@@ -252,10 +252,8 @@ async function withOwnPorts(): Promise<(text: string) => string> {
 
 function filesOf(name: string): Record<string, string> {
   const folder = join(PROJECT, "docs/codelab", name);
-  const entries = readdirSync(folder).map((
-    file,
-  ) => [file, readFileSync(join(folder, file), "utf8")]);
-  return Object.fromEntries(entries);
+  const read = (file: string) => [file, readFileSync(join(folder, file), "utf8")];
+  return Object.fromEntries(readdirSync(folder).map(read));
 }
 
 function localFiles(
