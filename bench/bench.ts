@@ -15,6 +15,7 @@ import { clientScript } from "./rows/client-script.ts";
 import { cpu } from "./rows/cpu.ts";
 import { everything } from "./rows/everything.ts";
 import { exposition } from "./rows/exposition.ts";
+import { installed } from "./rows/installed.ts";
 import { labelSets } from "./rows/label-sets.ts";
 import { go, peers } from "./rows/peers.ts";
 import type { Row } from "./rows/row.ts";
@@ -38,6 +39,7 @@ const ROWS: readonly Row[] = [
   scraped,
   labelSets,
   startUp,
+  installed,
   clientScript,
   register,
 ];

@@ -1,0 +1,1 @@
+import "grpc-js-opentelemetry/register";
