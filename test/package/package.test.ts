@@ -14,7 +14,7 @@ import { skipWithout } from "../tools.ts";
 import { installedTarball } from "./tarball.ts";
 
 /** Entries that only export from other files, and so have no source map. */
-const ENTRIES_WITHOUT_CODE = ["index", "page", "prometheus"];
+const ENTRIES_WITHOUT_CODE = ["index", "page", "prometheus", "telemetry"];
 
 const built = await installedTarball();
 const skip = skipWithout(built?.tarball, "the package registry");
