@@ -64,7 +64,7 @@ async function main(): Promise<void> {
       concurrency,
       stdout: process.stdout,
       stderr: process.stderr,
-      unavailable: `No server has answered at ECHO_ADDR=${settings.ECHO_ADDR.given} yet: run ` +
+      refused: `No server listens at ECHO_ADDR=${settings.ECHO_ADDR.given}: run ` +
         "`bun run server.ts` in another terminal, or set another address; until then, calls fail",
     }),
   );

@@ -36,19 +36,19 @@ const PLAIN_PROGRESS_TICKS = 5;
  * @param options.concurrency calls at a time
  * @param options.stdout `process.stdout`
  * @param options.stderr `process.stderr`
- * @param options.unavailable A line for `stderr` after the first UNAVAILABLE, unless a call has
+ * @param options.refused A line for `stderr` after the first refused connection, unless a call has
  * succeeded by then.
  */
 export function createReporter(
-  { concurrency, stdout, stderr, unavailable }: {
+  { concurrency, stdout, stderr, refused }: {
     concurrency: number;
     stdout: Output;
     stderr: Output;
-    unavailable?: string | undefined;
+    refused?: string | undefined;
   },
 ): Reporter {
   const style = concurrency === 1 ? "replies" : stdout.isTTY ? "live" : "plain";
-  return new ConsoleReporter(style, stdout, stderr, unavailable);
+  return new ConsoleReporter(style, stdout, stderr, refused);
 }
 
 class ConsoleReporter implements Reporter {
@@ -56,8 +56,8 @@ class ConsoleReporter implements Reporter {
   readonly #stdout: Output;
   readonly #errors: ErrorLines;
   readonly #printError: (line: string) => void;
-  /** What to print after the first UNAVAILABLE; undefined once that is done or not needed. */
-  #unavailable: string | undefined;
+  /** What to print after the first refused connection; undefined once that is done or not needed. */
+  #refused: string | undefined;
   /** The status line that the terminal shows. */
   #live = "";
   #ticks = 0;
@@ -67,11 +67,11 @@ class ConsoleReporter implements Reporter {
     style: "replies" | "live" | "plain",
     stdout: Output,
     stderr: Output,
-    unavailable: string | undefined,
+    refused: string | undefined,
   ) {
     this.#style = style;
     this.#stdout = stdout;
-    this.#unavailable = unavailable;
+    this.#refused = refused;
     this.#printError = (line) => {
       const live = this.#live;
       this.#draw("");
@@ -82,15 +82,15 @@ class ConsoleReporter implements Reporter {
   }
 
   reply(text: string): void {
-    this.#unavailable = undefined;
+    this.#refused = undefined;
     if (this.#style === "replies") this.#stdout.write(`${text}\n`);
   }
 
   error(code: string, details: string, elapsedSeconds: number): void {
     this.#errors.add(code, details, elapsedSeconds);
-    if (code !== "UNAVAILABLE" || this.#unavailable === undefined) return;
-    this.#printError(this.#unavailable);
-    this.#unavailable = undefined;
+    if (!details.includes("ECONNREFUSED") || this.#refused === undefined) return;
+    this.#printError(this.#refused);
+    this.#refused = undefined;
   }
 
   progress(tally: Tally): void {

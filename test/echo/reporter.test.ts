@@ -13,7 +13,7 @@ class Outputs {
   reporter(
     concurrency: number,
     terminal: { columns?: number } | undefined,
-    unavailable?: string,
+    refused?: string,
   ): Reporter {
     const stdout: Output = {
       ...terminal,
@@ -21,7 +21,7 @@ class Outputs {
       write: (text) => this.#both += (this.stdout += text, text),
     };
     const stderr: Output = { write: (text) => this.#both += (this.stderr += text, text) };
-    return createReporter({ concurrency, stdout, stderr, unavailable });
+    return createReporter({ concurrency, stdout, stderr, refused });
   }
 
   /** Returns what a terminal shows: the text after the last erasure of each line. */
@@ -94,18 +94,18 @@ for (const terminal of [undefined, { columns: 80 }]) {
   });
 }
 
-test("advice follows the first UNAVAILABLE, once, unless a call has succeeded", () => {
+test("advice follows the first refused connection, once, unless a call has succeeded", () => {
   const outputs = new Outputs();
   const reporter = outputs.reporter(1, undefined, "Start the server");
   reporter.error("ABORTED", "no", 0.1);
-  for (const at of [0.2, 5]) reporter.error("UNAVAILABLE", "No connection", at);
-  const line = "UNAVAILABLE: No connection\n";
+  for (const at of [0.2, 5]) reporter.error("UNAVAILABLE", "connect ECONNREFUSED", at);
+  const line = "UNAVAILABLE: connect ECONNREFUSED\n";
   assert.equal(outputs.stderr, `ABORTED: no\n${line}Start the server\n${line}`);
 
   const answered = new Outputs();
   const later = answered.reporter(1, undefined, "Start the server");
   later.reply("hello");
-  later.error("UNAVAILABLE", "No connection", 1);
+  later.error("UNAVAILABLE", "connect ECONNREFUSED", 1);
   assert.equal(answered.stderr, line);
 });
 
