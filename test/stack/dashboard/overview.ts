@@ -32,7 +32,8 @@ const STYLE = `
   h2 { font-size: 13px; margin: 0; padding: 8px; }
   .row h2 { font-size: 16px; padding: 4px 0; }
   .graph { flex: 1; min-height: 0; }
-  .message { flex: 1; display: grid; place-items: center; padding: 0 20px; color: #666; }
+  .message { flex: 1; display: grid; place-items: center; padding: 0 20px; color: #666;
+    overflow-wrap: anywhere; text-align: center; }
   /* As in Grafana, which scrolls a longer legend: 35% of what is below the title. */
   .legend { max-height: calc(0.35 * (100% - 31px)); overflow: hidden; padding: 2px 8px; flex: none; line-height: 17px; }
   .legend span { margin-right: 12px; white-space: nowrap; display: inline-block; max-width: 100%;
