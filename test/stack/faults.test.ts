@@ -27,7 +27,7 @@ const PROMETHEUS_OUTAGE_S = 8;
 const CONCURRENCY = 5;
 /** Calls come in bursts. The pause between two bursts is enough to deliver all counts. */
 const BURST_INTERVAL_MS = 2000;
-const EXPORT_INTERVAL_MS = 500;
+const EXPORT_INTERVAL_MS = 1000;
 /** grpc-js increases the pauses between connection attempts, to 17 s after 30 s. */
 const RECOVERY_MS = 90_000;
 
