@@ -1,5 +1,5 @@
 /**
- * Takes the pictures of the dashboards, `stack/dashboards/*.png`, from the real programs and the real
+ * Takes the pictures of the dashboards, `stack/dashboards/*.webp`, from the real programs and the real
  * Prometheus:
  *
  * ```sh
@@ -25,9 +25,9 @@ import { draw } from "./drawing.ts";
 import { drawOverview } from "./overview.ts";
 import { readDashboard } from "./panels.ts";
 import type { Panel } from "./panels.ts";
-import { smallPng } from "./small-png.ts";
 import { startTraffic } from "./traffic.ts";
 import type { Jobs } from "./traffic.ts";
+import { webPicture } from "./web-picture.ts";
 
 /** The distance of points in a graph, as Grafana has it for half an hour. */
 const STEP_S = 15;
@@ -80,9 +80,9 @@ async function picture(
   const end = Math.floor(Date.now() / 1000 / STEP_S) * STEP_S;
   const times = { start: end - seconds, end, step: STEP_S };
   const drawings = await draw(panels, (...query) => prometheus.range(...query), times);
-  const path = `stack/dashboards/${name}.png`;
+  const path = `stack/dashboards/${name}.webp`;
   const { png, shown } = await drawOverview(browser, drawings);
-  await writeFile(`${PROJECT}${path}`, await smallPng(browser, png));
+  await writeFile(`${PROJECT}${path}`, await webPicture(browser, png));
   console.log(`${path} has ${shown.length} panels`);
   for (const { title, message, hidden } of shown) {
     if (message !== "") console.log(`${title}: ${message}`);
