@@ -17,6 +17,7 @@ import { everything } from "./rows/everything.ts";
 import { exposition } from "./rows/exposition.ts";
 import { installed } from "./rows/installed.ts";
 import { labelSets } from "./rows/label-sets.ts";
+import { longRun } from "./rows/long-run.ts";
 import { go, peers } from "./rows/peers.ts";
 import type { Row } from "./rows/row.ts";
 import { register } from "./rows/register.ts";
@@ -42,6 +43,7 @@ const ROWS: readonly Row[] = [
   installed,
   clientScript,
   register,
+  longRun,
 ];
 
 ignoreOutputErrors();

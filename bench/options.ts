@@ -25,6 +25,7 @@ export function readOptions(allRows: readonly Row[]): Options {
       runtime: { type: "string", multiple: true, default: RUNTIME_NAMES },
       rounds: { type: "string" },
       pairs: { type: "string" },
+      minutes: { type: "string" },
       json: { type: "string", default: DEFAULT_PATH },
       help: { type: "boolean", default: false },
     },
@@ -34,7 +35,8 @@ export function readOptions(allRows: readonly Row[]): Options {
     process.exit(0);
   }
   const names = allRows.map(({ name }) => name);
-  const only = values.only ?? names;
+  const only = values.only ??
+    allRows.filter(({ onlyOnRequest }) => !onlyOnRequest).map(({ name }) => name);
   refuseOthers("only", only, names);
   refuseOthers("runtime", values.runtime, RUNTIME_NAMES);
   const defaults = values.quick ? QUICK : FULL;
@@ -44,6 +46,7 @@ export function readOptions(allRows: readonly Row[]): Options {
       ...defaults,
       runtimes: values.runtime as Runtime[],
       rounds: wholeNumber("rounds", values.rounds) ?? defaults.rounds,
+      minutes: wholeNumber("minutes", values.minutes) ?? defaults.minutes,
       cpu: {
         ...defaults.cpu,
         rounds: wholeNumber("pairs", values.pairs) ?? defaults.cpu.rounds,
@@ -63,6 +66,7 @@ ${list.join("\n")}
   --runtime=NAME   measures only on ${RUNTIME_NAMES.join(", ")}; may be given several times
   --rounds=N       number of rounds, each with fresh processes (${FULL.rounds})
   --pairs=N        the same for the row cpu, which needs more (${FULL.cpu.rounds})
+  --minutes=N      duration of long-run on each runtime (${FULL.minutes}), which runs only if named
   --json=PATH      file for the figures (.cache/bench/figures.json)
 `;
 }

@@ -36,7 +36,7 @@ export interface Noise {
 }
 
 /** The unit of a figure; empty for ratios. */
-export type Unit = "" | "%" | "ms" | "us" | "MB" | "calls/s";
+export type Unit = "" | "%" | "ms" | "us" | "MB" | "MB/h" | "calls/s";
 
 /**
  * Creates a figure from samples.

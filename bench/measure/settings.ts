@@ -23,6 +23,8 @@ export interface Settings {
   readonly starts: number;
   /** Duration of a run of `client.ts` in seconds. */
   readonly clientSeconds: number;
+  /** Duration of the row `long-run` on each runtime, in minutes. */
+  readonly minutes: number;
   /** Whether each window is a sample, instead of each round. */
   readonly samplePerWindow: boolean;
 }
@@ -39,6 +41,7 @@ export const FULL: Settings = {
   scrapedMs: 3000,
   starts: 10,
   clientSeconds: 5,
+  minutes: 60,
   samplePerWindow: false,
 };
 
@@ -54,5 +57,6 @@ export const QUICK: Settings = {
   scrapedMs: 1000,
   starts: 2,
   clientSeconds: 1,
+  minutes: 2,
   samplePerWindow: true,
 };

@@ -7,6 +7,8 @@ export interface Row {
   readonly name: string;
   /** A short description of what is measured. */
   readonly title: string;
+  /** Whether it runs only if `--only` names it. */
+  readonly onlyOnRequest?: boolean;
   /** Yields each figure when it is ready, so that an error only loses the figures after it. */
   measure(settings: Settings): AsyncGenerator<Figure>;
 }
