@@ -135,11 +135,13 @@ export class Script {
   }
 }
 
-/** This process's environment without the variables of the scripts and of the test runner. */
+/**
+ * This process's environment without the variables of the scripts, of the test runner, and of npm's
+ * node, which Bun takes even if it is not on the `PATH`.
+ */
 function inherited(): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(ECHO|GRPC|OTEL|NODE_TEST)_/.test(name)),
-  );
+  const others = /^(ECHO_|GRPC_|OTEL_|NODE_TEST_|NODE$|npm_node_execpath$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !others.test(name)));
 }
 
 /** A running `server.ts`. */
