@@ -1,4 +1,5 @@
 /** Load balancing policies of grpc-js without xDS (gRFC A78, A91). */
+import type { Client } from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { METRIC_NAMES } from "../../plugin/metrics/definitions.ts";
@@ -316,7 +317,25 @@ test("load balancing metrics are off by default", async (t) => {
   await one.call(20);
   const names = (await one.recording.metrics()).map(({ descriptor }) => descriptor.name);
   assert.deepEqual(names.filter((name) => name.startsWith("grpc.lb.")), []);
+  const on = connect(t, backEnds, policy, { enableMetrics: [ENFORCED] });
+  await on.call(1);
+  const hooks = [one, on].map(({ client }) => accessorsOf(client));
+  assert.equal(hooks[0]!.length, 0, "policies are not hooked");
+  assert.notEqual(hooks[1]!.length, 0);
 });
+
+/** Returns the properties by which a client's tree of policies is watched. */
+function accessorsOf(client: Client): string[] {
+  const { internalChannel } = client.getChannel() as unknown as {
+    internalChannel: { resolvingLoadBalancer: { childLoadBalancer: object } };
+  };
+  const { resolvingLoadBalancer } = internalChannel;
+  return [resolvingLoadBalancer, resolvingLoadBalancer.childLoadBalancer].flatMap((policy) =>
+    Object.entries(Object.getOwnPropertyDescriptors(policy))
+      .filter(([, { get }]) => get !== undefined)
+      .map(([name]) => name)
+  );
+}
 
 test("policies and xDS clients of another shape are left alone, with one warning each", async (t) => {
   const warnings: string[] = [];
