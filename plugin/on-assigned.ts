@@ -1,8 +1,8 @@
 import { shielded } from "./warning.ts";
 
 /**
- * Calls a function with each value that is assigned to a property of one object. Several functions, also
- * those of other plugins and of other copies of this package, may watch the same property.
+ * Calls a function with each value that is assigned to a property of one object. Several functions may
+ * watch the same property, from other plugins and from other copies of this package too.
  *
  * @param assigned Called after each assignment. Its errors are reported and go no further.
  */

@@ -69,6 +69,11 @@ function toSample(windows: readonly PairWindow[]): Sample {
   };
 }
 
+/** Returns the CPU time per call of both sides, of each sample, in microseconds. */
+export function cpuOfBothSides(samples: readonly Sample[]): number[] {
+  return samples.map((sample) => sample.clientCpuUsPerCall + sample.serverCpuUsPerCall);
+}
+
 /** Returns the elements with another one first, which changes the order of turns. */
 export function rotated<T>(elements: readonly T[], by: number): T[] {
   const start = by % elements.length;

@@ -1,4 +1,4 @@
-import { alternate } from "../measure/alternate.ts";
+import { alternate, cpuOfBothSides } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
 import type { Row } from "./row.ts";
@@ -15,9 +15,7 @@ export const everything: Row = {
         all: ownPair(of, "everything"),
       }, settings);
       const qps = [bare, a66, all].map((s) => s.map((one) => one.callsPerSecond));
-      const cpu = [bare, a66, all].map((s) =>
-        s.map((one) => one.clientCpuUsPerCall + one.serverCpuUsPerCall)
-      );
+      const cpu = [bare, a66, all].map(cpuOfBothSides);
       const added = [1, 2].map((index) => cpu[index]!.map((us, i) => us - cpu[0]![i]!));
       yield figure(
         { what: "throughput, A66 alone / without", of, unit: "" },

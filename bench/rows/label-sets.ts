@@ -1,5 +1,4 @@
-import { alternate } from "../measure/alternate.ts";
-import type { Sample } from "../measure/alternate.ts";
+import { alternate, cpuOfBothSides } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
 import type { Row } from "./row.ts";
@@ -25,8 +24,8 @@ export const labelSets: Row = {
         bareMany: ownPair(of, "bare", METHODS),
         pluginMany: ownPair(of, "plugin", METHODS),
       }, { ...settings, warmUpMs: Math.max(settings.warmUpMs, MIN_WARM_UP_MS) });
-      const bare = ratios(cpu(samples.bareMany), cpu(samples.bareOne));
-      const plugin = ratios(cpu(samples.pluginMany), cpu(samples.pluginOne));
+      const bare = ratios(cpuOfBothSides(samples.bareMany), cpuOfBothSides(samples.bareOne));
+      const plugin = ratios(cpuOfBothSides(samples.pluginMany), cpuOfBothSides(samples.pluginOne));
       yield figure({ what: "without the plugin", of, unit: "" }, bare);
       yield figure({ what: "with the plugin", of, unit: "" }, plugin);
       yield figure({ what: "with / without", of, unit: "" }, ratios(plugin, bare), {
@@ -35,8 +34,3 @@ export const labelSets: Row = {
     }
   },
 };
-
-/** Returns the CPU time per call of both sides in microseconds. */
-function cpu(samples: readonly Sample[]): number[] {
-  return samples.map((sample) => sample.clientCpuUsPerCall + sample.serverCpuUsPerCall);
-}

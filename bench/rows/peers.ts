@@ -1,4 +1,4 @@
-import { alternate } from "../measure/alternate.ts";
+import { alternate, cpuOfBothSides } from "../measure/alternate.ts";
 import { figure, median, ratios } from "../measure/figure.ts";
 import type { Figure, Goal } from "../measure/figure.ts";
 import { ownPair, ownSamples } from "../measure/own-pair.ts";
@@ -83,7 +83,7 @@ async function* compare(
   const samples = await alternate({ bare, instrumented }, settings);
   const [without, withIt] = [samples.bare, samples.instrumented].map((s) => ({
     qps: s.map((one) => one.callsPerSecond),
-    cpuUs: s.map((one) => one.clientCpuUsPerCall + one.serverCpuUsPerCall),
+    cpuUs: cpuOfBothSides(s),
   }));
   const qpsRatios = ratios(withIt!.qps, without!.qps);
   const added = withIt!.cpuUs.map((us, index) => us - without!.cpuUs[index]!);

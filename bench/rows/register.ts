@@ -1,4 +1,4 @@
-import { alternate } from "../measure/alternate.ts";
+import { alternate, cpuOfBothSides } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
 import type { Row } from "./row.ts";
@@ -21,9 +21,7 @@ export const register: Row = {
       const what = "throughput with registerGlobal() / without";
       const noise = ratios(qps[2]!, qps[0]!);
       yield figure({ what, of, unit: "" }, ratios(qps[1]!, qps[0]!), { atLeast: 0.97 }, noise);
-      const [globalCpu, byHandCpu] = [global, byHand].map((s) =>
-        s.map((one) => one.clientCpuUsPerCall + one.serverCpuUsPerCall)
-      );
+      const [globalCpu, byHandCpu] = [global, byHand].map(cpuOfBothSides);
       yield figure(
         { what: "CPU, registerGlobal() / instrumented by hand", of, unit: "" },
         ratios(globalCpu!, byHandCpu!),

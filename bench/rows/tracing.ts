@@ -1,5 +1,4 @@
-import { alternate } from "../measure/alternate.ts";
-import type { Sample } from "../measure/alternate.ts";
+import { alternate, cpuOfBothSides } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
 import type { PairCommands } from "../measure/pair.ts";
@@ -22,10 +21,10 @@ export const tracing: Row = {
         unsampledByHand: byHandPair(of, "unsampled"),
         bareAgain: ownPair(of, "bare"),
       }, settings);
-      const bare = cpu(samples.bare);
-      const byHand = cpu(samples.byHand);
+      const bare = cpuOfBothSides(samples.bare);
+      const byHand = cpuOfBothSides(samples.byHand);
       const [spans, traced, unsampled] = [samples.spans, samples.traced, samples.unsampled].map(
-        cpu,
+        cpuOfBothSides,
       );
       const ratio = (what: string, over: number[], under: number[], atMost?: number) =>
         figure(
@@ -36,10 +35,14 @@ export const tracing: Row = {
       yield ratio("CPU, spans / spans by hand", spans!, byHand, 1.15);
       yield ratio("CPU, spans and metrics / spans by hand", traced!, byHand, 1.15);
       yield ratio("CPU, not sampled, and metrics / without", unsampled!, bare, 1.05);
-      yield ratio("CPU, not sampled, by hand / without", cpu(samples.unsampledByHand), bare);
+      yield ratio(
+        "CPU, not sampled, by hand / without",
+        cpuOfBothSides(samples.unsampledByHand),
+        bare,
+      );
       yield ratio("CPU, spans by hand / without", byHand, bare);
       yield ratio("CPU, spans and metrics / without", traced!, bare);
-      yield ratio("noise floor: without / without", cpu(samples.bareAgain), bare);
+      yield ratio("noise floor: without / without", cpuOfBothSides(samples.bareAgain), bare);
     }
   },
 };
@@ -52,9 +55,4 @@ function byHandPair(runtime: Runtime, variant: "sampled" | "unsampled"): PairCom
     client: (port) => script(runtime, path, "client", `${port}`, variant),
     records: variant === "sampled",
   };
-}
-
-/** Returns the CPU time per call of both sides in microseconds. */
-function cpu(samples: readonly Sample[]): number[] {
-  return samples.map((sample) => sample.clientCpuUsPerCall + sample.serverCpuUsPerCall);
 }

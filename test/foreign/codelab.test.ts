@@ -1,6 +1,6 @@
 /**
  * The codelab, `docs/codelab.md`: follows the page on each runtime. Every command runs, every edit is
- * made in the programs of `start`, and all that is shown must come out, from Prometheus too.
+ * made in the programs of `start`, and each shown output and graph is compared with the real one.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -40,7 +40,7 @@ export async function readLines(panel: Timeseries, query: Query, times: Times): 
   return lines.flat();
 }
 
-/** Returns the cells of a heatmap, also those of empty buckets. */
+/** Returns the cells of a heatmap, empty buckets included. */
 export async function readCells(panel: Heatmap, query: Query, times: Times): Promise<Cell[]> {
   const [{ expr, ...target }] = panel.targets;
   const series = await query(expr, times);
