@@ -7,7 +7,7 @@ import { copyFile, glob, readFile, rm, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BUNDLED, publishedManifest } from "./manifest.ts";
+import { publishedManifest } from "./manifest.ts";
 import type { RootManifest } from "./manifest.ts";
 import { installTools, runTool } from "./tools.ts";
 
@@ -36,13 +36,10 @@ export async function build(folder: string = DIST): Promise<void> {
   for (const file of ["README.md", "LICENSE"]) {
     await copyFile(join(PROJECT, file), join(folder, file));
   }
-  for (const name of BUNDLED) {
-    await copyFile(join(PROJECT, "node_modules", name, "LICENSE"), join(folder, `LICENSE.${name}`));
-  }
 }
 
-/** Returns the names of the packages that built files import. */
-async function importedPackages(folder: string): Promise<string[]> {
+/** Returns the names of the packages that the built files of a folder import. */
+export async function importedPackages(folder: string): Promise<string[]> {
   const names = new Set<string>();
   for await (const file of glob("*.{js,cjs,d.ts,d.cts}", { cwd: folder })) {
     const code = await readFile(join(folder, file), "utf8");

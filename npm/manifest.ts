@@ -10,7 +10,7 @@ export const PEERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the build contains instead of depending on it. The package needs a tenth of zod, and loading
+ * What all entries contain instead of depending on it. The package needs a tenth of zod, and loading
  * all of it would make every program start later.
  */
 export const BUNDLED: readonly string[] = ["zod"];

@@ -55,7 +55,7 @@ export function exposureWarning(settings: Settings): string | undefined {
   const host = settings.OTEL_EXPORTER_PROMETHEUS_HOST;
   if (isLoopback(host) || settings.GRPC_METRICS_TLS_CLIENT_CA !== undefined) return undefined;
   if (authenticationFiles(settings) === undefined) {
-    return `OTEL_EXPORTER_PROMETHEUS_HOST=${host}: whoever can reach it can read the metrics; ` +
+    return `OTEL_EXPORTER_PROMETHEUS_HOST=${host}: anyone who can reach it can read the metrics; ` +
       "GRPC_METRICS_BEARER_TOKEN_FILE, GRPC_METRICS_BASIC_AUTH_FILE and GRPC_METRICS_TLS_CLIENT_CA " +
       "keep others out";
   }

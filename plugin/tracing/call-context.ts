@@ -7,7 +7,7 @@ import { warnOfThrown } from "../warning.ts";
  * The OpenTelemetry context and the custom label that belong to one call.
  *
  * grpc-js calls the application from events of a connection or of a queue, where the context is that
- * of whoever opened the connection. So a call keeps its own.
+ * of the code that opened the connection. So a call keeps its own.
  */
 export class CallContext {
   readonly context: Context;

@@ -6,15 +6,17 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import project from "../../package.json" with { type: "json" };
+import { importedPackages } from "../../npm/build.ts";
 import { ENTRIES } from "../../npm/entries.ts";
-import { BUNDLED } from "../../npm/manifest.ts";
+import { LICENSES } from "../../npm/licenses.ts";
+import { BUNDLED, PEERS } from "../../npm/manifest.ts";
 import { npm, runTool } from "../../npm/tools.ts";
 import { PROJECT } from "../support/script.ts";
 import { skipWithout } from "../tools.ts";
 import { installedTarball } from "./tarball.ts";
 
 /** Entries that only export from other files, and so have no source map. */
-const ENTRIES_WITHOUT_CODE = ["index", "page", "prometheus", "telemetry"];
+const ENTRIES_WITHOUT_CODE = ["index", "page", "prometheus", "register"];
 
 const built = await installedTarball();
 const skip = skipWithout(built?.tarball, "the package registry");
@@ -39,19 +41,42 @@ suite("the tarball", { skip }, () => {
     for (const path of code) {
       const text = readFileSync(join(dist, path), "utf8");
       assert.doesNotMatch(text, /@grpc\/proto-loader|grpc-health-check|ECHO_/, path);
-      assert.doesNotMatch(text, /import\.meta|with \{ type: "json" \}/, path);
+      assert.doesNotMatch(text, /with \{ type: "json" \}/, path);
+      if (!path.startsWith("register/")) assert.doesNotMatch(text, /import\.meta/, path);
       // Jest runs CommonJS in a context without `import()`.
-      if (path.endsWith(".cjs")) assert.doesNotMatch(text, /\bimport\(/, path);
+      // Comments of other packages have types such as `import('./index').Hook`.
+      if (path.endsWith(".cjs")) assert.doesNotMatch(text, /\bimport\((?!')/, path);
     }
     const others = paths.filter((path) => !/\.(c?js(\.map)?|d\.c?ts)$/.test(path));
-    const licenses = BUNDLED.map((name) => `LICENSE.${name}`);
-    assert.deepEqual(others.sort(), ["LICENSE", ...licenses, "README.md", "package.json"]);
-    const withMaps = code.filter((path) =>
-      paths.includes(`${path}.map`) || path.startsWith("rolldown-runtime")
+    assert.deepEqual(
+      others.sort(),
+      ["LICENSE", "README.md", LICENSES, "package.json", `register/${LICENSES}`],
+    );
+    const withoutMap = code.filter((path) =>
+      !paths.includes(`${path}.map`) && !/^(register\/|rolldown-runtime)/.test(path)
     );
     assert.deepEqual(
-      code.filter((path) => !withMaps.includes(path)),
+      withoutMap,
       ENTRIES_WITHOUT_CODE.flatMap((name) => [`${name}.cjs`, `${name}.js`]),
+    );
+  });
+
+  test("has the licences of the packages that it contains", () => {
+    const packages = (file: string) =>
+      [...readFileSync(join(dist, file), "utf8").matchAll(/^# (\S+) \d+\.\d+\.\d+$/gm)]
+        .map(([, name]) => name);
+    assert.deepEqual(packages(LICENSES), BUNDLED);
+    const ofRegister = packages(`register/${LICENSES}`);
+    for (const name of [...BUNDLED, "@opentelemetry/sdk-metrics", "require-in-the-middle"]) {
+      assert.ok(ofRegister.includes(name), name);
+    }
+  });
+
+  test("needs only the peers for register", async () => {
+    // The package `debug` does without `supports-color` where it is not installed.
+    assert.deepEqual(
+      (await importedPackages(join(dist, "register"))).sort(),
+      [...Object.keys(PEERS), "supports-color"],
     );
   });
 

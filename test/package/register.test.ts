@@ -150,6 +150,24 @@ for (const runtime of RUNTIMES) {
       assert.match(script.stderr, /the last metrics could not be delivered/);
     });
 
+    for (const protocol of ["grpc", "http/protobuf"] as const) {
+      test(`pushes metrics and spans over ${protocol}`, async (t) => {
+        const receiver = await RecordingReceiver.start(t, protocol);
+        const script = new Script(t, registered(runtime, "end"), {
+          cwd: programFolder(t),
+          environment: {
+            OTEL_METRICS_EXPORTER: "otlp",
+            OTEL_TRACES_EXPORTER: "otlp",
+            OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+            OTEL_EXPORTER_OTLP_ENDPOINT: `http://${receiver.host}`,
+          },
+        });
+        assert.equal(await script.exit(), 0, script.stderr);
+        const signals = receiver.requests.map(({ path }) => /metrics|trace/.exec(path)?.[0]);
+        assert.deepEqual(new Set(signals), new Set(["metrics", "trace"]), script.stderr);
+      });
+    }
+
     test("is named and located by its traces if it has no metrics", async (t) => {
       const { script } = await startProgram(t, programFolder(t), registered(runtime, "end"), {
         OTEL_METRICS_EXPORTER: "none",
@@ -165,7 +183,7 @@ for (const runtime of RUNTIMES) {
       const code = readFileSync(join(built!.dist, "register.js"), "utf8");
       writeFileSync(
         join(folder, "preload.mjs"),
-        code.replace(/import\("\.\/zero-code[^"]*"\)/, 'import("./broken.mjs")'),
+        code.replace(/import\("\.\/register\/zero-code[^"]*"\)/, 'import("./broken.mjs")'),
       );
       const command = registered(runtime, "end").map((part) =>
         part === REGISTER ? "./preload.mjs" : part

@@ -1,4 +1,4 @@
-/** A connection is counted once, whoever opened it, from the time that the plugin knows of it. */
+/** A connection is counted once, from the time that the plugin knows of it, no matter who opened it. */
 import * as grpc from "@grpc/grpc-js";
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

@@ -9,7 +9,7 @@ for (const runtime of RUNTIMES) {
     const { script, metricsUrl } = await startServer(t, runtime, host);
     assert.match(metricsUrl, /^http:\/\/0\.0\.0\.0:/);
     assert.equal(await script.stop(), 0);
-    assert.match(script.stderr, /^OTEL_EXPORTER_PROMETHEUS_HOST=0\.0\.0\.0: whoever .*\n$/);
+    assert.match(script.stderr, /^OTEL_EXPORTER_PROMETHEUS_HOST=0\.0\.0\.0: anyone .*\n$/);
     const off = await startServer(t, runtime, { ...host, OTEL_METRICS_EXPORTER: "none" });
     assert.equal(await off.script.stop(), 0);
     assert.equal(off.script.stderr, "");

@@ -24,7 +24,7 @@ const TLS = { GRPC_METRICS_TLS_CERT: certificate, GRPC_METRICS_TLS_KEY: key };
 const MUTUAL = { ...TLS, GRPC_METRICS_TLS_CLIENT_CA: authority.certificate };
 const TOKEN = { GRPC_METRICS_BEARER_TOKEN_FILE: token };
 const USER = { GRPC_METRICS_BASIC_AUTH_FILE: user };
-const OPEN = /^OTEL_EXPORTER_PROMETHEUS_HOST=\S+: whoever can reach it can read the metrics; /;
+const OPEN = /^OTEL_EXPORTER_PROMETHEUS_HOST=\S+: anyone who can reach it can read the metrics; /;
 const CLEAR = /^OTEL_EXPORTER_PROMETHEUS_HOST=\S+: the secret .* unencrypted; /;
 
 test("loopback needs no warning", () => {
