@@ -12,7 +12,7 @@
  * @module
  */
 export { GrpcOpenTelemetry } from "./plugin.ts";
-export type { GrpcOpenTelemetryOptions } from "./plugin.ts";
+export type { GrpcOpenTelemetryOptions } from "./options.ts";
 export type { GlobalOptions } from "./global.ts";
 export type { ChannelLike, GrpcModule, ServerLike } from "./grpc-copies.ts";
 export { customLabel, withCustomLabel } from "./client/custom-label.ts";
