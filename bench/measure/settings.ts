@@ -13,7 +13,7 @@ export interface Settings {
   readonly windowMs: number;
   /** Length of the load before the first window. */
   readonly warmUpMs: number;
-  /** How the row `cpu` measures: many rounds, each with a few short windows. */
+  /** How the row `cpu` measures: many rounds, each with a few short windows after a long warm-up. */
   readonly cpu: Pick<Settings, "rounds" | "windows" | "windowMs" | "warmUpMs">;
   /** Number of scrapes or texts after the first one. */
   readonly scrapes: number;
@@ -36,7 +36,7 @@ export const FULL: Settings = {
   windows: 6,
   windowMs: 1000,
   warmUpMs: 3000,
-  cpu: { rounds: 42, windows: 6, windowMs: 300, warmUpMs: 1500 },
+  cpu: { rounds: 24, windows: 6, windowMs: 300, warmUpMs: 5000 },
   scrapes: 20,
   scrapedMs: 3000,
   starts: 10,

@@ -51,7 +51,8 @@ async function measureSamples(
   const scrapesPerMinute = MINUTE_MS / SCRAPE_INTERVAL_MS;
   const startMs = performance.now();
   for (let i = 1; i <= scrapes; i++) {
-    await delay(startMs + i * SCRAPE_INTERVAL_MS - performance.now());
+    // On a busy machine, a scrape may take longer than the interval.
+    await delay(Math.max(0, startMs + i * SCRAPE_INTERVAL_MS - performance.now()));
     const order = i % 2 === 0 ? VARIANTS : VARIANTS.toReversed();
     for (const variant of order) {
       const { pair, readings, minutes } = pairs[variant];
