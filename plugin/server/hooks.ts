@@ -170,27 +170,25 @@ function streamHooks(
   }
 
   function emit(this: RecordedStream, event: string | symbol, ...args: unknown[]): boolean;
-  // Named parameters and `arguments` are faster to pass on than a rest parameter.
+  // Named parameters and `arguments` are faster to pass on than a rest parameter, which is an array.
   function emit(this: RecordedStream, event: string | symbol, chunk?: unknown): boolean {
     const recorder = this[link]!;
-    const given = arguments as unknown as EmitArguments;
-    if (OWN_EVENTS.has(event)) {
-      const heard = recorder.methods.emit.apply(this, given);
-      // A response of headers alone finishes the stream when it is sent.
-      if (event === "prefinish") recorder.trailersSent();
-      return heard;
-    }
     if (event === "close") recorder.closed();
     else if (event === "error") {
       recorder.failed();
       if (isUnheardError(this)) return false;
     }
+    const { methods, context } = recorder;
+    const given = arguments as unknown as EmitArguments;
     // grpc-js calls the application from events of the stream, which do not run in the call's context.
-    const heard = recorder.context.run(recorder.methods.emit, this, given);
+    const heard = OWN_EVENTS.has(event) || context.isCurrent()
+      ? methods.emit.apply(this, given)
+      : context.run(methods.emit, this, [...given]);
     // By now grpc-js has accepted or rejected the bytes.
     if (event === "data") recorder.read(chunk as Uint8Array);
-    // grpc-js sends trailers in its listener for `wantTrailers`.
-    else if (event === "wantTrailers") recorder.trailersSent();
+    // grpc-js sends trailers in its listener for `wantTrailers`. A response of headers alone finishes
+    // the stream when it is sent.
+    else if (event === "wantTrailers" || event === "prefinish") recorder.trailersSent();
     return heard;
   }
 

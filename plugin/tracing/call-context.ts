@@ -24,6 +24,11 @@ export class CallContext {
     return new CallContext(activeContext(), ambientLabel());
   }
 
+  /** Returns whether the running code has this context and this label already. */
+  isCurrent(): boolean {
+    return ambientLabel() === this.#label && activeContext() === this.context;
+  }
+
   /**
    * Calls a function in this context, exactly once.
    *
