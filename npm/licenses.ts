@@ -25,8 +25,10 @@ export function licenses(path: string) {
       bundle: Readonly<Record<string, { readonly moduleIds?: readonly string[] }>>,
     ): Promise<void> {
       const modules = Object.values(bundle).flatMap(({ moduleIds = [] }) => moduleIds);
-      const folders = modules.flatMap((id) => PACKAGE.exec(id)?.[1] ?? []);
-      const texts = await Promise.all([...new Set(folders)].sort().map(licenseOf));
+      const folders = new Set(modules.flatMap((id) => PACKAGE.exec(id)?.[1] ?? []));
+      // A build of types alone contains no packages, and must not replace the file.
+      if (folders.size === 0) return;
+      const texts = await Promise.all([...folders].sort().map(licenseOf));
       this.emitFile({ type: "asset", fileName: path, source: texts.join("\n") });
     },
   };
