@@ -1,7 +1,7 @@
-import { glob, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** The file with the licences of the packages that a build contains. */
+/** The name of the file with the licences of the packages that a build contains. */
 export const LICENSES = "THIRD-PARTY-LICENSES";
 
 const PACKAGE = /^(.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+)[\\/]/;
@@ -13,6 +13,7 @@ interface Bundler {
 
 /**
  * Returns a plugin of the bundler that adds the licences of all packages that end up in the build.
+ * Packages with the same text share it.
  *
  * @param path The path of the file in the build.
  */
@@ -28,18 +29,33 @@ export function licenses(path: string) {
       const folders = new Set(modules.flatMap((id) => PACKAGE.exec(id)?.[1] ?? []));
       // A build of types alone contains no packages, and must not replace the file.
       if (folders.size === 0) return;
-      const texts = await Promise.all([...folders].sort().map(licenseOf));
-      this.emitFile({ type: "asset", fileName: path, source: texts.join("\n") });
+      const texts = new Map<string, string[]>();
+      for (const folder of [...folders].sort()) {
+        const text = await licenseOf(folder);
+        texts.set(text, [...texts.get(text) ?? [], `# ${await nameOf(folder)}\n`]);
+      }
+      const source = [...texts].map(([text, names]) => `${names.join("")}\n${text}`).join("\n");
+      this.emitFile({ type: "asset", fileName: path, source });
     },
   };
 }
 
-/** @throws {Error} If the package has no licence file. */
+/**
+ * Returns what has to go along with a package: its licence, and its notice if it has one.
+ *
+ * @throws {Error} If it has no licence.
+ */
 async function licenseOf(folder: string): Promise<string> {
+  const names = await readdir(folder);
+  const files = names.filter((name) => /^(license|notice)(\.\w+)?$/i.test(name));
+  if (!files.some((file) => /^license/i.test(file))) throw new Error(`No licence in ${folder}`);
+  const texts = await Promise.all(
+    files.sort().map(async (file) => (await readFile(join(folder, file), "utf8")).trim()),
+  );
+  return `${texts.join("\n\n")}\n`;
+}
+
+async function nameOf(folder: string): Promise<string> {
   const { name, version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
-  for await (const file of glob("{LICENSE,LICENCE,license}{,.*}", { cwd: folder })) {
-    const text = (await readFile(join(folder, file), "utf8")).trim();
-    return `# ${name} ${version}\n\n${text}\n`;
-  }
-  throw new Error(`${name} ${version} has no licence file`);
+  return `${name} ${version}`;
 }
