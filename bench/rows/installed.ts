@@ -9,7 +9,7 @@ const GOALS = { ms: { atMost: 1.25 }, MB: { atMost: 1.15 } };
 /**
  * Compares the start-up time and memory of a service that has installed the package, with
  * `grpc-js-opentelemetry/register` and without. A third one only loads the OpenTelemetry SDK and
- * starts its Prometheus exporter: what it takes is the SDK's own share.
+ * starts its Prometheus exporter, which shows the SDK's own share.
  */
 export const installed: Row = {
   name: "installed",
