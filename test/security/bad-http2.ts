@@ -15,6 +15,7 @@ import {
   reset,
   settings,
   TYPE,
+  TYPE_OFFSET,
   windowUpdate,
 } from "./http2-frames.ts";
 import type { Header } from "./http2-frames.ts";
@@ -116,11 +117,16 @@ export const BAD_HTTP2: Readonly<Record<string, BadInput>> = {
     ),
 
   "one bit of a good session is wrong": (random) => {
-    const bytes = session(call(random, 1), call(random, 3), ping(), call(random, 5));
+    const calls = [call(random, 1), call(random, 3)];
+    const bytes = session(...calls, ping(), call(random, 5));
     for (let i = random.between(1, 4); i > 0; i--) {
       const position = random.between(PREFACE.length, bytes.length - 1);
       bytes[position]! ^= 1 << random.between(0, 7);
     }
+    // If a frame after a GOAWAY breaks the rules, Node keeps the session and its calls open for good,
+    // also without the plugin. No event says so.
+    const pingType = session(...calls).length + TYPE_OFFSET;
+    if (bytes[pingType] === TYPE.goAway) bytes[pingType] = TYPE.ping;
     return bytes;
   },
 

@@ -22,6 +22,8 @@ export const TYPE = {
 export const FLAG = { endStream: 0x1, ack: 0x1, endHeaders: 0x4, padded: 0x8 } as const;
 
 const HEADER_BYTES = 9;
+/** The position of the type in a frame. */
+export const TYPE_OFFSET = 3;
 
 /**
  * Encodes a frame.
@@ -37,7 +39,7 @@ export function frame(
 ): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES + payload.length);
   bytes.writeUIntBE(length & 0xffffff, 0, 3);
-  bytes[3] = type;
+  bytes[TYPE_OFFSET] = type;
   bytes[4] = flags;
   bytes.writeUInt32BE(stream >>> 0, 5);
   bytes.set(payload, HEADER_BYTES);
