@@ -6,7 +6,7 @@ export interface GrpcOpenTelemetryOptions {
   /** Creates the meter that records metrics. If omitted, no metrics are recorded. */
   readonly meterProvider?: MeterProvider | undefined;
   /**
-   * The names of metrics to turn on. Those of gRFC A66 are on by default, others are off.
+   * The names of metrics to turn on. By default, the metrics of gRFC A66 are on, and all others off.
    *
    * The connection metrics (gRFC A94) count a connection once, also if channels or plugins of one
    * meter provider share it, with the labels of the first one. A connection that is open before it is

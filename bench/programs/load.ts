@@ -14,7 +14,8 @@ export interface LoadWindow {
   readonly p99Ms: number;
 }
 
-const CONCURRENCY = 50;
+/** The number of calls in flight. */
+export const CONCURRENCY = 50;
 
 /**
  * Makes calls when asked on standard input.

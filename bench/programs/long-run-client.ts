@@ -7,9 +7,9 @@ import * as grpc from "@grpc/grpc-js";
 import { LatencyHistogram } from "../../echo/latency-histogram.ts";
 import { answerCommands } from "./commands.ts";
 import { unaryCalls } from "./echo.ts";
+import { CONCURRENCY } from "./load.ts";
 import { startLongRun } from "./long-run.ts";
 
-const CONCURRENCY = 50;
 const [port = "", variant] = process.argv.slice(2);
 const { plugin, url, reading } = await startLongRun(variant);
 const call = unaryCalls(grpc, port, plugin.clientOptions());
