@@ -18,9 +18,9 @@ interface Request {
 /** The parts of Playwright's page that are used here. */
 interface Page {
   on(event: "request", listener: (request: Request) => void): void;
-  on(event: "requestfinished", listener: (request: Request) => void): void;
   on(event: "console", listener: (message: { text(): string }) => void): void;
   on(event: "pageerror", listener: (error: Error) => void): void;
+  addInitScript(inPage: () => void): Promise<void>;
   goto(url: string): Promise<unknown>;
   emulateMedia(options: { colorScheme: "light" | "dark" }): Promise<void>;
   evaluate<Result>(inPage: () => Result | Promise<Result>): Promise<Result>;
@@ -42,6 +42,18 @@ export async function startPageBrowser(owner: Owner, executable: string): Promis
   return await startBrowser(owner, executable) as unknown as Browser;
 }
 
+/** The page's readings of `/metrics`. */
+interface Readings {
+  /** How many have begun and are not over. */
+  running: number;
+  /** When each that is shown was made, in seconds since the page was opened. */
+  readonly shown: number[];
+}
+
+declare global {
+  var readings: Readings;
+}
+
 /** One row of a table by the headings of its columns, for example `{ "Calls/s": ["3", "9 in all"] }`. */
 export type Row = Readonly<Record<string, readonly string[]>>;
 
@@ -50,17 +62,12 @@ export class LivePage {
   readonly page: Page;
   /** The URLs that were asked for. */
   readonly requests: string[] = [];
-  /** How often the page has read /metrics. */
-  readings = 0;
   /** What the browser complains about: errors, and violations of the policy. */
   readonly complaints: string[] = [];
 
   private constructor(page: Page) {
     this.page = page;
     page.on("request", (request) => this.requests.push(request.url()));
-    page.on("requestfinished", (request) => {
-      if (request.url().includes("/metrics?")) this.readings++;
-    });
     page.on("console", (message) => this.complaints.push(message.text()));
     page.on("pageerror", (error) => this.complaints.push(error.message));
   }
@@ -76,34 +83,33 @@ export class LivePage {
       await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options }),
     );
     owner.after(() => live.page.close());
+    await live.page.addInitScript(recordReadings);
     await live.page.goto(new URL("/", metricsUrl).href);
     return live;
   }
 
-  /** Waits for some more readings. */
+  /** Waits until the page shows some more readings. */
   async read(times: number): Promise<void> {
-    const wanted = this.readings + times;
-    await eventually(() => {
-      if (this.readings < wanted) throw new Error("the page does not read /metrics");
+    const wanted = (await this.#readings()).shown.length + times;
+    await eventually(async () => {
+      const { shown } = await this.#readings();
+      if (shown.length < wanted) throw new Error("the page does not read /metrics");
     }, 30_000);
   }
 
-  /** Presses the button and waits until the last reading is over. */
-  async pause(): Promise<void> {
+  /** Presses the button, waits until the last reading is shown, and returns the seconds that rates cover. */
+  async pause(): Promise<number> {
     await this.page.evaluate(() => document.getElementById("pause")!.click());
-    await eventually(() => {
-      if (this.readings + 1 < this.requests.length) throw new Error("the page still reads");
-    });
+    return await eventually(async () => {
+      const { running, shown } = await this.#readings();
+      if (running > 0) throw new Error("the page still reads");
+      const last = shown.at(-1)!;
+      return last - shown.find((at) => last - at <= 60)!;
+    }, 20_000);
   }
 
-  /** Returns the seconds between the first reading and the last one. */
-  seconds(): Promise<number> {
-    return this.page.evaluate(() => {
-      const entries = performance.getEntriesByType("resource") as PerformanceResourceTiming[];
-      const times = entries.filter(({ name }) => name.includes("/metrics?"))
-        .map(({ responseStart }) => responseStart);
-      return (times.at(-1)! - times[0]!) / 1000;
-    });
+  #readings(): Promise<Readings> {
+    return this.page.evaluate(() => globalThis.readings);
   }
 
   /** Returns the rows of a table that are shown, by name, in their order. */
@@ -120,7 +126,37 @@ export class LivePage {
   }
 }
 
-/** Runs in the page and can't use anything from this module. */
+// The functions below run in the page and can't use anything from this module.
+
+/** Notes when the page reads. The moment is the one that the page uses, even in a slow browser. */
+function recordReadings(): void {
+  const readings: Readings = { running: 0, shown: [] };
+  globalThis.readings = readings;
+  const { fetch } = globalThis;
+  globalThis.fetch = async (...args) => {
+    readings.running++;
+    // A task runs after all that the page does with an answer or with an error.
+    const end = () => setTimeout(() => readings.running--);
+    const response = await fetch(...args).catch((error) => {
+      end();
+      throw error;
+    });
+    const at = performance.now() / 1000;
+    const read = response.text.bind(response);
+    response.text = async () => {
+      try {
+        const text = await read();
+        setTimeout(() => readings.shown.push(at));
+        return text;
+      } finally {
+        end();
+      }
+    };
+    return response;
+  };
+}
+
+/** Reads a table. */
 function rowsOf(heading: string): Record<string, Row> {
   const sections = [...document.querySelectorAll("section")];
   const section = sections.find((section) => section.querySelector("h2")?.textContent === heading);
