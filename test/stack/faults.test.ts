@@ -26,8 +26,9 @@ const OUTAGE_S = 30;
 const PROMETHEUS_OUTAGE_S = 8;
 const CONCURRENCY = 5;
 /** Calls come in bursts. The pause between two bursts is enough to deliver all counts. */
-const BURST_INTERVAL_MS = 2000;
-const EXPORT_INTERVAL_MS = 1000;
+const BURST_INTERVAL_MS = 5000;
+/** An export may take as long. On a busy machine, one second is too short for some. */
+const EXPORT_INTERVAL_MS = 3000;
 /** grpc-js increases the pauses between connection attempts, to 17 s after 30 s. */
 const RECOVERY_MS = 90_000;
 
@@ -165,7 +166,7 @@ for (
       await first.script.stop("SIGTERM");
       await delay(OUTAGE_S * 1000);
       const during = await callsOf(caller);
-      assert.ok(during.ended - before.ended >= CONCURRENCY * OUTAGE_S / 4, "calls went on");
+      assert.ok(during.ended - before.ended >= CONCURRENCY * OUTAGE_S / 10, "calls went on");
 
       const second = await startCollector(t, { ports: first.ports });
       await sameTotals(second.metricsUrl, programs);

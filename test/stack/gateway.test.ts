@@ -61,6 +61,8 @@ test(
     const killedAtMs = performance.now();
     const lastWords = await startClient(t, "bun", {
       ...exportingTo(agent),
+      // An export may take as long as the interval.
+      OTEL_METRIC_EXPORT_INTERVAL: "60000",
       OTEL_SERVICE_NAME: "last-words",
       ECHO_ADDR: server.address,
       ECHO_COUNT: `${LAST_CALLS}`,

@@ -66,7 +66,7 @@ async function assertReceives(
     OTEL_METRICS_EXPORTER: "prometheus,otlp",
     OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: endpoint,
-    OTEL_METRIC_EXPORT_INTERVAL: "500",
+    OTEL_METRIC_EXPORT_INTERVAL: "2000",
     OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${what}`,
   });
   const server = await startServer(t, runtime, pushing("http/json"));

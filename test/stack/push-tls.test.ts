@@ -57,7 +57,7 @@ test(
           protocol === "grpc" ? ports.grpc : ports.http
         }`,
         OTEL_EXPORTER_OTLP_CERTIFICATE: authority.certificate,
-        OTEL_METRIC_EXPORT_INTERVAL: "500",
+        OTEL_METRIC_EXPORT_INTERVAL: "2000",
         OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${encodeURIComponent(instance)}`,
       };
       const { script } = await startServer(t, runtime, {

@@ -90,6 +90,8 @@ describe("a Collector that writes to a storage", { concurrency: true }, () => {
         const stoppedAtMs = performance.now();
         const lastWords = await startClient(t, "bun", {
           ...pushing,
+          // An export may take as long as the interval.
+          OTEL_METRIC_EXPORT_INTERVAL: "60000",
           OTEL_SERVICE_NAME: "last-words",
           ECHO_ADDR: server.address,
           ECHO_COUNT: `${LAST_CALLS}`,
