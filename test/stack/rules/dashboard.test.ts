@@ -134,7 +134,12 @@ test("all queries and rules have results, and all panels are drawn", needsPromet
     for (const { title, message, pixels, entries, hidden } of shown) {
       assert.equal(message, "", title);
       assert.ok(pixels > 0, `${title} is empty`);
-      assert.ok(hidden <= entries / 2, `${title}: ${hidden} of ${entries} names are not visible`);
+      // Grafana scrolls a longer legend. The states of xDS resources are many if the test takes
+      // longer than the 15 s after which a resource does not exist (xDS protocol).
+      assert.ok(
+        entries - hidden >= Math.min(entries / 2, 6),
+        `${title}: ${hidden} of ${entries} names are not visible`,
+      );
     }
   });
 });
