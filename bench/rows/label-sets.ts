@@ -1,10 +1,11 @@
+import { MAX_LABEL_SETS } from "../../plugin/metrics/cardinality.ts";
 import { alternate, cpuOfBothSides } from "../measure/alternate.ts";
 import { figure, ratios } from "../measure/figure.ts";
 import { ownPair } from "../measure/own-pair.ts";
 import type { Row } from "./row.ts";
 
 /** With `other`, which a server always has, the largest number of label sets the plugin keeps. */
-const METHODS = 1997;
+const METHODS = MAX_LABEL_SETS - 1;
 /** The first call of each method creates its series, which must not be measured. */
 const MIN_WARM_UP_MS = 1000;
 

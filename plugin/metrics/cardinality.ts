@@ -15,7 +15,7 @@ import { warnOnce } from "../warning.ts";
  * The SDK has a limit of 2000 by default (OpenTelemetry metrics SDK). It takes one off for the
  * overflow series, and counts that again once the series has a value.
  */
-const MAX_LABEL_SETS = 1998;
+export const MAX_LABEL_SETS = 1998;
 
 /** The labels of values over the cardinality limit (OpenTelemetry metrics SDK). */
 export const OVERFLOW: Attributes = { "otel.metric.overflow": true };

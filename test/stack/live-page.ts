@@ -97,15 +97,20 @@ export class LivePage {
     }, 30_000);
   }
 
-  /** Presses the button, waits until the last reading is shown, and returns the seconds that rates cover. */
-  async pause(): Promise<number> {
+  /** Presses the button and waits until the last reading is shown. */
+  async pause(): Promise<void> {
     await this.page.evaluate(() => document.getElementById("pause")!.click());
-    return await eventually(async () => {
-      const { running, shown } = await this.#readings();
+    await eventually(async () => {
+      const { running } = await this.#readings();
       if (running > 0) throw new Error("the page still reads");
-      const last = shown.at(-1)!;
-      return last - shown.find((at) => last - at <= 60)!;
     }, 20_000);
+  }
+
+  /** Returns the seconds that rates cover: those between the readings of the last minute. */
+  async seconds(): Promise<number> {
+    const { shown } = await this.#readings();
+    const last = shown.at(-1)!;
+    return last - shown.find((at) => last - at <= 60)!;
   }
 
   #readings(): Promise<Readings> {
@@ -128,7 +133,7 @@ export class LivePage {
 
 // The functions below run in the page and can't use anything from this module.
 
-/** Notes when the page reads. The moment is the one that the page uses, even in a slow browser. */
+/** Records when the page reads, by the clock that the page itself reads at the same moment. */
 function recordReadings(): void {
   const readings: Readings = { running: 0, shown: [] };
   globalThis.readings = readings;
